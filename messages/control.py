@@ -1,0 +1,197 @@
+"""Control: the journal's protocol, readiness, halts, and the manners of starting and stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from messages.facts import Fact
+from messages.refs import Tells
+
+# The journal --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A fact is durable as the `seq`-th of the journal, appended at `at` (aware UTC)."""
+
+    seq: int
+    at: datetime
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Everything up to `seq` was delivered; what follows happens now."""
+
+    seq: int
+    journal_id: str
+
+
+FactNews = Committed | CaughtUp
+"""What a follower of the journal is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Asks the journal to make facts durable, all or none, in this order.
+
+    `at` is the writer's time (aware UTC); each fact comes back to `writer` as `Committed`, as the
+    very same object, once it is durable.
+    """
+
+    facts: tuple[Fact, ...]
+    at: datetime
+    writer: Tells[Committed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """Asks the journal for every fact after `after`, in order: first the old ones, then `CaughtUp`
+    (also when there are none), then each new one after its commit.
+
+    Only facts of `kinds` (None = all) and, if `execution_id` is given, only of that execution.
+    A second `Follow` of the same follower replaces the first.
+    """
+
+    follower: Tells[FactNews]
+    kinds: tuple[type[Fact], ...] | None = None
+    execution_id: str | None = None
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unfollow:
+    """Asks the journal to tell `follower` nothing more."""
+
+    follower: Tells[FactNews]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFailed:
+    """The journal could not make facts durable and stopped.
+
+    `invariant` is True when a fact would have claimed a key twice: a broken promise, not a disk.
+    """
+
+    detail: str
+    invariant: bool
+
+
+JournalCommand = Append | Follow | Unfollow
+
+
+class StoreFailed(Exception):  # noqa: N818 - said as what happened
+    """The store could not make facts durable; whether some are is not known. Stop using it."""
+
+
+class ClaimBroken(StoreFailed):
+    """A fact would have claimed a key that is taken: a promise is broken. Nothing was stored."""
+
+
+# Readiness, halts, the daemon's life --------------------------------------------------------------
+
+
+class Readiness(StrEnum):
+    """Whether signals are let in."""
+
+    STARTING = "STARTING"
+    READY = "READY"
+    HALTED = "HALTED"
+    DRAINING = "DRAINING"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessChanged:
+    """Daemon tells SignalGate and ExchangeActor how things stand; the latest one wins."""
+
+    readiness: Readiness
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltTrading:
+    """Asks ExchangeActor to send no new order from now on."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeTrading:
+    """Asks ExchangeActor to lift a halt."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelEverything:
+    """Asks ExchangeActor to cancel every open child at once, without journalling it.
+
+    For the moment when the journal is lost: a cancel has no effect on quantities.
+    """
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Asks an actor to prove that it is up and answers."""
+
+    reply_to: Tells[Pong]
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """`name` is up."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActorReady:
+    """An actor has caught up with the journal and with the venue, and can take work."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """No child is open or unknown any more (the answer to `ReportSettled`)."""
+
+    name: str
+    open_children: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettled:
+    """Asks OrderWatcher for one `Settled` when no child is open, or at `deadline` (monotonic s)."""
+
+    deadline: float
+    reply_to: Tells[Settled]
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """Asks the daemon to stop: no intake, no new child, settle, then end with `exit_code`."""
+
+    reason: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionGivenUp:
+    """SignalGate tells Daemon that an execution's actor failed too often."""
+
+    execution_id: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverExecutions:
+    """Daemon tells SignalGate to start an actor for every execution that is not closed."""
+
+    quarantined: Sequence[str] = ()

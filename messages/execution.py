@@ -1,0 +1,178 @@
+"""Executions: their plan, their report, and what an operator may ask of a running one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from messages.refs import Tells
+from messages.signal import CatchUp, ChildKind, Remainder, Side
+
+
+class StopReason(StrEnum):
+    """Why an execution ended; figures for people stand beside it (`SPREAD_TOO_WIDE: 0.61%`)."""
+
+    COMPLETED = "COMPLETED"
+    SPREAD_TOO_WIDE = "SPREAD_TOO_WIDE"
+    PRICE_DEVIATION = "PRICE_DEVIATION"
+    LIQUIDITY = "LIQUIDITY"
+    STALE_MARKET = "STALE_MARKET"
+    LIMIT_PRICE = "LIMIT_PRICE"
+    END_OF_TIME = "END_OF_TIME"
+    CANCELLED = "CANCELLED"
+    HALTED = "HALTED"
+    REFUSED = "REFUSED"
+    BALANCE = "BALANCE"
+    SYMBOL_STATUS = "SYMBOL_STATUS"
+    QUARANTINED = "QUARANTINED"
+    ERROR = "ERROR"
+
+
+class ChildOutcome(StrEnum):
+    """How a child order ended, in the specification's four words."""
+
+    FILLED = "FILLED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How an execution is worked: journalled once, so that a later start does not depend on settings.
+
+    Slice i is due at `start_at` + i x `interval_seconds`; `slices` are base quantities, multiples
+    of `step`, that add up to `quantity`. `extra_slots` more slots at the same interval follow for
+    what is left over. Fractions: `max_spread`, `max_deviation`. Seconds: `guard_wait_seconds`
+    (how long a guard may wait in its slot; None = to the slot's end), `max_quote_age`.
+    """
+
+    quantity: Decimal
+    slices: tuple[Decimal, ...]
+    step: Decimal
+    min_quantity: Decimal
+    min_notional: Decimal
+    direct: bool
+    start_at: datetime
+    interval_seconds: Decimal
+    extra_slots: int
+    end_at: datetime | None
+    child: ChildKind
+    cap_bps: Decimal
+    catch_up: CatchUp
+    catch_up_cap: Decimal
+    limit_price: Decimal | None
+    check_spread: bool
+    max_spread: Decimal
+    max_deviation: Decimal
+    max_quote_age: Decimal
+    guard_wait_seconds: Decimal | None
+    on_partial: Literal["accept", "requeue"]
+    remainder: Remainder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildReport:
+    """One child order in an execution report. Quantities in base, `fees` by asset."""
+
+    client_order_id: str
+    slice: int
+    attempt: int
+    outcome: ChildOutcome
+    quantity: Decimal
+    executed_quantity: Decimal
+    executed_quote: Decimal
+    average_price: Decimal | None
+    fees: tuple[tuple[str, Decimal], ...]
+    polls: int
+    failure_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReport:
+    """What became of an execution. Prices in quote, quantities in base, times in UTC.
+
+    The names of the specification's `TWAPResult` are all here: `total_filled`, `average_price`
+    (None if nothing was filled), `total_fees` (by asset), `slippage_percent` (against the signal's
+    price, None without one), `execution_time_seconds`, `stopped_early`, `stop_reason`,
+    `chunks_executed`, `total_chunks`, `orders`. In bps, positive = cost: `arrival_slippage_bps`
+    against the mid at acceptance, `interval_twap_bps` against the time-weighted mid while it ran,
+    `fees_bps` where every fee can be said in quote at the fills' own prices.
+    """
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    total_filled: Decimal
+    filled_quote: Decimal
+    average_price: Decimal | None
+    arrival_price: Decimal
+    total_fees: tuple[tuple[str, Decimal], ...]
+    fees_bps: Decimal | None
+    slippage_percent: Decimal | None
+    arrival_slippage_bps: Decimal | None
+    interval_twap_price: Decimal | None
+    interval_twap_bps: Decimal | None
+    started_at: datetime
+    ended_at: datetime
+    execution_time_seconds: Decimal
+    stopped_early: bool
+    stop_reason: str
+    chunks_executed: int
+    total_chunks: int
+    children_sent: int
+    guard_wait_seconds: Decimal
+    orders: tuple[ChildReport, ...]
+
+
+# Commands on a running execution ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandAnswer:
+    """The one answer to a command on an execution: done (after it is durable), or why not."""
+
+    execution_id: str
+    done: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseExecution:
+    """Asks for no new child until resumed; the end of time still counts."""
+
+    execution_id: str
+    reply_to: Tells[CommandAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeExecution:
+    """Asks to go on; overdue slices follow the catch-up rule."""
+
+    execution_id: str
+    reply_to: Tells[CommandAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelExecution:
+    """Asks to stop: no new child, resting ones cancelled, then the report."""
+
+    execution_id: str
+    reply_to: Tells[CommandAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendExecution:
+    """Asks to change what is left: total quantity, worst price, end; None leaves one as it is."""
+
+    execution_id: str
+    reply_to: Tells[CommandAnswer]
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    end_at: datetime | None = None
+
+
+ExecutionCommand = PauseExecution | ResumeExecution | CancelExecution | AmendExecution

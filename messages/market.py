@@ -1,0 +1,211 @@
+"""Market data: quotes, symbol rules, and the waiting for a market that is fit to trade in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from messages.money import BPS
+from messages.refs import Tells
+from messages.signal import Side
+
+Level = tuple[Decimal, Decimal]
+"""A price and the quantity that stands there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The touch of one symbol as the venue last told it.
+
+    `seen_at` is monotonic seconds on the runtime's clock. `depth_bid` and `depth_ask` are the base
+    quantities that stand within the watcher's depth band (10 bps of the mid), None where unknown.
+    `integral` is the time integral of the mid in price x seconds over `integral_seconds`, both
+    running since the watcher first saw the symbol.
+    """
+
+    symbol: str
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+    seen_at: float
+    depth_bid: Decimal | None = None
+    depth_ask: Decimal | None = None
+    integral: Decimal = Decimal(0)
+    integral_seconds: Decimal = Decimal(0)
+
+    @property
+    def mid(self) -> Decimal:
+        """Half way between bid and ask."""
+        return (self.bid + self.ask) / 2
+
+    @property
+    def spread(self) -> Decimal:
+        """The spread as a fraction of the mid."""
+        return (self.ask - self.bid) / self.mid
+
+    @property
+    def spread_bps(self) -> Decimal:
+        """The spread in basis points of the mid."""
+        return self.spread * BPS
+
+    def touch(self, side: Side) -> Decimal:
+        """The price at which `side` takes: the ask for a buy, the bid for a sell."""
+        return self.ask if side is Side.BUY else self.bid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolRules:
+    """What the venue allows on a symbol (Binance's filters, §9 of its REST documentation).
+
+    A zero step, tick, minimum or maximum means that there is no such bound.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    trading: bool = True
+    spot: bool = True
+    status: str = "TRADING"
+    tick: Decimal = Decimal("0.01")
+    min_price: Decimal = Decimal(0)
+    max_price: Decimal = Decimal(0)
+    step: Decimal = Decimal("0.00001")
+    min_quantity: Decimal = Decimal("0.00001")
+    max_quantity: Decimal = Decimal(9000)
+    market_step: Decimal = Decimal(0)
+    market_min_quantity: Decimal = Decimal(0)
+    market_max_quantity: Decimal = Decimal(0)
+    min_notional: Decimal = Decimal(5)
+    max_notional: Decimal = Decimal(0)
+    bid_multiplier_up: Decimal = Decimal(0)
+    bid_multiplier_down: Decimal = Decimal(0)
+    ask_multiplier_up: Decimal = Decimal(0)
+    ask_multiplier_down: Decimal = Decimal(0)
+    max_orders: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteSeen:
+    """The venue's market stream tells the touch, and the book near it where it has one."""
+
+    symbol: str
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketGap:
+    """The market stream of these symbols was cut: what was last seen must not be trusted."""
+
+    symbols: tuple[str, ...]
+
+
+MarketEvent = QuoteSeen | MarketGap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchMarket:
+    """Asks the venue to stream a symbol: at every change while `hot`, else about once a second.
+
+    The answer begins with the present touch, at once.
+    """
+
+    symbol: str
+    hot: bool
+    listener: Tells[MarketEvent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteChanged:
+    """MarketWatcher pushes the latest quote of a symbol to SignalGate; the latest one wins."""
+
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteLost:
+    """MarketWatcher no longer trusts its quote of a symbol."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesChanged:
+    """ExchangeActor pushes the rules of a symbol to those who plan with them."""
+
+    rules: SymbolRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancesChanged:
+    """ExchangeActor pushes free balances by asset; the latest one wins."""
+
+    free: tuple[tuple[str, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the market must satisfy before a child may go; None leaves a bound out.
+
+    `max_spread` is a fraction of the mid, `max_deviation` a fraction of `arrival_price` on the
+    adverse side of `side`, `limit_price` the worst touch, `max_age` in seconds.
+    """
+
+    side: Side
+    arrival_price: Decimal
+    max_spread: Decimal | None = None
+    max_deviation: Decimal | None = None
+    limit_price: Decimal | None = None
+    max_age: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Await:
+    """Asks MarketWatcher for one `Awaited`: when the bounds hold, or at `deadline` (monotonic s).
+
+    `key` comes back in the answer. A deadline that has passed asks for the present state.
+    """
+
+    key: tuple[str, int]
+    symbol: str
+    bounds: Bounds
+    deadline: float
+    reply_to: Tells[Awaited]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """The one answer to an `Await`: whether the bounds hold, and if not which one fails, how.
+
+    `failed` is a stop reason's code and `detail` its figures for people (`0.61%`). `quote` is None
+    when no quote was ever seen; `age` is its age in seconds.
+    """
+
+    key: tuple[str, int]
+    held: bool
+    quote: Quote | None
+    age: float
+    failed: str | None = None
+    detail: str | None = None
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unawait:
+    """Takes an `Await` back; an answer that is under way may still come."""
+
+    key: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectMarket:
+    """Tells MarketWatcher who wants quotes pushed and which symbols are watched all the time."""
+
+    gate: Tells[QuoteChanged | QuoteLost]
+    symbols: tuple[str, ...]
