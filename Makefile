@@ -1,0 +1,83 @@
+# Every target does its own set-up in .venv; nothing is installed outside of it.
+# Written for GNU make 3.81 and later.
+
+VENV     = .venv
+BIN      = $(VENV)/bin
+PY       = $(BIN)/python
+PIP      = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
+COVERAGE = 95
+SOURCES  = messages actors adapters run.py tests bench
+ARGS     =
+
+.PHONY: help venv run demo test check format bench soak campaign lock clean
+
+help:
+	@echo "make run        start the daemon on the paper exchange (ARGS='--set http.port=0' adds arguments)"
+	@echo "make demo       a minute's tour: six signals, what became of them, and the audit"
+	@echo "make test       the test suite, with branch coverage"
+	@echo "make check      ruff, mypy --strict and the import contracts"
+	@echo "make venv       build .venv from the lock file, which run, demo and test also do by themselves"
+	@echo "make bench      the measurements of bench/"
+	@echo "make soak       hours of virtual trading; make campaign: thousands of faulty ones"
+	@echo "make format     let ruff format the tree"
+	@echo "make lock       pin the dependencies of setup.cfg anew (ARGS=--upgrade: take the newest)"
+	@echo "make clean      remove .venv and what the tools leave behind"
+
+# --- Set-up ---------------------------------------------------------------------------------------------------------
+# A stamp in .venv stands for "this lock file is installed", so that nothing is done twice.
+
+$(PY):
+	@sh .ci/make-venv $(VENV)
+
+$(VENV)/.run: requirements/run.lock | $(PY)
+	@echo "Installing what the daemon needs into $(VENV) ..."
+	@$(PIP) -r requirements/run.lock
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock | $(PY)
+	@echo "Installing what the tests and checks need into $(VENV) ..."
+	@$(PIP) -r requirements/dev.lock
+	@touch $(VENV)/.run $@
+
+venv: $(VENV)/.run
+
+# --- Use ------------------------------------------------------------------------------------------------------------
+
+run: $(VENV)/.run
+	@exec $(PY) run.py $(ARGS)
+
+demo: $(VENV)/.run
+	@exec $(PY) run.py demo $(ARGS)
+
+# --- Work -----------------------------------------------------------------------------------------------------------
+
+test: $(VENV)/.dev
+	$(PY) -m pytest --cov --cov-report= $(ARGS)
+	$(PY) -m coverage report --fail-under=$(COVERAGE)
+
+check: $(VENV)/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/.run
+	$(PY) -m bench $(ARGS)
+
+soak: $(VENV)/.run
+	$(PY) run.py simulate --seeds $(or $(SEEDS),0:1000) --faults light $(ARGS)
+
+campaign: $(VENV)/.run
+	$(PY) run.py simulate --seeds $(or $(SEEDS),0:10000) --faults heavy $(ARGS)
+
+lock:
+	sh .ci/lock $(ARGS)
+
+clean:
+	rm -rf $(VENV) .venv-lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build
+	rm -rf *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
