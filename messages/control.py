@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from messages.execution import ExecutionCommand
 from messages.facts import Fact
 from messages.refs import Tells
+from messages.signal import SignalReceived
 
 # The journal --------------------------------------------------------------------------------------
 
@@ -85,6 +87,10 @@ JournalCommand = Append | Follow | Unfollow
 
 class StoreFailed(Exception):  # noqa: N818 - said as what happened
     """The store could not make facts durable; whether some are is not known. Stop using it."""
+
+
+class InvariantBroken(Exception):  # noqa: N818 - said as what happened
+    """Something that must never be is: stop rather than go on wrong."""
 
 
 class ClaimBroken(StoreFailed):
@@ -195,3 +201,31 @@ class RecoverExecutions:
     """Daemon tells SignalGate to start an actor for every execution that is not closed."""
 
     quarantined: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonUp:
+    """The actors are started: signals get an answer from now on, if only NOT_READY."""
+
+    gate: Tells[SignalReceived | ExecutionCommand]
+    exchange: Tells[HaltTrading | ResumeTrading]
+    journal: Tells[JournalCommand]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStands:
+    """Daemon tells its observer how things stand whenever that changes."""
+
+    readiness: Readiness
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonEnded:
+    """The daemon is over; the process is to end with `exit_code` (docs/operations.md lists them)."""
+
+    exit_code: int
+    detail: str
+
+
+DaemonNews = DaemonUp | DaemonStands | DaemonEnded
