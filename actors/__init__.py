@@ -1,0 +1,1 @@
+"""Who does what: one actor a file or folder, its pure logic in files beside it."""

@@ -1,0 +1,121 @@
+"""The project's actor class: a Pykka actor whose turns run wherever its runtime runs them."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import pykka
+from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
+
+from actors.runtime._mailbox import Mailbox, NodeCrashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from actors.runtime._base import Runtime
+
+A = TypeVar("A", bound="Actor")
+
+current_runtime: ContextVar[Runtime] = ContextVar("current_runtime")
+wait_hook: ContextVar[Callable[[Future, float | None], None]] = ContextVar("wait_hook")
+
+
+class NoRuntime(RuntimeError):
+    """An actor was made outside of `with runtime:`, so nothing would ever run it."""
+
+
+class Future(pykka.ThreadingFuture[Any]):
+    """The answer to an `ask`; waiting for it drives a simulation, and keeps a pool staffed."""
+
+    @property
+    def done(self) -> bool:
+        """True once it has a value or an exception."""
+        return self._result is not None
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        """Return the answer.
+
+        Raises the asked actor's own exception, `pykka.ActorDeadError` if it stopped first,
+        `pykka.Timeout` after `timeout` seconds of the runtime's time, and in a simulation
+        `BlockedTurn` when called by an actor and `Deadlock` when no answer can ever come.
+        """
+        if not self.done and self._get_hook is None and (wait := wait_hook.get(None)):
+            wait(self, timeout)
+            if not self.done:
+                raise pykka.Timeout(f"{timeout} seconds")
+        return super().get(timeout=timeout)
+
+
+class Ref(pykka.ActorRef[A]):
+    """A Pykka reference that lets messages to a crashed node vanish, as messages to it do."""
+
+    actor_inbox: Mailbox
+
+    def tell(self, message: Any) -> None:
+        """Send without waiting; `pykka.ActorDeadError` if the actor has stopped."""
+        if self.actor_stopped.is_set():
+            if self.actor_inbox.vanished:
+                return
+            raise pykka.ActorDeadError(f"{self} not found")
+        self.actor_inbox.put(Envelope(message))
+
+
+class Actor(pykka.Actor):
+    """A Pykka actor that belongs to the runtime in whose `with` block, or turn, it is started.
+
+    Handlers, hooks included, never block: no `ask`, no sleep, no file. An actor that must
+    (the journal) says `pinned = True` and gets a thread of its own in a `Pool`.
+    """
+
+    pinned: ClassVar[bool] = False
+    runtime: Runtime
+    name: str = ""
+    actor_inbox: Mailbox
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        runtime = current_runtime.get(None)
+        if runtime is None:
+            raise NoRuntime(f"start {type(self).__name__} inside `with Pool()` or `with Simulation()`")
+        self.runtime = runtime
+        self._actor_ref = Ref(self)
+
+    @property
+    def label(self) -> str:
+        """Class, number in order of starting, and name if it has one: `TWAPActor#12 k3f...`."""
+        return f"{type(self).__name__}#{self.actor_inbox.serial} {self.name}".rstrip()
+
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox()
+
+    @staticmethod
+    def _create_future() -> Future:
+        return Future()
+
+    def _start_actor_loop(self) -> None:
+        self.actor_inbox.open(self, self.runtime)
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super()._handle_failure(exception_type, exception_value, traceback)
+        if exception_value is not None:
+            self.runtime.note_failure(self.label, self.actor_inbox.current, exception_value)
+
+    def _stop(self) -> None:
+        # Pykka's loop comes here for a stop message, and also when a handler raised something
+        # like KeyboardInterrupt, after which it would stop every actor of the process. Only the
+        # first is wanted: the rest goes up to whoever runs the turn.
+        stopping = isinstance(self.actor_inbox.current, _ActorStop)
+        error = sys.exception()
+        if error is not None and (isinstance(error, NodeCrashed) or not stopping):
+            raise error
+        super()._stop()

@@ -1,0 +1,162 @@
+"""A mailbox: an actor's inbox, and at the same time the unit of work that a runtime schedules."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import pykka
+from pykka.messages import _ActorStop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pykka._envelope import Envelope
+
+    from actors.runtime._actor import Actor
+    from actors.runtime._base import Runtime
+    from actors.runtime._nodes import Life
+
+
+class TurnOver(Exception):
+    """Raised by `Mailbox.get` when the queue is empty or the turn's budget is spent.
+
+    Pykka's receive loop fetches outside its `try`, so this leaves the loop without being taken
+    for a failure of the actor: the loop itself runs as Pykka wrote it.
+    """
+
+
+class NodeCrashed(BaseException):
+    """Raised through the handler that was running when its own node crashed."""
+
+
+class Mailbox:
+    """The queue of one actor, with a flag that says whether a runtime has it in hand.
+
+    The lock `turn` is such a flag: it is tried, never waited for. Whoever gets it hands the
+    mailbox to the runtime; it is let go when the turn is over, and then the queue is looked at
+    once more. So no message is left lying, and no two workers run the same actor.
+    """
+
+    __slots__ = (
+        "actor",
+        "budget",
+        "current",
+        "life",
+        "queue",
+        "runtime",
+        "serial",
+        "started",
+        "submit",
+        "turn",
+    )
+
+    runtime: Runtime
+    submit: Callable[[Mailbox], object]
+
+    def __init__(self) -> None:
+        self.queue: deque[Envelope[Any]] = deque()
+        self.turn = threading.Lock()
+        self.turn.acquire()  # The first turn lets go of it: nothing runs before `open`.
+        self.actor: Actor | None = None
+        self.life: Life | None = None
+        self.started = False
+        self.current: object = None
+        self.budget = 0
+        self.serial = 0
+
+    @property
+    def vanished(self) -> bool:
+        """True once the node that this actor lived on has crashed."""
+        return self.life is not None and self.life.over
+
+    def open(self, actor: Actor, runtime: Runtime) -> None:
+        """Give the actor to its runtime, which will run its first turn."""
+        self.actor, self.runtime = actor, runtime
+        self.submit = runtime.admit(self)
+        self.submit(self)
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Append a message, and see to it that a turn will come."""
+        self.queue.append(envelope)
+        if self.turn.acquire(blocking=False):
+            self.submit(self)
+
+    def get(self) -> Envelope[Any]:
+        """Return the next message of this turn; raise `TurnOver` when there is none."""
+        if self.budget <= 0 or not self.queue:
+            raise TurnOver
+        self.budget -= 1
+        envelope = self.queue.popleft()
+        self.current = envelope.message
+        return envelope
+
+    def empty(self) -> bool:
+        """True if no message waits."""
+        return not self.queue
+
+    def run(self, budget: int) -> None:
+        """Run one turn of at most `budget` messages; the start of an actor counts as one."""
+        actor = self.actor
+        if actor is not None:
+            self.budget = budget
+            try:
+                if not self.started:
+                    self.started = True
+                    self.budget -= 1
+                    actor._actor_loop_setup()  # noqa: SLF001 - Pykka's own loop, as it is
+                actor._actor_loop_running()  # noqa: SLF001
+            except TurnOver:
+                pass
+            except NodeCrashed:
+                return  # Dropped meanwhile, and never to be scheduled again.
+            except BaseException:
+                actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+                self._end()
+                raise
+        if actor is not None and not actor.actor_stopped.is_set():
+            self.current = None
+            self.turn.release()
+            if self.queue and self.turn.acquire(blocking=False):
+                self.submit(self)
+        else:
+            self._end()
+
+    def drop(self) -> None:
+        """Forget the actor and its mail without a word to anybody, as a killed process does."""
+        actor, self.actor, self.current = self.actor, None, None
+        if actor is not None:
+            actor.actor_stopped.set()
+        while self.queue:
+            envelope = self.queue.popleft()
+            if envelope.reply_to is not None:
+                _refuse(envelope, "the actor's node crashed")
+
+    def _end(self) -> None:
+        """Let go of the stopped actor; mail that still comes will be scheduled, and refused."""
+        self.actor = self.current = None
+        self._bury()
+        self.turn.release()
+        if self.queue and self.turn.acquire(blocking=False):
+            self.submit(self)
+
+    def _bury(self) -> None:
+        """Answer what the stopped actor will not: asks are refused, the rest are dead letters."""
+        while self.queue:
+            envelope = self.queue.popleft()
+            stop = isinstance(envelope.message, _ActorStop)
+            if envelope.reply_to is None:
+                if not stop:
+                    self.runtime.dead_letter(envelope.message)
+            elif stop:
+                envelope.reply_to.set(None)
+            else:
+                _refuse(envelope, "the actor stopped before it came to the message")
+
+
+def _refuse(envelope: Envelope[Any], why: str) -> None:
+    assert envelope.reply_to is not None
+    error = pykka.ActorDeadError(why)
+    envelope.reply_to.set_exception((pykka.ActorDeadError, error, None))
