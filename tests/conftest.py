@@ -1,0 +1,100 @@
+"""Runtimes and probes as fixtures, runs over many seeds, and the story of a failed simulation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterator
+
+import pytest
+
+from actors.runtime import Pool, Runtime, Simulation
+from tests.probe import Probe
+
+DEFAULT_SEEDS = 20
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("simulation")
+    group.addoption("--seeds", type=int, metavar="N", help="run each test marked `seeds` over the seeds 0 to N-1")
+    group.addoption("--seed", type=int, metavar="S", help="run each test marked `seeds` with this seed alone")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "seeds(default=20): run over so many seeds, given as the argument `seed`; see --seeds and --seed"
+    )
+
+
+def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:
+    """Return the seeds that a marked test shall run over."""
+    seed, seeds = config.getoption("--seed"), config.getoption("--seeds")
+    if seed is not None:
+        return range(seed, seed + 1)
+    return range(seeds if seeds is not None else marker.kwargs.get("default", DEFAULT_SEEDS))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Call a test marked `seeds` once a seed, with the same fixtures, until one fails."""
+    marker = pyfuncitem.get_closest_marker("seeds")
+    if marker is None:
+        return None
+    test = pyfuncitem.obj
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
+    for seed in seeds_of(pyfuncitem.config, marker):
+        try:
+            test(**{**arguments, "seed": seed})
+        except BaseException as error:
+            error.add_note(f"failed with seed {seed}; to see it again: pytest '{pyfuncitem.nodeid}' --seed {seed}")
+            raise
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add seed and last messages to the report of a failed test that was given a simulation."""
+    report = yield
+    if report.failed and report.when == "call":
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Simulation):
+                report.sections.append((f"simulation, seed {value.seed}", value.story()))
+    return report
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Give the first seed; a test marked `seeds` is then called with each of them."""
+    marker = request.node.get_closest_marker("seeds")
+    assert marker is not None, "a test that takes a seed is marked `seeds`"
+    return seeds_of(request.config, marker).start
+
+
+@pytest.fixture(params=["pool", "simulation"])
+def runtime(request: pytest.FixtureRequest) -> Iterator[Runtime]:
+    """Run the test once on a pool in real time and once in a simulation."""
+    with Pool(3) if request.param == "pool" else Simulation(5) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def simulation() -> Iterator[Simulation]:
+    """Give a simulation that checks at the end that nobody died unclaimed."""
+    with Simulation(5) as simulation:
+        yield simulation
+
+
+@pytest.fixture
+def probe(request: pytest.FixtureRequest) -> Probe:
+    """Give a probe on the test's own runtime: the fixture `simulation` if it has it, else `runtime`."""
+    name = "simulation" if "simulation" in request.fixturenames else "runtime"
+    return Probe(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def a_probe(request: pytest.FixtureRequest) -> Callable[[str], Probe]:
+    """Give a maker of named probes, for tests that need several."""
+    name = "simulation" if "simulation" in request.fixturenames else "runtime"
+    runtime = request.getfixturevalue(name)
+    return lambda name: Probe(runtime, name)
