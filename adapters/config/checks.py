@@ -1,0 +1,131 @@
+"""What must hold between settings that are each right by themselves."""
+
+from __future__ import annotations
+
+import ipaddress
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from adapters.config.model import MODE_DEFAULTS, Config
+
+Contradiction = tuple[tuple[str, ...], str]
+"""The keys involved, the one to change first, and what is expected."""
+
+
+def contradictions(config: Config) -> Iterator[Contradiction]:
+    """Find settings that do not go together; none are found in a configuration that may be run."""
+    yield from _about_the_mode(config)
+    yield from _about_keys(config)
+    yield from _about_addresses(config)
+    yield from _about_times(config)
+
+
+def _about_the_mode(config: Config) -> Iterator[Contradiction]:
+    if config.mode == "live" and config.consent != config.account:
+        yield (
+            ("consent", "mode", "account"),
+            f'should be "{config.account}", the name of the account: live mode trades real money',
+        )
+    if config.mode != "live" and config.consent is not None:
+        yield ("consent", "mode"), f'belongs to mode "live" and does nothing in mode "{config.mode}"; remove it'
+
+
+def _about_keys(config: Config) -> Iterator[Contradiction]:
+    venue = config.venue
+    if venue.api_secret is not None and venue.private_key_file is not None:
+        yield (
+            ("venue.private_key_file", "venue.api_secret"),
+            "stands beside venue.api_secret; a key is either an HMAC key or an Ed25519 key",
+        )
+    if config.mode == "paper":
+        return
+    if venue.api_key is None:
+        yield ("venue.api_key", "mode"), f'is needed in mode "{config.mode}"'
+    if venue.api_secret is None and venue.private_key_file is None:
+        yield (
+            ("venue.api_secret", "venue.private_key_file", "mode"),
+            f'or venue.private_key_file is needed in mode "{config.mode}"',
+        )
+
+
+def exposed_keys(config: Config, file: Path | None, keys_in_file: tuple[str, ...]) -> Iterator[Contradiction]:
+    """Find keys to a real account in files that others on this machine can read.
+
+    Args:
+        config: the configuration; in paper mode there is nothing to protect.
+        file: the TOML file.
+        keys_in_file: which of the account's keys stand in it.
+    """
+    if config.mode == "paper":
+        return
+    if file is not None and keys_in_file and _others_can_read(file):
+        yield keys_in_file, f"stands in a file that others can read; run: chmod 600 {file}"
+    key_file = config.venue.private_key_file
+    if key_file is not None:
+        if not key_file.is_file():
+            yield ("venue.private_key_file",), f"names a file that is not there: {key_file}"
+        elif _others_can_read(key_file):
+            yield ("venue.private_key_file",), f"names a file that others can read; run: chmod 600 {key_file}"
+
+
+def _others_can_read(file: Path) -> bool:
+    return bool(file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _about_addresses(config: Config) -> Iterator[Contradiction]:
+    http = config.http
+    if http.token is not None and http.token_file is not None:
+        yield ("http.token_file", "http.token"), "stands beside http.token; only one of them can be meant"
+    if not _is_loopback(http.host) and http.token is None and http.token_file is None:
+        yield (
+            ("http.token", "http.token_file", "http.host"),
+            f"or http.token_file is needed to listen on {http.host}, which others can reach",
+        )
+    schemes = {"rest_url": ("http", "https"), "ws_api_url": ("ws", "wss"), "stream_url": ("ws", "wss")}
+    for name, allowed in schemes.items():
+        url = getattr(config.venue, name)
+        if url is None:
+            continue
+        key = f"venue.{name}"
+        parts = urlsplit(url)
+        if parts.scheme not in allowed or not parts.hostname:
+            yield (key,), f"should be a URL that begins with {' or '.join(f'{scheme}://' for scheme in allowed)}"
+        elif (other := _mode_of(parts.hostname)) and other != config.mode:
+            yield (key, "mode"), f'leads to the exchange of mode "{other}", but the mode is "{config.mode}"'
+
+
+def _about_times(config: Config) -> Iterator[Contradiction]:
+    watcher = config.watcher
+    if watcher.poll_interval_seconds > watcher.timeout_seconds:
+        yield (
+            ("watcher.poll_interval_seconds", "watcher.timeout_seconds"),
+            "should not be longer than watcher.timeout_seconds",
+        )
+    wait, interval = config.twap.guard_wait_seconds, config.twap.interval_seconds
+    if wait is not None and wait > interval:
+        yield (
+            ("twap.guard_wait_seconds", "twap.interval_seconds"),
+            "should not be longer than twap.interval_seconds, at which the slot ends",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _mode_of(host: str) -> str | None:
+    """Name the mode whose exchange a host belongs to; a host of nobody we know may be a proxy or a paper exchange."""
+    for mode, sections in MODE_DEFAULTS.items():
+        for url in sections.get("venue", {}).values():
+            if host == urlsplit(str(url)).hostname:
+                return mode
+    if host == "binance.com" or host.endswith(".binance.com"):
+        return "live"
+    return "testnet" if host.endswith(".binance.vision") else None

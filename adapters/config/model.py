@@ -1,0 +1,386 @@
+"""The settings: their names, types, bounds and defaults, one class a section of the file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from adapters.config.layers import active_layers
+
+Mode = Literal["paper", "testnet", "demo", "live"]
+
+
+def _refuse_bool(value: object) -> object:
+    """`num_chunks = true` would otherwise be read as 1."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+def _nothing(value: object) -> object:
+    """TOML and the environment have no null: an empty text or `none` stands for "not set"."""
+    return None if value in ("", "none") else value
+
+
+def _structure(value: object) -> object:
+    """Read a list or table that came as text, from the environment or the command line."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith(("[", "{")):
+        with suppress(json.JSONDecodeError):
+            return json.loads(text, parse_float=Decimal)
+        try:
+            return tomllib.loads(f"value = {text}", parse_float=Decimal)["value"]
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError("should be written as in TOML or JSON") from error
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Whole = Annotated[int, BeforeValidator(_refuse_bool)]
+Count = Annotated[Whole, Field(ge=1)]
+Natural = Annotated[Whole, Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[Decimal, Field(gt=0, le=1)]
+Bps = Annotated[Decimal, Field(ge=0, le=10_000)]
+Amount = Annotated[Decimal, Field(ge=0)]
+Bound = Annotated[Annotated[Decimal, Field(gt=0)] | None, BeforeValidator(_nothing)]
+Text = Annotated[str | None, BeforeValidator(_nothing)]
+File = Annotated[Path | None, BeforeValidator(_nothing)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
+Symbol = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z0-9]{2,20}$")]
+Asset = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-Z0-9]{1,20}$")]
+Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_structure), Field(min_length=1)]
+Balances = Annotated[dict[Asset, Amount], BeforeValidator(_structure)]
+Table = Annotated[dict[str, object], BeforeValidator(_structure)]
+
+
+class Section(BaseModel):
+    """What all sections share: no unknown key, no change once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class Http(Section):
+    """The HTTP face: intakes, control, health, dashboard."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; any but loopback needs a token."""
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = 8787
+    """Port to listen on; 0 takes a free one and says which."""
+    token: Secret = None
+    """Bearer token that senders show. Better kept in token_file or the environment than here."""
+    token_file: File = None
+    """File whose content is the bearer token."""
+
+    def bearer_token(self) -> str | None:
+        """Give the token that senders must show, from `token` or `token_file`; None if neither is set.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: there is nothing in it.
+        """
+        if self.token is not None:
+            return self.token.get_secret_value()
+        if self.token_file is None:
+            return None
+        if not (token := self.token_file.read_text(encoding="utf-8").strip()):
+            raise ValueError(f"{self.token_file} is empty; it should hold the bearer token")
+        return token
+
+
+class Gate(Section):
+    """Which signals are let in at all."""
+
+    symbols: Symbols = ("BTCUSDT", "ETHUSDT", "DOGEUSDT", "BNBUSDT")
+    """Symbols that signals may name."""
+    cooldown_seconds: Seconds = 0
+    """Rest between an execution's end and the next signal for the same symbol and side."""
+    opposite_signals: Literal["refuse", "both"] = "refuse"
+    """A buy while a sell of the symbol runs (or the reverse): refuse it, or run both."""
+    max_age_seconds: SomeSeconds = 60
+    """A signal whose timestamp is older than this is stale."""
+    max_future_seconds: Seconds = 5
+    """A signal whose timestamp lies further ahead than this is refused."""
+    max_quote_age_seconds: SomeSeconds = 5
+    """A quote older than this is no price to accept a signal at."""
+
+
+class Dedup(Section):
+    """What counts as the same signal again."""
+
+    fingerprint: Literal["without_id", "always"] = "without_id"
+    """Compare account, symbol, side and price of signals without an id, or of all."""
+    cache_ttl_seconds: SomeSeconds = 600
+    """How long after an execution's end its like still counts as a repeat."""
+    price_tolerance_bps: Bps = Decimal(10)
+    """How far apart two prices may be and still be the same, in basis points."""
+    price_rounding_decimals: Annotated[Whole, Field(ge=0, le=12)] = 0
+    """Decimals of the price in the label that people see; nothing is compared by it."""
+    retention_days: Annotated[Decimal, Field(gt=0)] = Decimal(7)
+    """How long the id of an accepted signal is remembered."""
+
+
+class Limits(Section):
+    """How much may be at stake, in quote units; "none" takes a bound away."""
+
+    max_notional: Bound = Decimal(1_000)
+    """Largest value of one execution."""
+    max_open_notional_per_symbol: Bound = Decimal(2_000)
+    """Largest value of all open executions of one symbol."""
+    max_daily_notional: Bound = Decimal(10_000)
+    """Largest value accepted within a UTC day."""
+    max_executions: Count = 5
+    """Most executions at a time."""
+    max_executions_per_symbol: Count = 1
+    """Most executions of one symbol at a time."""
+
+
+class Twap(Section):
+    """How an execution is worked into the market, where its signal does not say otherwise."""
+
+    num_chunks: Annotated[Whole, Field(ge=1, le=10_000)] = 5
+    """Number of slices."""
+    interval_seconds: SomeSeconds = 30
+    """Time from one slice to the next."""
+    max_price_deviation: Fraction = Decimal("0.01")
+    """Stop when the price has moved this far against us since the arrival, as a fraction."""
+    min_chunk_value: Amount = Decimal(50)
+    """Least value of a slice while there is more than one, in quote units."""
+    check_spread: bool = True
+    """Whether the spread guard is on."""
+    max_spread: Fraction = Decimal("0.005")
+    """Widest spread to trade at, as a fraction of the mid."""
+    slice_above_notional: Amount = Decimal(1_000)
+    """Orders worth more than this are sliced, in quote units; smaller ones go directly ..."""
+    slice_above_depth_share: Fraction = Decimal("0.10")
+    """... unless they exceed this share of the book's depth ..."""
+    depth_bps: Bps = Decimal(10)
+    """... within this many basis points of the touch."""
+    child: Literal["ioc", "market"] = "ioc"
+    """Child orders: LIMIT IOC at the touch plus cap_bps, or MARKET."""
+    cap_bps: Bps = Decimal(20)
+    """How far beyond the touch an IOC child may reach, in basis points."""
+    catch_up: Literal["none", "spread", "cap"] = "spread"
+    """What slots missed or left unfilled do to later ones: nothing, spread evenly, or fill up to the cap."""
+    catch_up_cap: Annotated[Decimal, Field(ge=1)] = Decimal(2)
+    """No caught-up slice is larger than this many planned ones."""
+    extra_slots: Natural = 2
+    """Slots that may be added after the planned end for what is left."""
+    remainder: Literal["report", "sweep"] = "report"
+    """What is left after the last slot is reported, or sent at once."""
+    guard_wait_seconds: Annotated[Seconds | None, BeforeValidator(_nothing)] = None
+    """How long a slice may wait for its guards to hold; not set: to the end of its slot."""
+    partial_direct: Literal["accept", "requeue"] = "accept"
+    """A direct order that fills in part: accept it with a warning, or try again for the rest."""
+    partial_slice: Literal["requeue", "accept"] = "requeue"
+    """A slice that fills in part: put the rest into later slots, or leave it unfilled."""
+
+
+class Watcher(Section):
+    """How an order's fate is followed and, where it is unknown, proven."""
+
+    poll_interval_seconds: SomeSeconds = 2
+    """First wait before the venue is asked about an order of which the stream says nothing."""
+    timeout_seconds: SomeSeconds = 30
+    """An order without an end by then is cancelled, or its fate is put to proof."""
+    absent_after_seconds: SomeSeconds = 60
+    """Without a control, an order seen nowhere for so long counts as never executed."""
+    engine_wait_seconds: Seconds = 10
+    """How long the exchange's engine may sit on a request it has let in."""
+    margin_seconds: Seconds = 5
+    """Added to the above before any absence is believed."""
+
+
+class Venue(Section):
+    """The exchange that orders go to; in paper mode, without URLs, the one in this process."""
+
+    rest_url: Text = None
+    """Base URL of the REST API; not set: the one of the mode."""
+    ws_api_url: Text = None
+    """URL of the WebSocket API; not set: the one of the mode."""
+    stream_url: Text = None
+    """Base URL of the market streams; not set: the one of the mode."""
+    api_key: Secret = None
+    """API key."""
+    api_secret: Secret = None
+    """Secret of an HMAC key."""
+    private_key_file: File = None
+    """PEM file of an Ed25519 key, instead of api_secret."""
+    recv_window_ms: Annotated[Whole, Field(ge=100, le=60_000)] = 2_000
+    """A request older than this when it arrives is refused by the exchange."""
+
+
+class Paper(Section):
+    """The paper exchange, in paper mode."""
+
+    market: Annotated[str, StringConstraints(pattern=r"^(synthetic|replay:.+|ow:.+)$")] = "synthetic"
+    """Where prices come from: synthetic, replay:FILE[,FILE...] or ow:q=...,rho=...,lam=..."""
+    preset: Literal["btc", "alt", "thin", "stress"] = "btc"
+    """Temper of the synthetic market."""
+    seed: Whole = 1
+    """What the synthetic market and the latencies are drawn from."""
+    latency_ms: Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=60_000, allow_inf_nan=False)] = 20
+    """Typical time from us to the exchange or back, in milliseconds."""
+    balances: Balances = {
+        "BTC": Decimal(10),
+        "ETH": Decimal(200),
+        "USDT": Decimal(1_000_000),
+        "BNB": Decimal(20),
+    }
+    """What a new paper account holds; a table given here replaces this one as a whole."""
+    api_key: str = "paper-key"
+    """API key that the paper exchange knows."""
+    api_secret: str = "paper-secret"  # noqa: S105 - known to everybody, opens nothing
+    """Secret of that key."""
+
+
+class Log(Section):
+    """What the daemon says of itself."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    """Least important records that are written."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """console for people, json for machines, auto: console on a terminal and json elsewhere."""
+
+
+MODE_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "paper": {
+        "gate": {"opposite_signals": "both"},
+        "limits": {
+            "max_notional": Decimal(2_000_000),
+            "max_open_notional_per_symbol": Decimal(10_000_000),
+            "max_daily_notional": Decimal(100_000_000),
+            "max_executions": 1_000,
+            "max_executions_per_symbol": 500,
+        },
+    },
+    "testnet": {
+        "venue": {
+            "rest_url": "https://testnet.binance.vision",
+            "ws_api_url": "wss://ws-api.testnet.binance.vision/ws-api/v3",
+            "stream_url": "wss://stream.testnet.binance.vision",
+        },
+    },
+    "demo": {
+        "venue": {
+            "rest_url": "https://demo-api.binance.com",
+            "ws_api_url": "wss://demo-ws-api.binance.com/ws-api/v3",
+            "stream_url": "wss://demo-stream.binance.com",
+        },
+    },
+    "live": {
+        "venue": {
+            "rest_url": "https://api.binance.com",
+            "ws_api_url": "wss://ws-api.binance.com/ws-api/v3",
+            "stream_url": "wss://stream.binance.com",
+        },
+    },
+}
+"""Defaults that depend on the mode: they stand above a section's own and below all that is configured."""
+
+
+class Config(BaseSettings):
+    """The whole configuration.
+
+    Built directly, it holds the defaults of its mode and what it is given, and reads neither file nor
+    environment; `load_config` reads them.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    mode: Mode = "paper"
+    """paper (an exchange of our own, no keys), testnet, demo or live (real money)."""
+    data_dir: Path = Path("data")
+    """Directory of the journal and of the paper account; one daemon at a time may use it."""
+    account: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "main"
+    """Name of the account that signals are executed for."""
+    consent: Text = None
+    """In live mode the account's name once more, so that nobody trades real money by accident."""
+
+    http: Http = Http()
+    gate: Gate = Gate()
+    dedup: Dedup = Dedup()
+    limits: Limits = Limits()
+    twap: Twap = Twap()
+    watcher: Watcher = Watcher()
+    venue: Venue = Venue()
+    paper: Paper = Paper()
+    templates: Table = {}
+    """How bodies of other senders map to signals, one table a sender."""
+    alerts: Table = {}
+    """Where alerts go."""
+    log: Log = Log()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where the value of each dotted key comes from; empty unless `load_config` read it."""
+        return self._origins
+
+    def remember_origins(self, origins: Mapping[str, str]) -> None:
+        """Note where the values come from; for `load_config`."""
+        self._origins.update(origins)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what `load_config` has laid out, in place of whatever lies around in the environment."""
+        return (init_settings, *active_layers(settings_cls))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_what_the_mode_implies(cls, data: dict[str, Any]) -> dict[str, Any]:
+        filled = dict(data)
+        for section, values in MODE_DEFAULTS.get(str(data.get("mode", "paper")), {}).items():
+            given = data.get(section, {})
+            if isinstance(given, Mapping):
+                filled[section] = {**values, **given}
+        return filled
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    name: field.annotation
+    for name, field in Config.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+"""The sections that have fixed keys, by name."""
