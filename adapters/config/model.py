@@ -62,15 +62,19 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+# Nothing sensible is larger, and no figure gets so long that writing it down becomes a problem.
+_TEN_YEARS = 315_360_000
+_A_QUADRILLION = 10**15
+
 Whole = Annotated[int, BeforeValidator(_refuse_bool)]
 Count = Annotated[Whole, Field(ge=1)]
 Natural = Annotated[Whole, Field(ge=0)]
-Seconds = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
-SomeSeconds = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=_TEN_YEARS, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=_TEN_YEARS, allow_inf_nan=False)]
 Fraction = Annotated[Decimal, Field(gt=0, le=1)]
 Bps = Annotated[Decimal, Field(ge=0, le=10_000)]
-Amount = Annotated[Decimal, Field(ge=0)]
-Bound = Annotated[Annotated[Decimal, Field(gt=0)] | None, BeforeValidator(_nothing)]
+Amount = Annotated[Decimal, Field(ge=0, le=_A_QUADRILLION)]
+Bound = Annotated[Annotated[Decimal, Field(gt=0, le=_A_QUADRILLION)] | None, BeforeValidator(_nothing)]
 Text = Annotated[str | None, BeforeValidator(_nothing)]
 File = Annotated[Path | None, BeforeValidator(_nothing)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_nothing)]
@@ -143,7 +147,7 @@ class Dedup(Section):
     """How far apart two prices may be and still be the same, in basis points."""
     price_rounding_decimals: Annotated[Whole, Field(ge=0, le=12)] = 0
     """Decimals of the price in the label that people see; nothing is compared by it."""
-    retention_days: Annotated[Decimal, Field(gt=0)] = Decimal(7)
+    retention_days: Annotated[Decimal, Field(gt=0, le=3_650)] = Decimal(7)
     """How long the id of an accepted signal is remembered."""
 
 
@@ -189,7 +193,7 @@ class Twap(Section):
     """How far beyond the touch an IOC child may reach, in basis points."""
     catch_up: Literal["none", "spread", "cap"] = "spread"
     """What slots missed or left unfilled do to later ones: nothing, spread evenly, or fill up to the cap."""
-    catch_up_cap: Annotated[Decimal, Field(ge=1)] = Decimal(2)
+    catch_up_cap: Annotated[Decimal, Field(ge=1, le=10_000)] = Decimal(2)
     """No caught-up slice is larger than this many planned ones."""
     extra_slots: Natural = 2
     """Slots that may be added after the planned end for what is left."""
@@ -306,6 +310,15 @@ MODE_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
 """Defaults that depend on the mode: they stand above a section's own and below all that is configured."""
 
 
+class _Origins(dict[str, str]):
+    """Where values come from is no part of what they are: any two of these are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Origins)
+
+    __hash__ = None  # as of any dict
+
+
 class Config(BaseSettings):
     """The whole configuration.
 
@@ -344,7 +357,7 @@ class Config(BaseSettings):
     """Where alerts go."""
     log: Log = Log()
 
-    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _origins: _Origins = PrivateAttr(default_factory=_Origins)
 
     @property
     def origins(self) -> Mapping[str, str]:

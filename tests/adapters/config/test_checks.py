@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from adapters.config import Config, ConfigError, load_config
+
+KEYS = ("venue.api_key=k", "venue.api_secret=s")
+
+
+def check(*settings: str) -> dict[str, str]:
+    """Give the problems of a configuration, by key; none if it may be run."""
+    try:
+        load_config(None, settings, {})
+    except ConfigError as error:
+        return {problem.key: problem.message for problem in error.problems}
+    return {}
+
+
+def test_live_mode_needs_the_accounts_name_once_more() -> None:
+    assert "real money" in check("mode=live", *KEYS)["consent"]
+    assert "consent" in check("mode=live", "consent=other", *KEYS)
+    assert "consent" in check("mode=live", "account=fund", "consent=main", *KEYS)
+    assert check("mode=live", "account=fund", "consent=fund", *KEYS) == {}
+
+
+def test_consent_without_live_mode_is_a_mistake() -> None:
+    assert "remove it" in check("consent=main")["consent"]
+
+
+@pytest.mark.parametrize("mode", ["testnet", "demo"])
+def test_an_exchange_needs_keys(mode: str) -> None:
+    assert set(check(f"mode={mode}")) == {"venue.api_key", "venue.api_secret"}
+    assert check(f"mode={mode}", *KEYS) == {}
+
+
+def test_paper_mode_needs_no_keys() -> None:
+    assert check() == {}
+
+
+def test_there_is_one_kind_of_key() -> None:
+    assert "venue.private_key_file" in check("venue.api_secret=s", "venue.private_key_file=x")
+
+
+def test_listening_beyond_this_machine_needs_a_token() -> None:
+    assert "0.0.0.0" in check("http.host=0.0.0.0")["http.token"]
+    assert "http.token" in check("http.host=example.org")
+    assert check("http.host=0.0.0.0", "http.token=t") == {}
+    assert check("http.host=0.0.0.0", "http.token_file=t") == {}
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
+def test_loopback_needs_no_token(host: str) -> None:
+    assert check(f"http.host={host}") == {}
+
+
+def test_there_is_one_token() -> None:
+    assert "http.token_file" in check("http.token=t", "http.token_file=f")
+
+
+def test_a_url_has_the_scheme_of_its_use() -> None:
+    problems = check("venue.rest_url=ws://127.0.0.1:1", "venue.ws_api_url=nonsense", "venue.stream_url=wss://")
+
+    assert set(problems) == {"venue.rest_url", "venue.ws_api_url", "venue.stream_url"}
+    assert problems["venue.rest_url"] == "should be a URL that begins with http:// or https://"
+
+
+@pytest.mark.parametrize(
+    ("mode", "url", "other"),
+    [
+        ("paper", "https://api.binance.com", "live"),
+        ("paper", "https://api4.binance.com", "live"),
+        ("testnet", "https://api.binance.com", "live"),
+        ("testnet", "https://demo-api.binance.com", "demo"),
+        ("demo", "https://testnet.binance.vision", "testnet"),
+        ("demo", "https://api1.testnet.binance.vision", "testnet"),
+        ("live", "https://testnet.binance.vision", "testnet"),
+    ],
+)
+def test_no_mode_reaches_the_exchange_of_another(mode: str, url: str, other: str) -> None:
+    settings = [f"mode={mode}", f"venue.rest_url={url}", *KEYS] + ["consent=main"] * (mode == "live")
+
+    assert f'of mode "{other}"' in check(*settings)["venue.rest_url"]
+
+
+def test_any_mode_may_use_a_host_of_its_own() -> None:
+    assert check("venue.rest_url=http://127.0.0.1:9000", "venue.ws_api_url=ws://127.0.0.1:9000/ws-api/v3") == {}
+    assert check("mode=live", "consent=main", "venue.rest_url=https://proxy.example.org", *KEYS) == {}
+    assert check("mode=live", "consent=main", "venue.rest_url=https://api2.binance.com", *KEYS) == {}
+
+
+def test_times_go_together() -> None:
+    assert "watcher.poll_interval_seconds" in check("watcher.poll_interval_seconds=31")
+    assert "twap.guard_wait_seconds" in check("twap.guard_wait_seconds=31")
+    assert check("twap.guard_wait_seconds=30", "watcher.poll_interval_seconds=30") == {}
+
+
+def test_the_defaults_of_paper_mode_may_be_run() -> None:
+    assert load_config(env={}) == Config()
