@@ -214,7 +214,8 @@ class ChildIntended(Fact):
     """The decision to send a child order, taken before it is sent; its quantity is reserved.
 
     `request_timestamp` and `recv_window` are milliseconds, in the venue's time. `spread` and
-    `deviation` are fractions, as judged on the quote (`bid`, `ask`, `quote_age_seconds`).
+    `deviation` are fractions, as judged on the quote (`bid`, `ask`, `quote_age_seconds`), for which
+    the guards waited `waited_seconds`.
     """
 
     client_order_id: str
@@ -236,6 +237,7 @@ class ChildIntended(Fact):
     deviation: Decimal
     mid_integral: Decimal
     mid_seconds: Decimal
+    waited_seconds: Decimal = Decimal(0)
 
     def claims(self) -> tuple[Claim, ...]:
         """Claim the client order id for ever."""

@@ -58,7 +58,8 @@ class PlaceChild:
 
     `not_after` is the moment (monotonic s) after which it must not be sent any more. `quote` is what
     the guards were judged on, `deviation` its adverse distance from arrival as a fraction.
-    `mid_integral` over `mid_seconds` is the execution's running integral of the mid since arrival.
+    `mid_integral` over `mid_seconds` is the execution's running integral of the mid since arrival,
+    `waited_seconds` how long the guards made the child wait.
     """
 
     execution_id: str
@@ -78,6 +79,7 @@ class PlaceChild:
     mid_integral: Decimal
     mid_seconds: Decimal
     reply_to: Tells[ChildDeclined]
+    waited_seconds: Decimal = Decimal(0)
 
 
 class Decline(StrEnum):

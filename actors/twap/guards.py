@@ -1,0 +1,111 @@
+"""The guards of a child order: what the market must satisfy, for how long it is waited for, and what then.
+
+Also what order a child is once they hold. The market itself is judged by MarketWatcher.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from actors.twap.settings import Policy, TwapSettings
+from messages.execution import Plan, StopReason
+from messages.market import Bounds, Quote
+from messages.money import BPS, ONE, ZERO, ceil_to, floor_to
+from messages.order import OrderType, TimeInForce
+from messages.signal import Side
+
+_HUNDREDTH = Decimal("0.01")
+
+
+def bounds_of(plan: Plan, side: Side, arrival_price: Decimal, limit_price: Decimal | None) -> Bounds:
+    """Say what the market must satisfy before a child of this plan may go."""
+    return Bounds(
+        side=side,
+        arrival_price=arrival_price,
+        max_spread=plan.max_spread if plan.check_spread else None,
+        max_deviation=plan.max_deviation,
+        limit_price=limit_price,
+        max_age=float(plan.max_quote_age),
+    )
+
+
+def unbounded(side: Side, arrival_price: Decimal) -> Bounds:
+    """Bounds that every market satisfies: whoever awaits them wants to look, not to judge."""
+    return Bounds(side=side, arrival_price=arrival_price)
+
+
+def waits_until(plan: Plan, since: datetime, slot_end: datetime) -> datetime:
+    """Say until when guards may wait that began to wait at `since`: never beyond their slot."""
+    if plan.guard_wait_seconds is None:
+        return slot_end
+    return min(slot_end, since + timedelta(seconds=float(plan.guard_wait_seconds)))
+
+
+def reason_of(failed: str | None) -> StopReason:
+    """Read which guard failed; an answer that does not say so means that the market is not known."""
+    if failed in _POLICIES:
+        return StopReason(failed)
+    return StopReason.STALE_MARKET
+
+
+def policy_of(reason: StopReason, settings: TwapSettings) -> Policy:
+    """Say what follows when a guard still fails at its deadline."""
+    name = _POLICIES[reason]
+    policy: Policy = getattr(settings, name)
+    return policy
+
+
+_POLICIES: dict[str, str] = {
+    StopReason.SPREAD_TOO_WIDE: "on_spread",
+    StopReason.PRICE_DEVIATION: "on_deviation",
+    StopReason.STALE_MARKET: "on_stale",
+    StopReason.LIMIT_PRICE: "on_limit_price",
+}
+"""Which setting decides for which guard."""
+
+
+def deviation_of(side: Side, arrival_price: Decimal, quote: Quote) -> Decimal:
+    """How far the mid has moved against `side` since arrival, as a fraction; negative = in our favour."""
+    return side.sign * (quote.mid - arrival_price) / arrival_price
+
+
+def percent(fraction: Decimal) -> str:
+    """Write a fraction for people: 0.011905 is `1.19%`, halves are rounded up."""
+    return f"{(fraction * 100).quantize(_HUNDREDTH, ROUND_HALF_UP)}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildOrder:
+    """What kind of order a child is, and the worst price that it may trade at (None = any)."""
+
+    order_type: OrderType
+    time_in_force: TimeInForce | None
+    limit_price: Decimal | None
+
+
+def child_order(plan: Plan, side: Side, quote: Quote, tick: Decimal, limit_price: Decimal | None) -> ChildOrder:
+    """Say how a child is sent on this quote.
+
+    A `market` child is a MARKET order, unless a worst price is given: then it is a LIMIT IOC at that
+    price, which a MARKET order could pass. Every other kind is a LIMIT IOC at the touch plus
+    `cap_bps`, rounded outwards to the tick, but never beyond the worst price.
+    """
+    worst = None
+    if limit_price is not None:
+        worst = floor_to(limit_price, tick) if side is Side.BUY else ceil_to(limit_price, tick)
+    if plan.child == "market":
+        if worst is None:
+            return ChildOrder(order_type="MARKET", time_in_force=None, limit_price=None)
+        return ChildOrder(order_type="LIMIT", time_in_force="IOC", limit_price=worst)
+    return ChildOrder(order_type="LIMIT", time_in_force="IOC", limit_price=_capped(plan, side, quote, tick, worst))
+
+
+def _capped(plan: Plan, side: Side, quote: Quote, tick: Decimal, worst: Decimal | None) -> Decimal:
+    cap = quote.touch(side) * (ONE + side.sign * plan.cap_bps / BPS)
+    if side is Side.BUY:
+        price = ceil_to(cap, tick)
+        return price if worst is None else min(price, worst)
+    price = max(ZERO, floor_to(cap, tick))
+    return price if worst is None else max(price, worst)

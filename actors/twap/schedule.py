@@ -1,0 +1,261 @@
+"""The schedule: direct or sliced, how many slices of what size, when, and what an overdue one may carry.
+
+Everything is exact: quantities are whole steps, times whole microseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from actors.exchange.rules import quantity_step
+from actors.twap.settings import TwapSettings
+from messages.execution import Plan
+from messages.facts import SignalAccepted
+from messages.market import SymbolRules
+from messages.money import ZERO, ceil_to, floor_to
+from messages.signal import ChildKind, TwapOptions
+
+MIN_NOTIONAL_MARGIN = Decimal("1.05")
+"""A slice is worth this many minimum notionals at least, so that a falling price does not void it."""
+
+MIN_INTERVAL = timedelta(milliseconds=100)
+"""Slots are never closer than this, whatever a signal asks for."""
+
+SMALLEST_STEP = Decimal("0.00000001")
+"""Stands in where a venue names no step: no asset is divided further on Binance."""
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The venue's bounds on one child's quantity: base units, except `min_notional` (quote units)."""
+
+    step: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal | None
+    min_notional: Decimal
+
+
+def limits_of(rules: SymbolRules, child: ChildKind, price: Decimal) -> Limits:
+    """Read the bounds that hold for a kind of child; `price` turns a maximum notional into a quantity.
+
+    A market order must fit LOT_SIZE and MARKET_LOT_SIZE at once (protocol §9.1).
+    """
+    market = child == "market"
+    step = quantity_step(rules, "MARKET" if market else "LIMIT") or SMALLEST_STEP
+    maxima = [rules.max_quantity, rules.market_max_quantity if market else ZERO]
+    if rules.max_notional:
+        maxima.append(rules.max_notional / (price * MIN_NOTIONAL_MARGIN))
+    return Limits(
+        step=step,
+        min_quantity=max(rules.min_quantity, rules.market_min_quantity if market else ZERO),
+        max_quantity=min((floor_to(maximum, step) for maximum in maxima if maximum), default=None),
+        min_notional=rules.min_notional,
+    )
+
+
+def should_use_twap(
+    quantity: Decimal,
+    price: Decimal,
+    depth: Decimal | None,
+    options: TwapOptions,
+    settings: TwapSettings,
+) -> bool:
+    """Decide whether an order is sliced (True) or goes directly.
+
+    It is sliced if it is worth more than `slice_above_notional`, or takes more than
+    `slice_above_depth_share` of `depth` (base units near the touch on the side it takes; None =
+    unknown, and then only the value counts). A signal that names chunks or a duration decides itself.
+    """
+    if options.num_chunks is not None:
+        return options.num_chunks > 1
+    if options.duration_seconds is not None or quantity * price > settings.slice_above_notional:
+        return True
+    return depth is not None and quantity > settings.slice_above_depth_share * depth
+
+
+def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, now: datetime) -> Plan:
+    """Fix how an accepted signal is worked; the signal's options come before the settings.
+
+    The schedule begins at `now`, or at the signal's `start_at` if that is later. It has no slices
+    if the whole quantity is less than one step. The number of slices shrinks until each is large
+    enough, and grows only if one would be above the venue's maximum.
+    """
+    options, price = accepted.signal.twap, accepted.arrival_price
+    kind = options.child or settings.child
+    limits = limits_of(rules, kind, price)
+    quantity = floor_to(accepted.quantity, limits.step)
+    start = now if options.start_at is None else max(now, options.start_at)
+    sliced = should_use_twap(quantity, price, accepted.depth, options, settings)
+    wanted, duration = (1, None) if not sliced else _wanted(options, settings, start)
+    slices = _slices(quantity, wanted, limits, price, settings.min_chunk_value)
+    count = len(slices)
+    direct = count <= 1
+    return Plan(
+        quantity=quantity,
+        slices=slices,
+        step=limits.step,
+        min_quantity=limits.min_quantity,
+        min_notional=limits.min_notional,
+        direct=direct,
+        start_at=start,
+        interval_seconds=_interval(options, settings, start, count, duration),
+        extra_slots=settings.extra_slots,
+        end_at=options.end_at,
+        child=kind,
+        cap_bps=settings.cap_bps if options.cap_bps is None else options.cap_bps,
+        catch_up=options.catch_up or settings.catch_up,
+        catch_up_cap=settings.catch_up_cap,
+        limit_price=accepted.signal.limit_price,
+        check_spread=settings.check_spread,
+        max_spread=settings.max_spread,
+        max_deviation=settings.max_price_deviation,
+        max_quote_age=settings.max_quote_age,
+        guard_wait_seconds=settings.guard_wait_seconds,
+        on_partial=settings.partial_direct if direct else settings.partial_slice,
+        remainder=options.remainder or settings.remainder,
+    )
+
+
+def _wanted(options: TwapOptions, settings: TwapSettings, start: datetime) -> tuple[int, Decimal | None]:
+    """How many slices are asked for, and over how many seconds (None = as many as the intervals take).
+
+    An end without a duration is one, unless chunks and interval already say how long it takes. With
+    a duration the interval only chooses the number of slices; they are spread evenly over it.
+    """
+    duration = options.duration_seconds
+    if (
+        duration is None
+        and options.end_at is not None
+        and (options.num_chunks is None or options.interval_seconds is None)
+    ):
+        duration = max(ZERO, _seconds(options.end_at - start))
+    if options.num_chunks is not None:
+        return options.num_chunks, duration
+    if duration is not None and options.interval_seconds is not None:
+        return max(1, int(duration / options.interval_seconds)), duration
+    return settings.num_chunks, duration
+
+
+def _slices(
+    quantity: Decimal, wanted: int, limits: Limits, price: Decimal, min_chunk_value: Decimal
+) -> tuple[Decimal, ...]:
+    """Cut a quantity into slices that differ by one step at most, the larger ones first."""
+    steps = int(quantity / limits.step)
+    if not steps:
+        return ()
+    least = max(limits.min_quantity, MIN_NOTIONAL_MARGIN * limits.min_notional / price, min_chunk_value / price)
+    least_steps = max(1, _up(least / limits.step))
+    count = max(1, min(wanted, steps // least_steps))
+    if limits.max_quantity is not None:
+        most_steps = max(1, int(limits.max_quantity / limits.step))
+        count = max(count, -(-steps // most_steps))
+    size, larger = divmod(steps, count)
+    return tuple((size + (index < larger)) * limits.step for index in range(count))
+
+
+def _interval(
+    options: TwapOptions, settings: TwapSettings, start: datetime, count: int, duration: Decimal | None
+) -> Decimal:
+    interval = settings.interval_seconds if options.interval_seconds is None else options.interval_seconds
+    if duration is not None and count > 1:
+        interval = duration / count
+    if options.end_at is not None and count > 1:
+        interval = min(interval, max(ZERO, _seconds(options.end_at - start)) / count)
+    micros = max((interval * 1_000_000).to_integral_value(ROUND_FLOOR), Decimal(MIN_INTERVAL // _MICROSECOND))
+    return micros / 1_000_000
+
+
+def _up(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_CEILING))
+
+
+def _seconds(span: timedelta) -> Decimal:
+    return Decimal(span // _MICROSECOND) / 1_000_000
+
+
+# The clock of slots -------------------------------------------------------------------------------
+
+
+def slot_at(plan: Plan, number: int) -> datetime:
+    """Say when the `number`-th interval of the schedule's clock begins."""
+    return plan.start_at + number * _interval_of(plan)
+
+
+def slot_number(plan: Plan, moment: datetime) -> int:
+    """Say in which interval of the schedule's clock a moment lies; -1 and less are before the start."""
+    return (moment - plan.start_at) // _interval_of(plan)
+
+
+def _interval_of(plan: Plan) -> timedelta:
+    return int(plan.interval_seconds * 1_000_000) * _MICROSECOND
+
+
+# Catching up --------------------------------------------------------------------------------------
+
+
+def minimum_at(plan: Plan, price: Decimal) -> Decimal:
+    """The smallest quantity that may be sent at `price`, a multiple of the step."""
+    least = max(plan.min_quantity, MIN_NOTIONAL_MARGIN * plan.min_notional / price)
+    return max(plan.step, ceil_to(least, plan.step))
+
+
+def most_of(plan: Plan, slot: int) -> Decimal:
+    """The largest quantity that a slot may carry: its planned slice times the catch-up cap."""
+    return floor_to(_planned(plan, slot) * plan.catch_up_cap, plan.step)
+
+
+def due_quantity(plan: Plan, slot: int, rest: Decimal, minimum: Decimal, maximum: Decimal | None = None) -> Decimal:
+    """Say how much the child of a slot is, when `rest` is neither executed, open nor unknown.
+
+    What earlier slots left behind is taken up by the plan's rule: `none` leaves it to the extra
+    slots, `spread` shares it evenly among the planned slots that are left, `cap` takes it at once;
+    never more than `most_of` the slot, than `rest`, or than `maximum`. No tail below `minimum` is
+    left behind: it is taken along if the cap allows it, else the child leaves a whole minimum. Zero
+    means that nothing can be sent.
+    """
+    most = min(rest, most_of(plan, slot))
+    if maximum is not None:
+        most = min(most, maximum)
+    quantity = min(most, max(ZERO, _wish(plan, slot, rest)))
+    if quantity < minimum:
+        if most < minimum:
+            return ZERO
+        quantity = minimum
+    left = rest - quantity
+    if ZERO < left < minimum:
+        if rest <= most:
+            quantity = rest
+        elif rest - minimum >= minimum:
+            quantity = floor_to(rest - minimum, plan.step)
+    return floor_to(quantity, plan.step)
+
+
+def slots_needed(plan: Plan, rest: Decimal) -> int:
+    """Count the slots that `rest` takes when each carries as much as the catch-up rule allows."""
+    slot = len(plan.slices) - 1
+    each = _planned(plan, slot) if plan.catch_up == "none" else most_of(plan, slot)
+    return _up(rest / max(each, plan.step))
+
+
+def _wish(plan: Plan, slot: int, rest: Decimal) -> Decimal:
+    planned = _planned(plan, slot)
+    count = len(plan.slices)
+    if slot >= count:
+        return planned if plan.catch_up == "none" else rest
+    behind = rest - sum(plan.slices[slot:], ZERO)
+    match plan.catch_up:
+        case "none":
+            return planned
+        case "cap":
+            return planned + behind
+        case "spread":
+            share = behind / (count - slot)
+            return planned + (ceil_to(share, plan.step) if behind > 0 else floor_to(share, plan.step))
+
+
+def _planned(plan: Plan, slot: int) -> Decimal:
+    return plan.slices[min(slot, len(plan.slices) - 1)]

@@ -1,0 +1,48 @@
+"""How executions are worked where their signals don't say otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from messages.signal import CatchUp, ChildKind, Remainder
+
+Partial = Literal["accept", "requeue"]
+"""What becomes of the unfilled part of a child: it is given up, or later slots carry it."""
+
+Policy = Literal["stop", "skip"]
+"""What a guard that still fails when its slot's waiting is over does: to the execution, or to the slot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwapSettings:
+    """The defaults of every execution; all but the `on_...` policies go into its journalled plan.
+
+    Fractions: `max_price_deviation`, `max_spread`, `slice_above_depth_share`. Quote units:
+    `min_chunk_value`, `slice_above_notional`. `catch_up_cap` counts planned slices. Seconds:
+    `interval_seconds`, `max_quote_age`, `guard_wait_seconds` (None = to the slot's end).
+    """
+
+    num_chunks: int = 5
+    interval_seconds: Decimal = Decimal(30)
+    max_price_deviation: Decimal = Decimal("0.01")
+    min_chunk_value: Decimal = Decimal(50)
+    check_spread: bool = True
+    max_spread: Decimal = Decimal("0.005")
+    slice_above_notional: Decimal = Decimal(1_000)
+    slice_above_depth_share: Decimal = Decimal("0.10")
+    max_quote_age: Decimal = Decimal(5)
+    guard_wait_seconds: Decimal | None = None
+    child: ChildKind = "ioc"
+    cap_bps: Decimal = Decimal(20)
+    catch_up: CatchUp = "spread"
+    catch_up_cap: Decimal = Decimal(2)
+    extra_slots: int = 2
+    remainder: Remainder = "report"
+    partial_direct: Partial = "accept"
+    partial_slice: Partial = "requeue"
+    on_spread: Policy = "stop"
+    on_deviation: Policy = "stop"
+    on_stale: Policy = "skip"
+    on_limit_price: Policy = "skip"
