@@ -128,7 +128,7 @@ class Verdict:
     label: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SignalReceived:
     """A signal has come in; `reply_to` gets exactly one `Verdict`."""
 
