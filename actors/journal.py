@@ -1,0 +1,317 @@
+"""Journal: makes facts durable in the order in which they come, and tells everyone whom they concern."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import ClassVar, Protocol, TypeVar, assert_never
+
+import pykka
+
+from actors.supervision import Child, ChildEnded
+from messages.control import (
+    ActorReady,
+    Append,
+    CaughtUp,
+    ClaimBroken,
+    Committed,
+    FactNews,
+    Follow,
+    JournalCommand,
+    JournalFailed,
+    Ping,
+    Pong,
+    StoreFailed,
+    Unfollow,
+)
+from messages.facts import ExecutionClosed, Fact
+from messages.refs import Tells
+
+REPLAY_SLICE = 1000
+"""Old facts that one turn tells a new follower; between two slices others may append."""
+
+REMEMBERED_COMMITS = 1024
+
+logger = logging.getLogger("tidegate.journal")
+
+N = TypeVar("N", bound=FactNews)
+
+Follower = Tells[FactNews]
+
+
+class Store(Protocol):
+    """Where facts are kept. One thread at a time calls it."""
+
+    journal_id: str
+
+    def append(self, records: Sequence[Committed]) -> None:
+        """Make facts durable, all or none; they continue the sequence.
+
+        Raises `ClaimBroken` (nothing stored) or `StoreFailed` (not known what is stored).
+        """
+
+    def read(
+        self, after: int = 0, kinds: Collection[str] | None = None, execution_id: str | None = None
+    ) -> Iterator[Committed]:
+        """Yield the durable facts after `after` in order, of these kinds and this execution only.
+
+        May be left open while facts are appended. Raises `StoreFailed`.
+        """
+
+    def last_seq(self) -> int:
+        """Return the number of the last durable fact, 0 if there is none."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+@dataclass(slots=True)
+class CommitTimes:
+    """How long commits took, the last 1,024 of them; `count` counts all."""
+
+    count: int = 0
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_COMMITS))
+
+    def add(self, seconds: float) -> None:
+        """Note one commit."""
+        self.count += 1
+        self._recent.append(seconds)
+
+    def quantile(self, fraction: float) -> float | None:
+        """Return the seconds that this fraction of the remembered commits did not exceed."""
+        recent = sorted(self._recent)
+        if not recent:
+            return None
+        return recent[min(len(recent) - 1, int(fraction * len(recent)))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Flush:
+    """Everything that was queued before this is one transaction."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Replay:
+    """A follower being told old facts; what is committed meanwhile waits in `behind`."""
+
+    follow: Follow
+    old: Iterator[Committed]
+    until: int
+    behind: deque[Committed] = field(default_factory=deque)
+
+
+class Journal(Child):
+    """Appends facts in group commits and delivers each, in order: to its writer, to the followers
+    of its execution, and to the followers of its kind; to each of them once.
+
+    A follower that has stopped is forgotten without a word. After a failed commit nothing is
+    appended or delivered any more: the parent is told `JournalFailed`, once.
+    """
+
+    pinned: ClassVar[bool] = True
+
+    def __init__(self, parent: Tells[ChildEnded | ActorReady | JournalFailed], name: str, *, store: Store) -> None:
+        super().__init__(parent, name)
+        self._told = parent
+        self._store = store
+        self._last_seq = store.last_seq()
+        self._buffer: list[Append] = []
+        self._failed = False
+        self._routes = _Routes()
+        self._replays: dict[object, _Replay] = {}
+        self.times = CommitTimes()
+
+    def begin(self) -> None:
+        """Nothing needs to be caught up with."""
+        self._told.tell(ActorReady(self.name))
+
+    def end(self) -> None:
+        """Commit what was asked for before the stop."""
+        self._flush()
+
+    def on_receive(self, message: JournalCommand | Ping | _Flush | _Replay) -> None:
+        """Take a command, unless the store has failed."""
+        if self._failed:
+            return
+        match message:
+            case Append():
+                if not self._buffer:
+                    self.actor_ref.tell(_Flush())
+                self._buffer.append(message)
+            case _Flush():
+                self._flush()
+            case Follow():
+                self._follow(message)
+            case _Replay():
+                self._go_on(message)
+            case Unfollow(follower):
+                self._forget(follower)
+            case Ping(reply_to):
+                self.runtime.send(reply_to, Pong(self.name))
+            case _:
+                assert_never(message)
+
+    # Appending ------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        if self._failed or not self._buffer:
+            return
+        records, writers = [], []
+        for append in self._buffer:
+            for fact in append.facts:
+                self._last_seq += 1
+                records.append(Committed(self._last_seq, append.at, fact))
+                writers.append(append.writer)
+        self._buffer = []
+        began = self.runtime.now()
+        try:
+            self._store.append(records)
+        except StoreFailed as failure:
+            self._fail(failure)
+            return
+        self.times.add(self.runtime.now() - began)
+        for committed, writer in zip(records, writers, strict=True):
+            self._deliver(committed, writer)
+        for gone in self._routes.sweep():
+            self._forget(gone)
+
+    def _fail(self, failure: StoreFailed) -> None:
+        self._failed = True
+        self._buffer, self._replays, self._routes = [], {}, _Routes()
+        logger.error("the journal has failed: %s", failure)
+        self.runtime.send(self._told, JournalFailed(str(failure), invariant=isinstance(failure, ClaimBroken)))
+
+    # Delivering -----------------------------------------------------------------------------------
+
+    def _deliver(self, committed: Committed, writer: Tells[Committed]) -> None:
+        replay = self._replays.get(writer)
+        if replay is not None:  # It is being told old facts: its own come in their turn.
+            replay.behind.append(committed)
+        else:
+            _tell(writer, committed)
+        for follower in self._routes.of(committed.fact):
+            if follower is writer:
+                continue
+            replay = self._replays.get(follower)
+            if replay is not None:
+                replay.behind.append(committed)
+            elif not _tell(follower, committed):
+                self._forget(follower)
+        self._routes.note(committed.fact)
+
+    def _follow(self, follow: Follow) -> None:
+        """Begin with the old facts; those that are buffered now come after them, as all new ones."""
+        self._forget(follow.follower)
+        kinds = None if follow.kinds is None else [kind.__name__ for kind in follow.kinds]
+        until = self._store.last_seq()
+        replay = _Replay(follow, self._store.read(follow.after, kinds, follow.execution_id), until)
+        self._routes.add(follow)
+        self._replays[follow.follower] = replay
+        self._go_on(replay)
+
+    def _go_on(self, replay: _Replay) -> None:
+        """Tell one slice of what is old, and in the end what came meanwhile."""
+        follower = replay.follow.follower
+        if self._replays.get(follower) is not replay:
+            return  # It follows something else by now, or nothing.
+        try:
+            told = 0
+            for committed in islice(replay.old, REPLAY_SLICE):
+                if committed.seq > replay.until:
+                    break
+                told += 1
+                if not _tell(follower, committed):
+                    self._forget(follower)
+                    return
+        except StoreFailed as failure:
+            self._fail(failure)
+            return
+        if told == REPLAY_SLICE:
+            self.actor_ref.tell(replay)
+            return
+        del self._replays[follower]
+        alive = _tell(follower, CaughtUp(replay.until, self._store.journal_id))
+        if not (alive and all(_tell(follower, committed) for committed in replay.behind)):
+            self._forget(follower)
+
+    def _forget(self, follower: Follower) -> None:
+        self._routes.remove(follower)
+        self._replays.pop(follower, None)
+
+
+class _Routes:
+    """Who follows what, found by one look at a fact's execution and one at its kind."""
+
+    def __init__(self) -> None:
+        self._follows: dict[Follower, Follow] = {}
+        self._by_execution: dict[str, dict[Follower, tuple[type[Fact], ...] | None]] = {}
+        self._by_kind: dict[type[Fact] | None, dict[Follower, None]] = {}
+        self._closed: deque[str] = deque()
+        self._newly_closed = 0
+
+    def add(self, follow: Follow) -> None:
+        self._follows[follow.follower] = follow
+        if follow.execution_id is not None:
+            self._by_execution.setdefault(follow.execution_id, {})[follow.follower] = follow.kinds
+            return
+        for kind in (None,) if follow.kinds is None else follow.kinds:
+            self._by_kind.setdefault(kind, {})[follow.follower] = None
+
+    def remove(self, follower: Follower) -> None:
+        follow = self._follows.pop(follower, None)
+        if follow is None:
+            return
+        if follow.execution_id is not None:
+            followers = self._by_execution[follow.execution_id]
+            del followers[follower]
+            if not followers:
+                del self._by_execution[follow.execution_id]
+            return
+        for kind in (None,) if follow.kinds is None else follow.kinds:
+            self._by_kind[kind].pop(follower, None)
+
+    def of(self, fact: Fact) -> list[Follower]:
+        """Return the followers of a fact, each once, those of its execution first."""
+        kind = type(fact)
+        found = []
+        concerned = self._by_execution.get(fact.execution_id)
+        if concerned:
+            found += [follower for follower, kinds in concerned.items() if kinds is None or kind in kinds]
+        found += self._by_kind.get(kind, ())
+        found += self._by_kind.get(None, ())
+        return found
+
+    def note(self, fact: Fact) -> None:
+        """Remember executions that are over: their followers will stop, and no fact will show it."""
+        if isinstance(fact, ExecutionClosed) and fact.execution_id in self._by_execution:
+            self._closed.append(fact.execution_id)
+            self._newly_closed += 1
+
+    def sweep(self) -> list[Follower]:
+        """Return followers of closed executions that have stopped; a few are looked at each time."""
+        gone: list[Follower] = []
+        for _ in range(min(len(self._closed), 2 * self._newly_closed + 1)):
+            execution = self._closed.popleft()
+            followers = self._by_execution.get(execution, {})
+            stopped = [follower for follower in followers if _has_stopped(follower)]
+            gone += stopped
+            if len(stopped) < len(followers):
+                self._closed.append(execution)
+        self._newly_closed = 0
+        return gone
+
+
+def _has_stopped(follower: Follower) -> bool:
+    return isinstance(follower, pykka.ActorRef) and not follower.is_alive()
+
+
+def _tell(whom: Tells[N], news: N) -> bool:
+    """Tell, and return whether there was still somebody."""
+    try:
+        whom.tell(news)
+    except pykka.ActorDeadError:
+        return False
+    return True
