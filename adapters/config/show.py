@@ -122,7 +122,7 @@ def _toml(value: object) -> str:
         case Decimal():
             return plain(value)
         case float():
-            return f"{value:g}"
+            return str(int(value)) if value.is_integer() else repr(value)
         case Mapping():
             return "{ " + ", ".join(f"{_bare(str(key))} = {_toml(inner)}" for key, inner in value.items()) + " }"
         case list() | tuple():

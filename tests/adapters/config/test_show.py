@@ -62,11 +62,14 @@ def test_the_file_is_never_overwritten_and_its_owners_alone(tmp_path: Path) -> N
 
 
 def test_every_setting_is_listed_with_value_and_origin() -> None:
-    config = load_config(None, ["twap.num_chunks=9"], {"TIDEGATE__LOG__LEVEL": "DEBUG"})
+    settings = ["twap.num_chunks=9", "twap.interval_seconds=1234567", "gate.cooldown_seconds=0.25"]
+    config = load_config(None, settings, {"TIDEGATE__LOG__LEVEL": "DEBUG"})
 
     shown = {setting.key: (setting.value, setting.origin) for setting in describe(config)}
 
     assert shown["twap.num_chunks"] == ("9", "--set")
+    assert shown["twap.interval_seconds"] == ("1234567", "--set")
+    assert shown["gate.cooldown_seconds"] == ("0.25", "--set")
     assert shown["log.level"] == ('"debug"', "environment TIDEGATE__LOG__LEVEL")
     assert shown["twap.max_spread"] == ("0.005", "default")
     assert shown["twap.check_spread"] == ("true", "default")
