@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 import pykka
 
-from actors.runtime import Actor, Runtime, Simulation
+from actors.runtime import Actor, Failure, Runtime, Simulation
 
 T = TypeVar("T")
 
@@ -75,6 +76,18 @@ class Probe:
         else:
             stopped = ref.actor_stopped.wait(within)
         assert stopped, f"{ref} lives on after {within} s"
+
+    def expect_failures(self, count: int = 1, *, within: float = 1.0) -> list[Failure]:
+        """Claim the failures of the runtime, which must become exactly so many, and return them."""
+        until = self._runtime.now() + within
+        while len(self._runtime.failures) < count and self._runtime.now() < until:
+            if isinstance(self._runtime, Simulation):
+                self._runtime.run_until(lambda: len(self._runtime.failures) >= count, within)
+            else:
+                time.sleep(0.001)
+        failures = self._runtime.claim_failures()
+        assert len(failures) == count, f"expected {count} failures, got {[str(failure) for failure in failures]}"
+        return failures
 
     def messages(self) -> list[Any]:
         """Return what has come and is not yet looked at; in a simulation the mail is read first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import pykka
 from pykka._envelope import Envelope
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", bound="Actor")
 
+WaitHook: TypeAlias = "Callable[[Future, float | None], None]"
+"""Waits until a future is done, for so many seconds at the most."""
+
 current_runtime: ContextVar[Runtime] = ContextVar("current_runtime")
-wait_hook: ContextVar[Callable[[Future, float | None], None]] = ContextVar("wait_hook")
+wait_hook: ContextVar[WaitHook | None] = ContextVar("wait_hook", default=None)
 
 
 class NoRuntime(RuntimeError):
@@ -43,7 +46,7 @@ class Future(pykka.ThreadingFuture[Any]):
         `pykka.Timeout` after `timeout` seconds of the runtime's time, and in a simulation
         `BlockedTurn` when called by an actor and `Deadlock` when no answer can ever come.
         """
-        if not self.done and self._get_hook is None and (wait := wait_hook.get(None)):
+        if not self.done and self._get_hook is None and (wait := wait_hook.get()):
             wait(self, timeout)
             if not self.done:
                 raise pykka.Timeout(f"{timeout} seconds")
@@ -98,7 +101,11 @@ class Actor(pykka.Actor):
         return Future()
 
     def _start_actor_loop(self) -> None:
-        self.actor_inbox.open(self, self.runtime)
+        try:
+            self.actor_inbox.open(self, self.runtime)
+        except BaseException:
+            pykka.ActorRegistry.unregister(self.actor_ref)
+            raise
 
     def _handle_failure(
         self,
@@ -106,15 +113,15 @@ class Actor(pykka.Actor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if exception_value is not None:  # First of all: who sees the actor stopped can know why.
+            self.runtime.note_failure(self.label, self.actor_inbox.message, exception_value)
         super()._handle_failure(exception_type, exception_value, traceback)
-        if exception_value is not None:
-            self.runtime.note_failure(self.label, self.actor_inbox.current, exception_value)
 
     def _stop(self) -> None:
         # Pykka's loop comes here for a stop message, and also when a handler raised something
         # like KeyboardInterrupt, after which it would stop every actor of the process. Only the
         # first is wanted: the rest goes up to whoever runs the turn.
-        stopping = isinstance(self.actor_inbox.current, _ActorStop)
+        stopping = isinstance(self.actor_inbox.message, _ActorStop)
         error = sys.exception()
         if error is not None and (isinstance(error, NodeCrashed) or not stopping):
             raise error

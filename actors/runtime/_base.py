@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pykka
 
-from actors.runtime._actor import Actor, current_runtime
+from actors.runtime._actor import Actor, current_runtime, wait_hook
 from actors.runtime._mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from actors.runtime._actor import WaitHook
     from actors.runtime._nodes import Life
     from messages.refs import Tells
 
@@ -91,10 +92,10 @@ class Runtime(ABC):
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_ids = itertools.count()
         self._serials = itertools.count(1)
-        self._token: Token[Runtime] | None = None
+        self._tokens: list[tuple[Token[Runtime], Token[WaitHook | None]]] = []
 
     def __enter__(self) -> Self:
-        self._token = current_runtime.set(self)
+        self._tokens.append((current_runtime.set(self), wait_hook.set(self._wait_hook())))
         return self
 
     def __exit__(
@@ -103,9 +104,13 @@ class Runtime(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._token is not None:
-            current_runtime.reset(self._token)
-            self._token = None
+        runtime, hook = self._tokens.pop()
+        current_runtime.reset(runtime)
+        wait_hook.reset(hook)
+
+    def _wait_hook(self) -> WaitHook | None:
+        """Return what waits for a future in the thread that entered this runtime; None to block."""
+        return None
 
     @abstractmethod
     def now(self) -> float:
@@ -115,13 +120,13 @@ class Runtime(ABC):
     def wall_time(self) -> datetime:
         """Return the time of day, aware and in UTC, which may step."""
 
-    def admit(self, mailbox: Mailbox) -> Callable[[Mailbox], object]:
-        """Take in a new actor, and return where its mailbox shall be submitted."""
-        mailbox.serial = next(self._serials)
-        return self._place(mailbox)
+    def admit(self, actor: Actor) -> Callable[[Mailbox], object]:
+        """Take in a new actor, and return where its mailbox is to be submitted."""
+        actor.actor_inbox.serial = next(self._serials)
+        return self._place(actor)
 
     @abstractmethod
-    def _place(self, mailbox: Mailbox) -> Callable[[Mailbox], object]: ...
+    def _place(self, actor: Actor) -> Callable[[Mailbox], object]: ...
 
     def send(self, ref: Tells[M], message: M) -> None:
         """Tell, but to a receiver that may be dead: then the message becomes a dead letter."""
@@ -171,7 +176,7 @@ class Runtime(ABC):
         lines = [f"{self.now():.6f} s, {self.wall_time().isoformat()}, {len(self._timers)} timers"]
         idle: Counter[str] = Counter()
         for actor in self._actors():
-            current, waiting = actor.actor_inbox.current, len(actor.actor_inbox.queue)
+            current, waiting = actor.actor_inbox.message, len(actor.actor_inbox.queue)
             if current is None and not waiting:
                 idle[type(actor).__name__] += 1
                 continue

@@ -63,7 +63,7 @@ class Mailbox:
         self.actor: Actor | None = None
         self.life: Life | None = None
         self.started = False
-        self.current: object = None
+        self.current: Envelope[Any] | None = None
         self.budget = 0
         self.serial = 0
 
@@ -72,10 +72,15 @@ class Mailbox:
         """True once the node that this actor lived on has crashed."""
         return self.life is not None and self.life.over
 
+    @property
+    def message(self) -> object:
+        """What the actor is handling now; None between turns and while it starts."""
+        return None if self.current is None else self.current.message
+
     def open(self, actor: Actor, runtime: Runtime) -> None:
         """Give the actor to its runtime, which will run its first turn."""
-        self.actor, self.runtime = actor, runtime
-        self.submit = runtime.admit(self)
+        self.runtime, self.submit = runtime, runtime.admit(actor)
+        self.actor = actor
         self.submit(self)
 
     def put(self, envelope: Envelope[Any], /) -> None:
@@ -89,8 +94,7 @@ class Mailbox:
         if self.budget <= 0 or not self.queue:
             raise TurnOver
         self.budget -= 1
-        envelope = self.queue.popleft()
-        self.current = envelope.message
+        self.current = envelope = self.queue.popleft()
         return envelope
 
     def empty(self) -> bool:
@@ -111,9 +115,11 @@ class Mailbox:
             except TurnOver:
                 pass
             except NodeCrashed:
+                self._refuse_current("the actor's node crashed")
                 return  # Dropped meanwhile, and never to be scheduled again.
             except BaseException:
                 actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+                self._refuse_current("the actor ended while it was at the message")
                 self._end()
                 raise
         if actor is not None and not actor.actor_stopped.is_set():
@@ -126,7 +132,7 @@ class Mailbox:
 
     def drop(self) -> None:
         """Forget the actor and its mail without a word to anybody, as a killed process does."""
-        actor, self.actor, self.current = self.actor, None, None
+        actor, self.actor = self.actor, None
         if actor is not None:
             actor.actor_stopped.set()
         while self.queue:
@@ -141,6 +147,11 @@ class Mailbox:
         self.turn.release()
         if self.queue and self.turn.acquire(blocking=False):
             self.submit(self)
+
+    def _refuse_current(self, why: str) -> None:
+        envelope, self.current = self.current, None
+        if envelope is not None and envelope.reply_to is not None:
+            _refuse(envelope, why)
 
     def _bury(self) -> None:
         """Answer what the stopped actor will not: asks are refused, the rest are dead letters."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from actors.runtime._actor import Future
+    from actors.runtime._actor import Actor, Future
     from actors.runtime._mailbox import Mailbox
 
 logger = logging.getLogger("tidegate.runtime")
@@ -88,9 +88,8 @@ class Pool(Runtime):
         """Return the machine's time of day in UTC."""
         return datetime.now(UTC)
 
-    def _place(self, mailbox: Mailbox) -> Callable[[Mailbox], object]:
-        actor = mailbox.actor
-        if actor is None or not actor.pinned:
+    def _place(self, actor: Actor) -> Callable[[Mailbox], object]:
+        if not actor.pinned:
             return self._ready.put
         line: Line = queue.SimpleQueue()
         self._pinned.append(line)
@@ -173,13 +172,21 @@ class Pool(Runtime):
         """Stop the actors, last started first, also those started meanwhile, until the deadline."""
         while actors := self._actors():
             for actor in reversed(actors):
-                left = max(deadline - self.now(), 0.0)
-                try:
-                    actor.actor_ref.stop(block=left > 0, timeout=left)
-                except pykka.Timeout:
-                    logger.exception("%s did not stop in time:\n%s", actor.label, self.dump())
+                left = deadline - self.now()
+                if left <= 0:
+                    actor.actor_ref.stop(block=False)
+                elif not self._stops(actor, left):
+                    logger.error("%s did not stop in time:\n%s", actor.label, self.dump())
             if self.now() >= deadline:
                 return
+
+    def _stops(self, actor: Actor, timeout: float) -> bool:
+        future = actor.actor_ref.stop(block=False)
+        try:
+            future.get(timeout=timeout)
+        except pykka.Timeout:
+            return False
+        return True
 
     def _join(self, deadline: float) -> None:
         for thread in list(self._threads):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import pykka
 
-from actors.runtime._actor import wait_hook
 from actors.runtime._base import Failure, Runtime, Timer
 from actors.runtime._mailbox import Mailbox, NodeCrashed
 from actors.runtime._nodes import Node
@@ -21,10 +20,9 @@ from messages.money import use_money_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
     from types import TracebackType
 
-    from actors.runtime._actor import Actor, Future
+    from actors.runtime._actor import Actor, Future, WaitHook
     from actors.runtime._nodes import Life
     from messages.refs import Tells
 
@@ -108,13 +106,11 @@ class Simulation(Runtime):
         self._stall_probability, self._stall_seconds = stall_probability, stall_seconds
         self._now = self._clock_offset = 0.0
         self._stepping = self._closing = False
-        self._wait_token: Token[Callable[[Future, float | None], None]] | None = None
-        self._decimal_context: decimal.Context | None = None
+        self._decimal_contexts: list[decimal.Context] = []
 
     def __enter__(self) -> Self:
-        self._decimal_context = decimal.getcontext()
+        self._decimal_contexts.append(decimal.getcontext())
         use_money_context()
-        self._wait_token = wait_hook.set(self._run_for)
         return super().__enter__()
 
     def __exit__(
@@ -127,10 +123,7 @@ class Simulation(Runtime):
             self._close(gently=error is None)
         finally:
             super().__exit__(kind, error, trace)
-            if self._wait_token is not None:
-                wait_hook.reset(self._wait_token)
-            if self._decimal_context is not None:
-                decimal.setcontext(self._decimal_context)
+            decimal.setcontext(self._decimal_contexts.pop())
         unclaimed = self._unclaimed()
         if error is not None or unclaimed is not None:
             sys.stderr.write(self.story())
@@ -246,10 +239,10 @@ class Simulation(Runtime):
         heapq.heapify(kept)
         self._timers[:] = kept
 
-    def _place(self, mailbox: Mailbox) -> Callable[[Mailbox], object]:
+    def _place(self, actor: Actor) -> Callable[[Mailbox], object]:
         if self.here is not None and self.here.over:
             raise NodeCrashed(self.here.node.name)
-        mailbox.life = self.here
+        actor.actor_inbox.life = self.here
         return self._ready.append
 
     def _step(self, deadline: float) -> bool:
@@ -288,6 +281,9 @@ class Simulation(Runtime):
         due = self._now + chance.uniform(0.0, self._stall_seconds)
         self._set_timer(due, _Stall(mailbox))
         return True
+
+    def _wait_hook(self) -> WaitHook | None:
+        return self._run_for
 
     def _run_for(self, future: Future, timeout: float | None) -> None:
         if self._stepping:
