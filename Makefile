@@ -24,17 +24,18 @@ help:
 	@echo "make clean      remove .venv and what the tools leave behind"
 
 # --- Set-up ---------------------------------------------------------------------------------------------------------
-# A stamp in .venv stands for "this lock file is installed", so that nothing is done twice.
+# A stamp in .venv stands for "this lock file is installed", so that nothing is done twice. The interpreter is a
+# prerequisite of it, so that an environment whose Python was upgraded away is made anew, and filled anew.
 
 $(PY):
 	@sh .ci/make-venv $(VENV)
 
-$(VENV)/.run: requirements/run.lock | $(PY)
+$(VENV)/.run: requirements/run.lock $(PY)
 	@echo "Installing what the daemon needs into $(VENV) ..."
 	@$(PIP) -r requirements/run.lock
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.lock | $(PY)
+$(VENV)/.dev: requirements/dev.lock $(PY)
 	@echo "Installing what the tests and checks need into $(VENV) ..."
 	@$(PIP) -r requirements/dev.lock
 	@touch $(VENV)/.run $@

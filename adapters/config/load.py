@@ -101,7 +101,7 @@ def _expectation(error: Any, path: tuple[str, ...]) -> str:  # pydantic's ErrorD
             return "is not a setting" + _did_you_mean(path)
         case "int_parsing" | "int_type" | "int_from_float":
             text = "should be a whole number"
-        case "decimal_type" | "decimal_parsing" | "float_parsing" | "float_type" | "finite_number":
+        case "decimal_type" | "decimal_parsing" | "finite_number":
             text = "should be a finite number"
         case "model_type" | "model_attributes_type" | "dict_type":
             text = "should be a table"

@@ -67,10 +67,10 @@ _TEN_YEARS = 315_360_000
 _A_QUADRILLION = 10**15
 
 Whole = Annotated[int, BeforeValidator(_refuse_bool)]
-Count = Annotated[Whole, Field(ge=1)]
+CountBound = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_refuse_bool), BeforeValidator(_nothing)]
 Natural = Annotated[Whole, Field(ge=0)]
-Seconds = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=_TEN_YEARS, allow_inf_nan=False)]
-SomeSeconds = Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=_TEN_YEARS, allow_inf_nan=False)]
+Seconds = Annotated[Decimal, Field(ge=0, le=_TEN_YEARS)]
+SomeSeconds = Annotated[Decimal, Field(gt=0, le=_TEN_YEARS)]
 Fraction = Annotated[Decimal, Field(gt=0, le=1)]
 Bps = Annotated[Decimal, Field(ge=0, le=10_000)]
 Amount = Annotated[Decimal, Field(ge=0, le=_A_QUADRILLION)]
@@ -124,15 +124,15 @@ class Gate(Section):
 
     symbols: Symbols = ("BTCUSDT", "ETHUSDT", "DOGEUSDT", "BNBUSDT")
     """Symbols that signals may name."""
-    cooldown_seconds: Seconds = 0
+    cooldown_seconds: Seconds = Decimal(0)
     """Rest between an execution's end and the next signal for the same symbol and side."""
     opposite_signals: Literal["refuse", "both"] = "refuse"
     """A buy while a sell of the symbol runs (or the reverse): refuse it, or run both."""
-    max_age_seconds: SomeSeconds = 60
+    max_age_seconds: SomeSeconds = Decimal(60)
     """A signal whose timestamp is older than this is stale."""
-    max_future_seconds: Seconds = 5
+    max_future_seconds: Seconds = Decimal(5)
     """A signal whose timestamp lies further ahead than this is refused."""
-    max_quote_age_seconds: SomeSeconds = 5
+    max_quote_age_seconds: SomeSeconds = Decimal(5)
     """A quote older than this is no price to accept a signal at."""
 
 
@@ -141,7 +141,7 @@ class Dedup(Section):
 
     fingerprint: Literal["without_id", "always"] = "without_id"
     """Compare account, symbol, side and price of signals without an id, or of all."""
-    cache_ttl_seconds: SomeSeconds = 600
+    cache_ttl_seconds: SomeSeconds = Decimal(600)
     """How long after an execution's end its like still counts as a repeat."""
     price_tolerance_bps: Bps = Decimal(10)
     """How far apart two prices may be and still be the same, in basis points."""
@@ -160,9 +160,9 @@ class Limits(Section):
     """Largest value of all open executions of one symbol."""
     max_daily_notional: Bound = Decimal(10_000)
     """Largest value accepted within a UTC day."""
-    max_executions: Count = 5
+    max_executions: CountBound = 5
     """Most executions at a time."""
-    max_executions_per_symbol: Count = 1
+    max_executions_per_symbol: CountBound = 1
     """Most executions of one symbol at a time."""
 
 
@@ -171,7 +171,7 @@ class Twap(Section):
 
     num_chunks: Annotated[Whole, Field(ge=1, le=10_000)] = 5
     """Number of slices."""
-    interval_seconds: SomeSeconds = 30
+    interval_seconds: SomeSeconds = Decimal(30)
     """Time from one slice to the next."""
     max_price_deviation: Fraction = Decimal("0.01")
     """Stop when the price has moved this far against us since the arrival, as a fraction."""
@@ -201,6 +201,16 @@ class Twap(Section):
     """What is left after the last slot is reported, or sent at once."""
     guard_wait_seconds: Annotated[Seconds | None, BeforeValidator(_nothing)] = None
     """How long a slice may wait for its guards to hold; not set: to the end of its slot."""
+    max_quote_age_seconds: SomeSeconds = Decimal(5)
+    """A quote older than this is no price to trade on."""
+    on_spread: Literal["stop", "skip"] = "stop"
+    """A spread too wide to the end of the waiting: stop the execution, or skip the slot."""
+    on_deviation: Literal["stop", "skip"] = "stop"
+    """The same for a price that has moved too far against us."""
+    on_stale: Literal["stop", "skip"] = "skip"
+    """The same for a market of which nothing is heard."""
+    on_limit_price: Literal["stop", "skip"] = "skip"
+    """The same for a price beyond the signal's limit price."""
     partial_direct: Literal["accept", "requeue"] = "accept"
     """A direct order that fills in part: accept it with a warning, or try again for the rest."""
     partial_slice: Literal["requeue", "accept"] = "requeue"
@@ -210,15 +220,15 @@ class Twap(Section):
 class Watcher(Section):
     """How an order's fate is followed and, where it is unknown, proven."""
 
-    poll_interval_seconds: SomeSeconds = 2
+    poll_interval_seconds: SomeSeconds = Decimal(2)
     """First wait before the venue is asked about an order of which the stream says nothing."""
-    timeout_seconds: SomeSeconds = 30
+    timeout_seconds: SomeSeconds = Decimal(30)
     """An order without an end by then is cancelled, or its fate is put to proof."""
-    absent_after_seconds: SomeSeconds = 60
+    absent_after_seconds: SomeSeconds = Decimal(60)
     """Without a control, an order seen nowhere for so long counts as never executed."""
-    engine_wait_seconds: Seconds = 10
+    engine_wait_seconds: Seconds = Decimal(10)
     """How long the exchange's engine may sit on a request it has let in."""
-    margin_seconds: Seconds = 5
+    margin_seconds: Seconds = Decimal(5)
     """Added to the above before any absence is believed."""
 
 
@@ -250,7 +260,7 @@ class Paper(Section):
     """Temper of the synthetic market."""
     seed: Whole = 1
     """What the synthetic market and the latencies are drawn from."""
-    latency_ms: Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=60_000, allow_inf_nan=False)] = 20
+    latency_ms: Annotated[Decimal, Field(ge=0, le=60_000)] = Decimal(20)
     """Typical time from us to the exchange or back, in milliseconds."""
     balances: Balances = {
         "BTC": Decimal(10),

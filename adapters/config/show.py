@@ -121,8 +121,6 @@ def _toml(value: object) -> str:
             return str(value)
         case Decimal():
             return plain(value)
-        case float():
-            return str(int(value)) if value.is_integer() else repr(value)
         case Mapping():
             return "{ " + ", ".join(f"{_bare(str(key))} = {_toml(inner)}" for key, inner in value.items()) + " }"
         case list() | tuple():

@@ -181,7 +181,7 @@ def test_numbers_of_the_file_are_taken_exactly_as_written(file: File) -> None:
     config = load_config(file("[twap]\nmax_spread = 0.00123456789012345678\ninterval_seconds = 0.5\n"), env={})
 
     assert config.twap.max_spread == Decimal("0.00123456789012345678")
-    assert config.twap.interval_seconds == 0.5
+    assert config.twap.interval_seconds == Decimal("0.5")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,10 @@ def test_free_tables_take_any_key(file: File) -> None:
 
 
 def test_a_limit_can_be_taken_away() -> None:
-    assert load_config(None, ["limits.max_notional=none"], {}).limits.max_notional is None
+    config = load_config(None, ["limits.max_notional=none", "limits.max_executions=none"], {})
+
+    assert config.limits.max_notional is None
+    assert config.limits.max_executions is None
 
 
 @pytest.mark.parametrize("value", ["NaN", "inf", "1e999", "true"])
@@ -236,9 +239,10 @@ def test_amounts_and_times_are_finite_numbers_of_a_sensible_size(key: str, value
 
 
 def test_true_is_no_count(file: File) -> None:
-    problems = problems_of(path=file("[twap]\nnum_chunks = true\n"))
+    problems = problems_of(path=file("[twap]\nnum_chunks = true\n[limits]\nmax_executions = true\n"))
 
     assert "should be a number, not true or false" in problems["twap.num_chunks"]
+    assert "should be a number, not true or false" in problems["limits.max_executions"]
 
 
 def test_a_wrong_secret_is_not_repeated(file: File) -> None:

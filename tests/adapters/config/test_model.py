@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from actors.twap.settings import TwapSettings
 from adapters.config import Config, Gate, Limits, load_config
 from adapters.config.model import MODE_DEFAULTS, SECTIONS, Section
 
@@ -42,6 +44,7 @@ def test_paper_mode_lets_a_large_order_through_and_opposite_signals_run() -> Non
     assert config.limits.max_notional >= 12 * 65_000
     assert config.limits.max_open_notional_per_symbol is not None
     assert config.limits.max_open_notional_per_symbol >= config.limits.max_notional
+    assert config.limits.max_executions is not None
     assert config.limits.max_executions >= 100
     assert config.gate.opposite_signals == "both"
 
@@ -73,18 +76,29 @@ def test_a_section_given_as_a_whole_is_taken_as_it_is() -> None:
 def test_the_defaults_are_those_that_the_documents_name() -> None:
     config = Config()
 
-    assert (config.dedup.cache_ttl_seconds, config.dedup.price_rounding_decimals) == (600, 0)
+    assert config.dedup.cache_ttl_seconds == 600
+    assert config.dedup.price_rounding_decimals == 0
     assert config.dedup.price_tolerance_bps == 10
     assert config.dedup.retention_days == 7
-    assert (config.twap.num_chunks, config.twap.interval_seconds) == (5, 30)
+    assert config.twap.num_chunks == 5
+    assert config.twap.interval_seconds == 30
     assert config.twap.max_price_deviation == Decimal("0.01")
     assert config.twap.min_chunk_value == 50
     assert config.twap.max_spread == Decimal("0.005")
     assert config.twap.slice_above_notional == 1_000
     assert (config.twap.child, config.twap.catch_up) == ("ioc", "spread")
     assert config.twap.cap_bps == 20
-    assert (config.watcher.poll_interval_seconds, config.watcher.timeout_seconds) == (2, 30)
+    assert config.watcher.poll_interval_seconds == 2
+    assert config.watcher.timeout_seconds == 30
     assert config.venue.recv_window_ms == 2_000
     assert (config.http.host, config.http.port) == ("127.0.0.1", 8787)
     assert (config.paper.api_key, config.paper.api_secret) == ("paper-key", "paper-secret")
     assert config.paper.balances == {"BTC": 10, "ETH": 200, "USDT": 1_000_000, "BNB": 20}
+
+
+def test_an_executions_own_defaults_are_those_of_the_configuration() -> None:
+    names = {"max_quote_age": "max_quote_age_seconds"}
+    twap = Config().twap
+
+    for field in fields(TwapSettings):
+        assert field.default == getattr(twap, names.get(field.name, field.name)), field.name
