@@ -91,7 +91,7 @@ class LoopThread:
         self._thread = threading.Thread(target=self._main, name="asyncio", daemon=True)
         self._works: dict[Work[Any, Any], None] = {}
         self._gate = threading.Lock()
-        self._open = False
+        self._open = self._finished = False
 
     def __enter__(self) -> Self:
         self._context.run(use_money_context)
@@ -107,13 +107,13 @@ class LoopThread:
         trace: TracebackType | None,
     ) -> None:
         with self._gate:
-            if self._open:
-                self._open = False
-                self._loop.call_soon_threadsafe(self._finish)
+            self._open = False
+            self._loop.call_soon_threadsafe(self._finish)
         self._thread.join(self._close_seconds)
         if self._thread.is_alive():
             logger.error("the loop's thread did not end in time")
-        self._pay_all()
+        for work in list(self._works):
+            work.fail(asyncio.CancelledError("the loop was closed"))
 
     def run(
         self,
@@ -150,21 +150,20 @@ class LoopThread:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:  # Also when a coroutine raised SystemExit, which asyncio lets through.
-            with self._gate:
-                self._open = False
-                self._loop.close()
-            self._pay_all()
-
-    def _pay_all(self) -> None:
-        for work in list(self._works):
-            work.fail(asyncio.CancelledError("the loop was closed"))
+        while not self._finished:
+            try:
+                self._loop.run_forever()
+            except BaseException:  # SystemExit and its like: asyncio lets them out, others need the loop.
+                logger.critical("a coroutine raised what none should", exc_info=True)
+        self._loop.close()
 
     def _finish(self) -> None:
         self._closing = self._loop.create_task(self._cancel_all())
-        self._closing.add_done_callback(lambda _: self._loop.stop())
+        self._closing.add_done_callback(self._end)
+
+    def _end(self, _: object) -> None:
+        self._finished = True
+        self._loop.stop()
 
     async def _cancel_all(self) -> None:
         """Cancel again until nothing is left: a cancelled coroutine may start others to tidy up."""

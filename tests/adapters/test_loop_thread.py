@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pytest
 
 from actors.runtime import Pool
-from adapters.loop_thread import LoopThread, Work
+from adapters.loop_thread import LoopThread
 from tests.probe import Probe
 
 
@@ -187,20 +187,17 @@ def test_a_coroutine_that_blocks_the_loop_delays_the_close_by_a_bounded_time(
     listener.expect_none(within=0.02)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_loop_that_dies_pays_for_everything(pool: Pool, listener: Probe) -> None:
+def test_a_coroutine_that_raises_an_exit_is_a_failure_and_the_loop_goes_on(
+    loop: LoopThread, listener: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
     async def leave() -> None:
         raise SystemExit(3)
 
-    with LoopThread(pool) as loop:
-        waiting: Work[None, Answer | Failed] = loop.run(forever(), listener.ref, Answer, Failed)
-        loop.run(leave(), listener.ref, Answer, Failed)
-        assert isinstance(listener.expect(Failed).error, BaseException)
-        assert isinstance(listener.expect(Failed).error, BaseException)
-        waiting.cancel()
-        loop.run(double(1), listener.ref, Answer, Failed)
-        listener.expect(Failed)
-    listener.expect_none(within=0.02)
+    loop.run(leave(), listener.ref, Answer, Failed)
+    assert isinstance(listener.expect(Failed).error, SystemExit)
+    loop.run(double(1), listener.ref, Answer, Failed)
+    listener.expect(Answer(2))
+    assert "what none should" in caplog.text
 
 
 def test_coroutines_compute_money_in_the_money_context(loop: LoopThread, listener: Probe) -> None:
