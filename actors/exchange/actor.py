@@ -1,0 +1,480 @@
+"""The one door to the venue: every place, cancel and query goes through here, under one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import assert_never
+
+from actors.exchange.budget import Priority
+from actors.exchange.door import Door
+from actors.exchange.exposure import EXPOSURE_FACTS
+from actors.exchange.outbox import Outbox
+from actors.exchange.refresh import Need, Refresh
+from actors.exchange.settings import ExchangeSettings
+from actors.follower import Follower
+from actors.runtime import Timer
+from actors.supervision import Child, ChildEnded
+from messages.control import (
+    ActorReady,
+    CancelEverything,
+    CaughtUp,
+    Committed,
+    FactNews,
+    HaltTrading,
+    JournalCommand,
+    Ping,
+    Pong,
+    ReadinessChanged,
+    ResumeTrading,
+)
+from messages.facts import (
+    ChildAcknowledged,
+    ChildCancelRequested,
+    ChildClosed,
+    ChildIntended,
+    ChildNotSent,
+    ChildRefused,
+    Fact,
+    RateLimited,
+    TradingHalted,
+    TradingResumed,
+)
+from messages.ids import cancel_id, child_id, milliseconds, parse_child_id
+from messages.market import BalancesChanged, RulesChanged, SymbolRules
+from messages.order import (
+    BalancesFound,
+    BalancesSeen,
+    CancelChild,
+    CancelReply,
+    ConnectExchange,
+    Decline,
+    LimitsSeen,
+    OpenUserStream,
+    OrderReply,
+    PlaceChild,
+    Query,
+    QueryAnswer,
+    QueryBalances,
+    QueryFailed,
+    QueryRules,
+    QueryTime,
+    Relay,
+    ReportLimits,
+    RulesFound,
+    SendCancel,
+    TimeFound,
+    UserEvent,
+    VenueCommand,
+    order_of,
+)
+from messages.refs import Tells
+
+FILTER_FAILURE, TIMESTAMP_FAILURE = -1013, -1021
+REMEMBERED_CANCELS = 10_000
+BALANCE_RECHECK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _LookAgain:
+    """Time to see whether what waits for budget may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class _AskAgain:
+    """Time to ask the venue for something that must be known."""
+
+    need: Need
+
+
+__all__ = ["ExchangeActor", "ExchangeMessage", "ExchangeSettings"]
+
+ExchangeMessage = (
+    ConnectExchange
+    | PlaceChild
+    | CancelChild
+    | Relay
+    | LimitsSeen
+    | TimeFound
+    | RulesFound
+    | BalancesFound
+    | BalancesSeen
+    | QueryFailed
+    | ReadinessChanged
+    | HaltTrading
+    | ResumeTrading
+    | CancelEverything
+    | Ping
+    | FactNews
+    | _LookAgain
+    | _AskAgain
+)
+
+
+class ExchangeActor(Follower, Child):
+    """Decides on every child order, journals the intent, and hands it to the venue once."""
+
+    def __init__(
+        self,
+        parent: Tells[ChildEnded | ActorReady],
+        name: Hashable,
+        *,
+        journal: Tells[JournalCommand],
+        venue: Tells[VenueCommand],
+        settings: ExchangeSettings,
+    ) -> None:
+        super().__init__(parent, name)
+        self.use_journal(journal)
+        self._told, self._venue, self._settings = parent, venue, settings
+        self._watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent] | None = None
+        self._gate: Tells[object] | None = None
+        self._venue_zero: float | None = None
+        self._door = Door(settings)
+        self._outbox = Outbox(settings.most_waiting)
+        self._not_after: dict[str, float] = {}
+        self._cancels: dict[str, int] = {}
+        self._look_timer: Timer | None = None
+        intervals = {
+            Need.TIME: settings.time_refresh_seconds,
+            Need.RULES: settings.rules_refresh_seconds,
+            Need.BALANCES: settings.balances_refresh_seconds,
+        }
+        self._refreshes = {need: Refresh(every, settings.answer_seconds) for need, every in intervals.items()}
+        self._ask_timers: dict[Need, Timer] = {}
+
+    def begin(self) -> None:
+        """Fold everything that bears on what may be sent."""
+        own = (ChildAcknowledged, ChildCancelRequested, RateLimited, TradingHalted, TradingResumed)
+        self.follow(*EXPOSURE_FACTS, *own)
+
+    def on_receive(self, message: ExchangeMessage) -> None:
+        """Take a message."""
+        match message:
+            case PlaceChild():
+                self._place(message)
+            case Committed() | CaughtUp():
+                self.on_news(message)
+            case CancelChild():
+                self._cancel(message)
+            case Relay(query=query, urgent=urgent):
+                self._relay(query, Priority.PROOF if urgent else Priority.POLL)
+            case LimitsSeen():
+                self._learn_limits(message)
+            case TimeFound() | RulesFound() | BalancesFound() | BalancesSeen() | QueryFailed():
+                self._take_answer(message)
+            case ReadinessChanged() | HaltTrading() | ResumeTrading() | CancelEverything():
+                self._steer(message)
+            case ConnectExchange():
+                self._connect(message)
+            case Ping(reply_to=reply_to):
+                reply_to.tell(Pong(self.name))
+            case _LookAgain():
+                self._send_waiting()
+            case _AskAgain(need=need):
+                self._ask_if_due(need)
+            case _:
+                assert_never(message)
+
+    def _steer(self, message: ReadinessChanged | HaltTrading | ResumeTrading | CancelEverything) -> None:
+        match message:
+            case ReadinessChanged(readiness=readiness):
+                self._door.readiness = readiness
+            case HaltTrading(reason=reason, detail=detail):
+                if self._door.halted is None:
+                    self.append(TradingHalted(reason=reason, detail=detail))
+            case ResumeTrading(detail=detail):
+                if self._door.halted is not None:
+                    self.append(TradingResumed(detail=detail))
+            case CancelEverything():
+                self._cancel_everything()
+            case _:
+                assert_never(message)
+
+    # Facts ----------------------------------------------------------------------------------------
+
+    def on_fact(self, fact: Fact, at: datetime) -> None:
+        """Fold what bears on exposure, balances, cancels, limits and halts."""
+        self._door.fold(fact, self.runtime.now(), self.runtime.wall_time())
+        if isinstance(fact, ChildCancelRequested):
+            self._count_cancel(fact.client_order_id, fact.cancel_id)
+
+    def on_durable(self, fact: Fact) -> None:
+        """Send what is journalled, unless it may not go any more."""
+        match fact:
+            case ChildIntended():
+                self._send(fact)
+            case ChildCancelRequested():
+                self._outbox.put_cancel(
+                    SendCancel(
+                        symbol=fact.symbol,
+                        client_order_id=fact.client_order_id,
+                        order_id=fact.order_id,
+                        cancel_id=fact.cancel_id,
+                        reply_to=self._connected(),
+                    )
+                )
+                self._send_waiting()
+            case _:
+                pass
+
+    def on_news_of(self, fact: Fact) -> None:
+        """Ask again for what a refusal or a fill has shown to be out of date."""
+        if not self.caught_up:
+            return
+        match fact:
+            case ChildRefused(code=code) if code == FILTER_FAILURE:
+                self._hurry(Need.RULES, 0.0)
+            case ChildRefused(code=code) if code == TIMESTAMP_FAILURE:
+                self._hurry(Need.TIME, 0.0)
+            case ChildClosed() if self._door.balances.unconfirmed:
+                self._hurry(Need.BALANCES, BALANCE_RECHECK_SECONDS)
+            case _:
+                pass
+
+    def on_caught_up(self, caught_up: CaughtUp) -> None:
+        """The past is folded."""
+        self._tell_if_ready()
+
+    # Placing --------------------------------------------------------------------------------------
+
+    def _place(self, place: PlaceChild) -> None:
+        child = child_id(self._settings.environment, place.execution_id, place.slice, place.attempt)
+        now = self.runtime.now()
+        declined = self._door.judge(place, child, now)
+        if declined is not None:
+            place.reply_to.tell(declined)
+            if declined.reason is Decline.SYMBOL_STATUS:
+                self._hurry(Need.RULES, self._settings.status_retry_seconds / 2)
+            return
+        self._door.budget.spend(0, now, orders=1)
+        self._not_after[child] = place.not_after
+        timestamp = int(self._venue_milliseconds())
+        self.append(_intent(place, child, timestamp, self._settings.recv_window_ms))
+
+    def _send(self, intent: ChildIntended) -> None:
+        """Send a durable intent, once, or journal why it was not sent."""
+        hindrance = self._door.hindrance(
+            intent,
+            not_after=self._not_after.pop(intent.client_order_id),
+            now=self.runtime.now(),
+            venue_milliseconds=self._venue_milliseconds(),
+        )
+        if hindrance is None:
+            self._venue.tell(order_of(intent, self._connected()))
+            return
+        reason, detail = hindrance
+        self.append(
+            ChildNotSent(
+                execution_id=intent.execution_id,
+                client_order_id=intent.client_order_id,
+                reason=reason.value,
+                detail=detail,
+                source="exchange_actor",
+            )
+        )
+
+    def _venue_milliseconds(self) -> float:
+        """The venue's time in ms since 1970; steps of our own wall clock don't touch it."""
+        assert self._venue_zero is not None, "nothing is placed before the venue's time is known"
+        return self._venue_zero + 1000 * self.runtime.now()
+
+    # Cancels --------------------------------------------------------------------------------------
+
+    def _cancel(self, cancel: CancelChild) -> None:
+        exposure = self._door.exposures.get(cancel.execution_id)
+        child = cancel.client_order_id
+        if exposure is not None and exposure.has_seen(child) and exposure.intent_of(child) is None:
+            return  # It ended while the wish was on its way.
+        name = cancel_id(child, self._cancels.get(child, 0))
+        if self._door.journal_lost:
+            self._cancel_unjournalled(child, cancel.symbol, cancel.order_id)
+            return
+        self.append(
+            ChildCancelRequested(
+                execution_id=cancel.execution_id,
+                client_order_id=child,
+                cancel_id=name,
+                symbol=cancel.symbol,
+                order_id=cancel.order_id,
+                reason=cancel.reason,
+            )
+        )
+
+    def _cancel_everything(self) -> None:
+        self._door.journal_lost = True
+        for intent in self._door.exposures.open_children():
+            self._cancel_unjournalled(intent.client_order_id, intent.symbol, None)
+
+    def _cancel_unjournalled(self, child: str, symbol: str, order_id: int | None) -> None:
+        name = cancel_id(child, self._cancels.get(child, 0))
+        self._count_cancel(child, name)
+        self._outbox.put_cancel(
+            SendCancel(
+                symbol=symbol, client_order_id=child, order_id=order_id, cancel_id=name, reply_to=self._connected()
+            )
+        )
+        self._send_waiting()
+
+    def _count_cancel(self, child: str, name: str) -> None:
+        parsed = parse_child_id(name)
+        number = parsed.cancel if parsed is not None and parsed.cancel is not None else 0
+        self._cancels[child] = max(self._cancels.pop(child, 0), number + 1)
+        while len(self._cancels) > REMEMBERED_CANCELS:
+            del self._cancels[next(iter(self._cancels))]
+
+    # Queries, limits ------------------------------------------------------------------------------
+
+    def _relay(self, query: Query, priority: Priority) -> None:
+        if not self._outbox.put_query(query, priority):
+            query.reply_to.tell(QueryFailed(query=query, detail="too many queries wait"))
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        going, look_at = self._outbox.take(self._door.budget, self.runtime.now())
+        for command in going:
+            self._venue.tell(command)
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
+        if look_at is not None:
+            self._look_timer = self.runtime.tell_at(look_at, self.actor_ref, _LookAgain())
+
+    def _learn_limits(self, seen: LimitsSeen) -> None:
+        self._door.budget.learn(seen, self.runtime.now())
+        retry_at = seen.retry_at
+        if retry_at is not None and self._door.begins_episode(retry_at):
+            self.append(RateLimited(until=retry_at, banned=seen.banned, detail=seen.detail))
+
+    # What must be known ---------------------------------------------------------------------------
+
+    def _connect(self, connect: ConnectExchange) -> None:
+        self._watcher, self._gate = connect.watcher, connect.gate
+        self._venue.tell(ReportLimits(listener=self.actor_ref))
+        self._venue.tell(OpenUserStream(listener=connect.watcher))
+        for need in Need:
+            self._ask(need)
+
+    def _connected(self) -> Tells[OrderReply | CancelReply | QueryAnswer | UserEvent]:
+        assert self._watcher is not None, "nothing is sent before ConnectExchange"
+        return self._watcher
+
+    def _ask(self, need: Need) -> None:
+        refresh, me = self._refreshes[need], self.actor_ref
+        query: Query
+        match need:
+            case Need.TIME:
+                query = QueryTime(reply_to=me)
+            case Need.RULES:
+                query = QueryRules(symbols=self._settings.symbols, reply_to=me)
+            case Need.BALANCES:
+                query = QueryBalances(reply_to=me)
+            case _:
+                assert_never(need)
+        refresh.asked(self.runtime.now())
+        self._set_ask_timer(need)
+        self._relay(query, Priority.POLL if refresh.known else Priority.PROOF)
+
+    def _ask_if_due(self, need: Need) -> None:
+        if self.runtime.now() >= self._refreshes[need].due:
+            self._ask(need)
+        else:
+            self._set_ask_timer(need)
+
+    def _hurry(self, need: Need, within: float) -> None:
+        if self._refreshes[need].hurry(within, self.runtime.now()):
+            self._set_ask_timer(need)
+
+    def _set_ask_timer(self, need: Need) -> None:
+        if (timer := self._ask_timers.get(need)) is not None:
+            timer.cancel()
+        due = self._refreshes[need].due
+        self._ask_timers[need] = self.runtime.tell_at(due, self.actor_ref, _AskAgain(need))
+
+    def _take_answer(self, answer: TimeFound | RulesFound | BalancesFound | BalancesSeen | QueryFailed) -> None:
+        match answer:
+            case TimeFound(offset_milliseconds=offset):
+                wall = milliseconds(self.runtime.wall_time())
+                self._venue_zero = wall + offset - 1000 * self.runtime.now()
+                self._answered(Need.TIME)
+            case RulesFound(rules=rules):
+                self._take_rules(rules)
+                self._answered(Need.RULES)
+            case BalancesFound(balances=balances):
+                self._door.balances.found(balances)
+                self._push_balances()
+                self._answered(Need.BALANCES)
+            case BalancesSeen(balances=balances):
+                self._door.balances.seen(balances)
+                self._push_balances()
+            case QueryFailed(query=query, until=until):
+                self._query_failed(query, until)
+            case _:
+                assert_never(answer)
+
+    def _answered(self, need: Need) -> None:
+        self._refreshes[need].answered(self.runtime.now())
+        self._set_ask_timer(need)
+        self._tell_if_ready()
+
+    def _query_failed(self, query: Query, until: datetime | None) -> None:
+        match query:
+            case QueryTime():
+                need = Need.TIME
+            case QueryRules():
+                need = Need.RULES
+            case QueryBalances():
+                need = Need.BALANCES
+            case _:
+                return  # Not one of ours.
+        now, not_before = self.runtime.now(), 0.0
+        if until is not None:
+            not_before = now + (until - self.runtime.wall_time()).total_seconds()
+        self._refreshes[need].failed(now, not_before)
+        self._set_ask_timer(need)
+
+    def _take_rules(self, found: tuple[SymbolRules, ...]) -> None:
+        fresh = {rules.symbol: rules for rules in found}
+        for symbol, known in self._door.rules.items():
+            if symbol not in fresh:  # The venue no longer lists it.
+                fresh[symbol] = replace(known, trading=False, status="UNKNOWN")
+        for symbol, rules in fresh.items():
+            if self._door.rules.get(symbol) != rules and self._gate is not None:
+                self._gate.tell(RulesChanged(rules=rules))
+        self._door.rules = fresh
+
+    def _push_balances(self) -> None:
+        if self._gate is not None:
+            self._gate.tell(BalancesChanged(free=self._door.balances.free))
+
+    def _tell_if_ready(self) -> None:
+        known = all(refresh.known for refresh in self._refreshes.values())
+        if known and self.caught_up and not self._door.known:
+            self._door.known = True
+            self._told.tell(ActorReady(self.name))
+
+
+def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> ChildIntended:
+    return ChildIntended(
+        execution_id=place.execution_id,
+        client_order_id=child,
+        slice=place.slice,
+        attempt=place.attempt,
+        incarnation=place.incarnation,
+        symbol=place.symbol,
+        side=place.side,
+        order_type=place.order_type,
+        time_in_force=place.time_in_force,
+        quantity=place.quantity,
+        limit_price=place.limit_price,
+        request_timestamp=timestamp,
+        recv_window=recv_window,
+        bid=place.quote.bid,
+        ask=place.quote.ask,
+        quote_age_seconds=Decimal(f"{place.quote_age:.6f}"),
+        spread=place.quote.spread,
+        deviation=place.deviation,
+        mid_integral=place.mid_integral,
+        mid_seconds=place.mid_seconds,
+    )

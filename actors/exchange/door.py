@@ -1,0 +1,180 @@
+"""Whether a child order may go out: all that is checked before its intent, and once more after it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import assert_never
+
+from actors.exchange.balances import Balances
+from actors.exchange.budget import Budget, Priority
+from actors.exchange.exposure import Exposures
+from actors.exchange.rules import check
+from actors.exchange.settings import ExchangeSettings
+from messages.control import Readiness
+from messages.facts import (
+    ChildAbsent,
+    ChildAcknowledged,
+    ChildClosed,
+    ChildIntended,
+    ChildNotSent,
+    ChildRefused,
+    Fact,
+    RateLimited,
+    TradingHalted,
+    TradingResumed,
+)
+from messages.market import SymbolRules
+from messages.money import BPS, ONE, ZERO, plain
+from messages.order import ChildDeclined, Decline, PlaceChild
+from messages.signal import Side
+
+EPISODE_TOLERANCE = timedelta(seconds=1)
+
+
+class Door:
+    """Knows exposure, rules, balances, limits and halts. Times `now` are monotonic seconds.
+
+    `known` is whether the venue's rules, balances and time are; `journal_lost` shuts for good.
+    """
+
+    def __init__(self, settings: ExchangeSettings) -> None:
+        self._settings = settings
+        self.exposures = Exposures()
+        self.balances = Balances()
+        self.budget = Budget(settings.limits)
+        self.rules: dict[str, SymbolRules] = {}
+        self.readiness = Readiness.STARTING
+        self.halted: str | None = None
+        self.known = self.journal_lost = False
+        self._limited_until: datetime | None = None
+
+    def fold(self, fact: Fact, now: float, wall_time: datetime) -> None:
+        """Take in a fact."""
+        self.exposures.fold(fact)
+        match fact:
+            case ChildIntended(symbol=symbol) if symbol in self.rules:
+                # A replayed intent needs no hold: balances are asked for after the start.
+                self.balances.hold(fact.client_order_id, *self._cost(fact, fact.ask))
+            case ChildAcknowledged(client_order_id=child) | ChildClosed(client_order_id=child):
+                self.balances.take(child)
+            case ChildNotSent() | ChildRefused() | ChildAbsent():
+                self.balances.release(fact.client_order_id)
+            case RateLimited(until=until):
+                self._limited_until = until
+                self.budget.forbid(now + (until - wall_time).total_seconds())
+            case TradingHalted(reason=reason, detail=detail):
+                self.halted = f"{reason}: {detail}" if detail else reason
+            case TradingResumed():
+                self.halted = None
+            case _:
+                pass
+
+    def begins_episode(self, retry_at: datetime) -> bool:
+        """Whether a Retry-After goes beyond the one that is journalled already."""
+        return self._limited_until is None or retry_at > self._limited_until + EPISODE_TOLERANCE
+
+    def judge(self, place: PlaceChild, child: str, now: float) -> ChildDeclined | None:
+        """Return why a child is not taken, None if it is. The first check that fails is told."""
+        if (shut := self._shut(now)) is not None:
+            return _declined(place, *shut)
+        if (refused := self.exposures.admits(place, child)) is not None:
+            return _declined(place, refused, child)
+        declined = self._broken_rule(place, now) or self._short_balance(place, now)
+        if declined is not None:
+            return declined
+        retry_at = self.budget.retry_at(0, Priority.PLACE, now, orders=1)
+        if retry_at is not None:
+            return _declined(place, Decline.BUDGET, "the venue's limits are used up", retry_at)
+        if now > place.not_after:
+            return _declined(place, Decline.TOO_LATE, f"{now - place.not_after:.3f} s too late")
+        return None
+
+    def hindrance(
+        self, intent: ChildIntended, *, not_after: float, now: float, venue_milliseconds: float
+    ) -> tuple[Decline, str] | None:
+        """Say why an intent must not be sent now that it is durable; the commit took its time."""
+        if (shut := self._shut(now)) is not None:
+            return shut[0], shut[1]
+        exposure = self.exposures.get(intent.execution_id)
+        if exposure is None:
+            return Decline.CLOSED, "closed while the intent was committed"
+        if (refused := exposure.still_admits(intent)) is not None:
+            return refused, "changed while the intent was committed"
+        if now > not_after:
+            return Decline.TOO_LATE, f"{now - not_after:.3f} s too late"
+        late = venue_milliseconds - intent.request_timestamp - intent.recv_window
+        if late > 0:
+            return Decline.TOO_LATE, f"recvWindow is over by {late:.0f} ms"
+        return None
+
+    def _shut(self, now: float) -> tuple[Decline, str, float] | None:
+        """Say why nothing new may be sent at all, and until when (monotonic s)."""
+        retry_at = now + self._settings.retry_seconds
+        if self.journal_lost:
+            return Decline.HALTED, "the journal is lost", retry_at
+        if self.halted is not None:
+            return Decline.HALTED, self.halted, retry_at
+        match self.readiness:
+            case Readiness.HALTED:
+                return Decline.HALTED, "trading is halted", retry_at
+            case Readiness.DRAINING:
+                return Decline.DRAINING, "the daemon is stopping", retry_at
+            case Readiness.STARTING | Readiness.FAILED:
+                return Decline.NOT_READY, self.readiness.value, retry_at
+            case Readiness.READY if not self.known:
+                return Decline.NOT_READY, "rules, balances or time are not known yet", retry_at
+            case Readiness.READY:
+                pass
+            case _:
+                assert_never(self.readiness)
+        until = self.budget.forbidden_until(now)
+        return None if until is None else (Decline.RATE_LIMITED, "the venue asks to wait", until)
+
+    def _broken_rule(self, place: PlaceChild, now: float) -> ChildDeclined | None:
+        rules = self.rules.get(place.symbol)
+        if rules is None or not (rules.trading and rules.spot):
+            detail = f"{place.symbol} is {'UNKNOWN' if rules is None else rules.status}"
+            return _declined(place, Decline.SYMBOL_STATUS, detail, now + self._settings.status_retry_seconds)
+        if (place.order_type == "MARKET") is not (place.limit_price is None):
+            return _declined(place, Decline.FILTER, f"{place.order_type} with limit {place.limit_price}")
+        violation = check(
+            rules,
+            place.side,
+            place.order_type,
+            place.quantity,
+            price=place.limit_price,
+            touch=place.quote.touch(place.side),
+        )
+        if violation is None:
+            return None
+        return _declined(place, violation.reason, f"{violation.filter}: {violation.detail}")
+
+    def _short_balance(self, place: PlaceChild, now: float) -> ChildDeclined | None:
+        asset, cost = self._cost(place, place.quote.ask)
+        available = self.balances.available(asset)
+        if cost <= available:
+            return None
+        detail = f"{plain(cost)} {asset} needed, {plain(max(ZERO, available))} free"
+        return _declined(place, Decline.BALANCE, detail, now + self._settings.balance_retry_seconds)
+
+    def _cost(self, order: PlaceChild | ChildIntended, ask: Decimal) -> tuple[str, Decimal]:
+        """Return the asset that an order spends, and how much of it at worst."""
+        rules = self.rules[order.symbol]
+        if order.side is Side.SELL:
+            return rules.base, order.quantity
+        price = order.limit_price
+        if price is None:
+            price = ask * (ONE + self._settings.market_buffer_bps / BPS)
+        return rules.quote, order.quantity * price
+
+
+def _declined(place: PlaceChild, reason: Decline, detail: str, retry_at: float | None = None) -> ChildDeclined:
+    return ChildDeclined(
+        execution_id=place.execution_id,
+        slice=place.slice,
+        attempt=place.attempt,
+        reason=reason,
+        detail=detail,
+        retry_at=retry_at,
+    )

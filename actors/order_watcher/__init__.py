@@ -1,0 +1,1 @@
+"""What became of each order, from everything that the venue says about it."""
