@@ -1,0 +1,1 @@
+"""The gate: lets each signal through once and only once, and starts its execution."""
