@@ -1,0 +1,346 @@
+"""The rules of accounts (S10), and of rest (Q): two sets of books must agree."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from adapters.paper.audit_evidence import (
+    ENDS_WITHOUT_EFFECT,
+    Child,
+    Evidence,
+    Execution,
+    Line,
+)
+from adapters.paper.audit_records import Record, Unreadable, as_record
+from adapters.paper.audit_rules import Found, Limits
+from adapters.paper.audit_truth import VenueOrder, VenueTrade
+from messages.ids import parse_child_id
+from messages.money import ZERO, plain
+
+Amounts = dict[str, Decimal]
+TradeKey = tuple[str, int, int]
+
+# S10 ----------------------------------------------------------------------------------------------
+
+
+def trades_once(evidence: Evidence, _limits: Limits) -> Found:
+    """S10: each trade is booked once, is one that the exchange made, and says what it said."""
+    made = {trade.key: trade for trade in evidence.trades}
+    booked = evidence.kinds("TradeBooked")
+    for key, count in Counter(map(_key, booked)).items():
+        if count > 1:
+            yield _name(key), f"was booked {count} times"
+    for line in booked:
+        trade = made.get(_key(line))
+        if trade is None:
+            yield _name(_key(line)), f"was booked (seq {line.seq}) but never made"
+            continue
+        for what, ours, theirs in _booked_otherwise(line, trade):
+            yield _name(trade.key), f"was booked with {what} {ours}, made with {theirs}"
+        owners = [o.client_order_id for o in evidence.own_orders() if o.order_id == trade.order_id]
+        if line.child_id not in owners:
+            yield _name(trade.key), f"was booked for {line.child_id}, made for {owners}"
+
+
+def _booked_otherwise(line: Line, trade: VenueTrade) -> Iterator[tuple[str, object, object]]:
+    rows: list[tuple[str, object, object]] = [
+        ("price", line.amount("price"), trade.price),
+        ("quantity", line.amount("quantity"), trade.quantity),
+        ("commission", line.amount("commission"), trade.commission),
+        ("commission asset", line.text("commission_asset"), trade.commission_asset),
+        ("side", line.text("side"), trade.side),
+        ("maker", line.flag("maker"), trade.maker),
+    ]
+    return (row for row in rows if row[1] != row[2])
+
+
+def closed_complete(evidence: Evidence, _limits: Limits) -> Found:
+    """S10: a closed child's trades add up to its figures and to the exchange's, fees per asset too."""
+    for child in evidence.children.values():
+        for closing in child.every("ChildClosed"):
+            booked = [t for t in child.every("TradeBooked") if t.seq < closing.seq]
+            quantity, quote = _sums(booked)
+            for what, said, summed in (
+                ("quantity", closing.amount("executed_quantity"), quantity),
+                ("quote", closing.amount("executed_quote"), quote),
+            ):
+                if said != summed:
+                    text = f"closed with {what} {plain(said)}, its trades make {plain(summed)}"
+                    yield child.client_order_id, text
+            yield from _as_venue_said(evidence, child, closing, booked)
+
+
+def _as_venue_said(evidence: Evidence, child: Child, closing: Line, booked: list[Line]) -> Found:
+    name = child.client_order_id
+    order = _order_of(evidence, child, closing.whole("order_id"))
+    if order is None:
+        yield name, f"closed as order {closing.whole('order_id')}, which the exchange does not have"
+        return
+    if closing.amount("executed_quantity") != order.executed:
+        said = plain(closing.amount("executed_quantity"))
+        yield name, f"closed with {said}, the exchange executed {plain(order.executed)}"
+    ours, theirs = _fees_booked(booked), _fees_made(evidence.fills_of(order))
+    if ours != theirs:
+        yield name, f"closed with fees {_say(ours)}, the exchange took {_say(theirs)}"
+
+
+def _order_of(evidence: Evidence, child: Child, order_id: int) -> VenueOrder | None:
+    orders = evidence.orders.get(child.client_order_id, ())
+    return next((order for order in orders if order.order_id == order_id), None)
+
+
+# Q1 -----------------------------------------------------------------------------------------------
+
+
+def books_agree(evidence: Evidence, _limits: Limits) -> Found:
+    """Q1: for every own order, journal and exchange agree on status, quantity, quote and fees."""
+    for child in evidence.children.values():
+        orders = evidence.orders.get(child.client_order_id, [])
+        end = child.end
+        if end is not None and end.kind in ENDS_WITHOUT_EFFECT:
+            for order in orders:
+                if order.executed or order.open:
+                    text = f"{end.kind} in the journal, {order.status} at the exchange"
+                    yield child.client_order_id, text
+            continue
+        for order in orders:
+            yield from _order_agrees(evidence, child, end, order)
+        if not orders and child.every("ChildAcknowledged"):
+            yield child.client_order_id, "acknowledged in the journal, unknown to the exchange"
+
+
+def _order_agrees(evidence: Evidence, child: Child, end: Line | None, order: VenueOrder) -> Found:
+    name = child.client_order_id
+    booked = child.every("TradeBooked")
+    quantity, quote = _sums(booked)
+    if end is not None and end.text("status") != order.status:
+        yield name, f"{end.text('status')} in the journal, {order.status} at the exchange"
+    if end is None and not order.open:
+        yield name, f"without an end in the journal, {order.status} at the exchange"
+    for what, ours, theirs in (
+        ("quantity", quantity, order.executed),
+        ("quote", quote, order.quote),
+    ):
+        if ours != theirs:
+            yield name, f"{what} {plain(ours)} in the journal, {plain(theirs)} at the exchange"
+    fees, taken = _fees_booked(booked), _fees_made(evidence.fills_of(order))
+    if fees != taken:
+        yield name, f"fees {_say(fees)} in the journal, {_say(taken)} at the exchange"
+
+
+def every_trade_booked(evidence: Evidence, _limits: Limits) -> Found:
+    """Q1: every trade that the exchange made for an own order is in the journal."""
+    booked = {_key(line) for line in evidence.kinds("TradeBooked")}
+    own = {(o.symbol, o.order_id): o.client_order_id for o in evidence.own_orders()}
+    for trade in evidence.trades:
+        owner = own.get((trade.symbol, trade.order_id))
+        if owner is not None and trade.key not in booked:
+            yield owner, f"trade {_name(trade.key)} of {plain(trade.quantity)} was never booked"
+
+
+def balances_explained(evidence: Evidence, _limits: Limits) -> Found:
+    """Q1: what the account holds is what it held, plus the booked trades, to the last unit.
+
+    Judged where the initial balances are given; others' trades on the account count as made.
+    """
+    if evidence.initial_balances is None:
+        return
+    expected: Amounts = defaultdict(Decimal, evidence.initial_balances)
+    assets = set(evidence.initial_balances) | set(evidence.balances)
+    own = {(o.symbol, o.order_id) for o in evidence.own_orders()}
+    for line in evidence.kinds("TradeBooked"):
+        _settle(expected, assets, line.text("symbol"), line.text("side"), _flows(line))
+        expected[line.text("commission_asset")] -= line.amount("commission")
+    for trade in evidence.trades:
+        if (trade.symbol, trade.order_id) not in own:
+            _settle(expected, assets, trade.symbol, trade.side, (trade.quantity, trade.quote))
+            expected[trade.commission_asset] -= trade.commission
+    for asset in sorted(assets | set(expected)):
+        held, due = evidence.balances.get(asset, ZERO), expected[asset]
+        if held != due:
+            yield asset, f"the account holds {plain(held)}, the trades explain {plain(due)}"
+
+
+def _flows(line: Line) -> tuple[Decimal, Decimal]:
+    return line.amount("quantity"), line.amount("quantity") * line.amount("price")
+
+
+def _settle(balances: Amounts, assets: set[str], symbol: str, side: str, flows: tuple[Decimal, Decimal]) -> None:
+    base, quote = _pair_of(symbol, assets)
+    sign = 1 if side == "BUY" else -1
+    balances[base] += sign * flows[0]
+    balances[quote] -= sign * flows[1]
+
+
+def _pair_of(symbol: str, assets: Iterable[str]) -> tuple[str, str]:
+    held = set(assets)
+    for cut in range(1, len(symbol)):
+        if symbol[:cut] in held and symbol[cut:] in held:
+            return symbol[:cut], symbol[cut:]
+    for quote in sorted(held, key=len, reverse=True):
+        if symbol.endswith(quote) and symbol != quote:
+            return symbol.removesuffix(quote), quote
+    raise Unreadable(f"no balances tell the assets of {symbol}")
+
+
+# Q2 to Q4 -----------------------------------------------------------------------------------------
+
+
+def nothing_unknown(evidence: Evidence, _limits: Limits) -> Found:
+    """Q2: of every child it is proven how it ended, or it is openly known to rest."""
+    for child in evidence.children.values():
+        if child.end is None and not child.every("ChildAcknowledged"):
+            yield child.client_order_id, "nobody knows what became of it"
+
+
+def no_orphan_open(evidence: Evidence, _limits: Limits) -> Found:
+    """Q3: an order of ours that is open at the exchange has an execution that still runs."""
+    for name, orders in evidence.orders.items():
+        parsed = parse_child_id(name)
+        child = evidence.children.get(name)
+        if not any(order.open for order in orders) or (parsed is None and child is None):
+            continue
+        owner = child.execution_id if child else parsed.execution_id if parsed else ""
+        execution = evidence.executions.get(owner)
+        if execution is None or execution.closed is not None:
+            yield name, "is open at the exchange, but its execution does not run"
+
+
+def nothing_reserved(evidence: Evidence, _limits: Limits) -> Found:
+    """Q4: an execution closes only when no child of it is open or unknown, and none is later."""
+    for execution in evidence.executions.values():
+        closed = execution.closed
+        if closed is None:
+            continue
+        for child in execution.children:
+            before = Child(child.client_order_id, child.execution_id)
+            before.lines = [line for line in child.lines if line.seq < closed.seq]
+            if before.intent is not None and before.end is None:
+                yield child.client_order_id, "was open or unknown when its execution closed"
+            elif child.end is None:
+                yield child.client_order_id, "is open or unknown, and its execution is closed"
+
+
+def report_true(evidence: Evidence, _limits: Limits) -> Found:
+    """Q4: a report's totals are the sums of the trades, as corrected since, child by child."""
+    for execution in evidence.executions.values():
+        closed = execution.closed
+        if closed is None:
+            continue
+        report = closed.record("report")
+        trades = [t for t in execution.every("TradeBooked") if t.seq < closed.seq]
+        quantity, quote = _sums(trades)
+        average = quote / quantity if quantity else None
+        rows: list[tuple[str, object, object]] = [
+            ("total_filled", report.amount("total_filled"), quantity),
+            ("filled_quote", report.amount("filled_quote"), quote),
+            ("total_fees", _without_zeros(report.by_asset("total_fees")), _fees_booked(trades)),
+            ("children", closed.whole("children"), len(_intents_before(execution, closed))),
+        ]
+        for what, said, true in rows:
+            if said != true:
+                yield execution.execution_id, f"reports {what} {_tell(said)}, it is {_tell(true)}"
+        if not _close(report.amount_or_none("average_price"), average):
+            told, true_average = report.amount_or_none("average_price"), average
+            text = f"reports average_price {_tell(told)}, it is {_tell(true_average)}"
+            yield execution.execution_id, text
+        yield from _sent_true(execution, report, closed)
+        yield from _children_true(execution, report, closed)
+        yield from _corrected(execution, closed)
+
+
+def _intents_before(execution: Execution, closed: Line) -> list[Line]:
+    return [line for line in execution.every("ChildIntended") if line.seq < closed.seq]
+
+
+def _sent_true(execution: Execution, report: Record, closed: Line) -> Found:
+    """What never left the house may be counted as sent or not; everything else must be."""
+    intents = _intents_before(execution, closed)
+    kept = {line.child_id for line in execution.every("ChildNotSent")}
+    least = sum(1 for line in intents if line.child_id not in kept)
+    told = report.whole("children_sent")
+    if not least <= told <= len(intents):
+        yield execution.execution_id, f"reports {told} children sent, there were {least}"
+
+
+def _children_true(execution: Execution, report: Record, closed: Line) -> Found:
+    told = {order.text("client_order_id"): order for order in map(as_record, report.items("orders"))}
+    for child in execution.children:
+        intent = child.intent
+        if intent is None or intent.seq > closed.seq:
+            continue
+        order = told.get(child.client_order_id)
+        trades = [t for t in child.every("TradeBooked") if t.seq < closed.seq]
+        if order is None:
+            if trades:
+                yield child.client_order_id, "was executed but is not in the report"
+        elif order.amount("executed_quantity") != _sums(trades)[0]:
+            said = plain(order.amount("executed_quantity"))
+            text = f"is reported with {said} executed, its trades make {plain(_sums(trades)[0])}"
+            yield child.client_order_id, text
+
+
+def _corrected(execution: Execution, closed: Line) -> Found:
+    late = [t for t in execution.every("TradeBooked") if t.seq > closed.seq]
+    if not late:
+        return
+    quantity, quote = _sums(execution.every("TradeBooked"))
+    corrections = execution.every("ExecutionCorrected")
+    last = corrections[-1] if corrections else None
+    if last is None or last.amount("total_filled") != quantity or last.amount("filled_quote") != quote:
+        text = f"filled {plain(quantity)} for {plain(quote)}, its report was not corrected to that"
+        yield execution.execution_id, text
+
+
+# Figures ------------------------------------------------------------------------------------------
+
+
+def _key(line: Line) -> TradeKey:
+    return line.text("symbol"), line.whole("order_id"), line.whole("trade_id")
+
+
+def _name(key: TradeKey) -> str:
+    return ":".join(map(str, key))
+
+
+def _sums(trades: list[Line]) -> tuple[Decimal, Decimal]:
+    quantity = sum((trade.amount("quantity") for trade in trades), ZERO)
+    quote = sum((trade.amount("quantity") * trade.amount("price") for trade in trades), ZERO)
+    return quantity, quote
+
+
+def _fees_booked(trades: list[Line]) -> Amounts:
+    fees: Amounts = defaultdict(Decimal)
+    for trade in trades:
+        fees[trade.text("commission_asset")] += trade.amount("commission")
+    return _without_zeros(fees)
+
+
+def _fees_made(trades: list[VenueTrade]) -> Amounts:
+    fees: Amounts = defaultdict(Decimal)
+    for trade in trades:
+        fees[trade.commission_asset] += trade.commission
+    return _without_zeros(fees)
+
+
+def _without_zeros(amounts: Amounts) -> Amounts:
+    return {asset: amount for asset, amount in amounts.items() if amount}
+
+
+def _close(told: Decimal | None, true: Decimal | None) -> bool:
+    """Equal but for the digits that a quotient is rounded to."""
+    if told is None or true is None:
+        return told is true
+    return abs(told - true) <= true * Decimal("1e-12")
+
+
+def _say(amounts: Amounts) -> str:
+    return ", ".join(f"{plain(v)} {asset}" for asset, v in sorted(amounts.items())) or "none"
+
+
+def _tell(value: object) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    return _say(value) if isinstance(value, dict) else str(value)
