@@ -193,7 +193,14 @@ class Pool(Runtime):
             thread.join(max(deadline - self.now(), 0.5))
             if thread.is_alive():
                 logger.error("thread %s did not end in time", thread.name)
-        while not self._ready.empty():  # Mail to stopped actors that came too late for a worker.
+        self._refuse_late_mail()
+
+    def _refuse_late_mail(self) -> None:
+        """Run the mailboxes of stopped actors that nobody works on any more, so that asks are answered."""
+        waiting = self._ready.qsize()
+        for _ in range(waiting):
             mailbox = self._ready.get()
-            if mailbox is not None:
+            if mailbox is None:
+                self._ready.put(None)  # For a worker that hangs, should it ever come back.
+            else:
                 mailbox.run(self._throughput)

@@ -194,6 +194,13 @@ def test_a_crash_from_within_a_handler_ends_it_there(simulation: Simulation, dae
     assert daemon.handled == 1
 
 
+def test_who_asks_for_the_crash_of_the_asked_is_refused(simulation: Simulation, daemon: Node, probe: Probe) -> None:
+    with daemon:
+        clerk = Clerk.start(probe.ref)
+    with pytest.raises(pykka.ActorDeadError):
+        clerk.ask(daemon)
+
+
 def test_a_crash_caused_by_another_nodes_handler_lets_that_go_on(
     simulation: Simulation, daemon: Node, probe: Probe
 ) -> None:

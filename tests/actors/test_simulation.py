@@ -266,6 +266,15 @@ def test_what_no_handler_should_raise_comes_up_to_the_test_and_ends_only_its_act
     bystander.expect("still there")
 
 
+def test_who_asked_for_what_ends_an_actor_is_refused(simulation: Simulation) -> None:
+    future = Victim.start().ask(SystemExit(), block=False)
+    with pytest.raises(SystemExit):
+        simulation.run()
+    with pytest.raises(pykka.ActorDeadError):
+        future.get()
+    simulation.claim_failures()
+
+
 def test_a_stop_during_another_exception_is_a_plain_stop(simulation: Simulation) -> None:
     victim = Victim.start()
     try:
