@@ -24,18 +24,23 @@ help:
 	@echo "make clean      remove .venv and what the tools leave behind"
 
 # --- Set-up ---------------------------------------------------------------------------------------------------------
-# A stamp in .venv stands for "this lock file is installed", so that nothing is done twice. The interpreter is a
-# prerequisite of it, so that an environment whose Python was upgraded away is made anew, and filled anew.
+# A stamp in .venv stands for "this lock file is installed", so that nothing is done twice. It says nothing if there is
+# no interpreter that starts, as after an upgrade of the system's Python; then all is made anew.
 
-$(PY):
+ifneq ($(shell $(PY) -c "print('starts')" 2>/dev/null),starts)
+NEW = new-venv
+endif
+
+.PHONY: new-venv
+new-venv:
 	@sh .ci/make-venv $(VENV)
 
-$(VENV)/.run: requirements/run.lock $(PY)
+$(VENV)/.run: requirements/run.lock $(NEW)
 	@echo "Installing what the daemon needs into $(VENV) ..."
 	@$(PIP) -r requirements/run.lock
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.lock $(PY)
+$(VENV)/.dev: requirements/dev.lock $(NEW)
 	@echo "Installing what the tests and checks need into $(VENV) ..."
 	@$(PIP) -r requirements/dev.lock
 	@touch $(VENV)/.run $@
