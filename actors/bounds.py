@@ -1,0 +1,69 @@
+"""Whether a market is fit to trade in: a quote judged against the bounds of one child order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from messages.execution import StopReason
+from messages.market import Bounds, Quote, QuoteSeen
+from messages.money import plain
+from messages.signal import Side
+
+MOST_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """The bound that a market breaks, and the figures of it for people."""
+
+    reason: StopReason
+    detail: str
+
+
+def sound(quote: Quote | QuoteSeen) -> bool:
+    """Tell whether a touch can be true: both sides there, prices positive, bid below ask."""
+    return bool(0 < quote.bid < quote.ask and quote.bid_quantity > 0 and quote.ask_quantity > 0)
+
+
+def judge(quote: Quote | None, age: float, bounds: Bounds) -> Breach | None:
+    """Name the first bound that the market breaks, None if all hold.
+
+    `quote` is None if there is none that can be trusted, `age` is its age in seconds. What is not
+    known is never fine: no quote, a crossed or an old one break every set of bounds. The spread is
+    judged as a fraction of the mid; the deviation is how far the mid moved from arrival against
+    the side, and a move in favour never breaks it; a figure equal to its bound holds.
+    """
+    if quote is None:
+        return Breach(StopReason.STALE_MARKET, "no quote")
+    if not sound(quote):
+        return Breach(StopReason.STALE_MARKET, f"{plain(quote.bid)} / {plain(quote.ask)} is no market")
+    if bounds.max_age is not None and age > bounds.max_age:
+        return Breach(StopReason.STALE_MARKET, f"quote {age:.1f} s old")
+    mid = quote.mid
+    if bounds.max_spread is not None:
+        spread = (quote.ask - quote.bid) / mid
+        if spread > bounds.max_spread:
+            return Breach(StopReason.SPREAD_TOO_WIDE, percent(spread, bounds.max_spread))
+    if bounds.max_deviation is not None:
+        deviation = bounds.side.sign * (mid - bounds.arrival_price) / bounds.arrival_price
+        if deviation > bounds.max_deviation:
+            return Breach(StopReason.PRICE_DEVIATION, percent(deviation, bounds.max_deviation))
+    if bounds.limit_price is not None:
+        touch = quote.touch(bounds.side)
+        if bounds.side.sign * (touch - bounds.limit_price) > 0:
+            words = "ask {} above {}" if bounds.side is Side.BUY else "bid {} below {}"
+            return Breach(StopReason.LIMIT_PRICE, words.format(plain(touch), plain(bounds.limit_price)))
+    return None
+
+
+def percent(fraction: Decimal, bound: Decimal) -> str:
+    """Write a fraction that is above its bound as `0.61%`, with more decimals if two hide that."""
+    decimals = 2
+    while (figure := _rounded(fraction, decimals)) <= bound * 100 and decimals < MOST_DECIMALS:
+        decimals += 1
+    return f"{figure:f}%"
+
+
+def _rounded(fraction: Decimal, decimals: int) -> Decimal:
+    return (fraction * 100).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)

@@ -1,0 +1,377 @@
+"""MarketWatcher: knows the latest quote of every symbol, and who waits for a market fit to trade in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import assert_never
+
+from actors.bounds import Breach, judge, sound
+from actors.runtime import Timer
+from actors.supervision import Child, ChildEnded
+from messages.control import ActorReady, Ping, Pong
+from messages.market import (
+    Await,
+    Awaited,
+    ConnectMarket,
+    Level,
+    MarketEvent,
+    MarketGap,
+    Quote,
+    QuoteChanged,
+    QuoteLost,
+    QuoteSeen,
+    Unawait,
+    WatchMarket,
+)
+from messages.money import BPS, ONE, ZERO
+from messages.refs import Tells
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketSettings:
+    """How the market is watched.
+
+    `depth_bps` is the band around the mid in which depth counts; a book is believed for
+    `depth_seconds` after it was seen. The gate is told a symbol's quote at most once in
+    `push_interval_seconds`. Being ready waits for the first quotes, but not longer than
+    `ready_after_seconds`.
+    """
+
+    depth_bps: Decimal = Decimal(10)
+    depth_seconds: float = 5.0
+    push_interval_seconds: float = 0.05
+    ready_after_seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _PushDue:
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class _DeadlineReached:
+    waiting: _Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadyAnyway:
+    """The first quotes have been waited for long enough."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An `Await` that is not answered yet."""
+
+    request: Await
+    since: float
+    timer: Timer | None = None
+
+
+class Market:
+    """What is known of one symbol: its quote, its depth, and the running integral of its mid."""
+
+    def __init__(self, symbol: str, settings: MarketSettings) -> None:
+        self.symbol = symbol
+        self.quote: Quote | None = None
+        """The last sound quote, also when it must not be trusted any more."""
+        self.lost = False
+        """Whether the stream was cut since that quote."""
+        self.dropped = 0
+        """How many quotes could not be true."""
+        self._settings = settings
+        self._micros = 0
+        self._depth: tuple[Decimal, Decimal] | None = None
+        self._depth_at = -math.inf
+
+    @property
+    def trusted(self) -> Quote | None:
+        """The quote, unless there is none or the stream was cut since."""
+        return None if self.lost else self.quote
+
+    def see(self, seen: QuoteSeen, now: float) -> bool:
+        """Take a quote seen at `now` (monotonic s); False if it cannot be true and was dropped."""
+        if not sound(seen):
+            self.dropped += 1
+            return False
+        integral, seconds = self._integral_at(now)
+        self._micros = _micros(now)
+        if seen.bids and seen.asks:
+            self._depth = self._depth_of(seen)
+            self._depth_at = now
+        known = self._depth is not None and now - self._depth_at <= self._settings.depth_seconds
+        depth_bid, depth_ask = self._depth if known and self._depth is not None else (None, None)
+        self.quote = Quote(
+            symbol=self.symbol,
+            bid=seen.bid,
+            bid_quantity=seen.bid_quantity,
+            ask=seen.ask,
+            ask_quantity=seen.ask_quantity,
+            seen_at=now,
+            depth_bid=depth_bid,
+            depth_ask=depth_ask,
+            integral=integral,
+            integral_seconds=seconds,
+        )
+        self.lost = False
+        return True
+
+    def lose(self) -> None:
+        """Trust nothing that was seen so far; the time until the next quote counts for nothing."""
+        self.lost = True
+        self._depth = None
+
+    def quote_at(self, now: float) -> Quote | None:
+        """Return the last quote with its integral run on to `now`, as long as it is trusted."""
+        if self.quote is None or self.lost:
+            return self.quote
+        integral, seconds = self._integral_at(now)
+        return replace(self.quote, integral=integral, integral_seconds=seconds)
+
+    def age(self, now: float) -> float:
+        """Return the seconds since the last quote, infinite if there was none."""
+        return math.inf if self.quote is None else now - self.quote.seen_at
+
+    def _integral_at(self, now: float) -> tuple[Decimal, Decimal]:
+        """Add what the present mid contributes up to `now`: exact, to the microsecond."""
+        quote = self.quote
+        if quote is None:
+            return ZERO, ZERO
+        if self.lost:
+            return quote.integral, quote.integral_seconds
+        seconds = Decimal(_micros(now) - self._micros).scaleb(-6)
+        return quote.integral + quote.mid * seconds, quote.integral_seconds + seconds
+
+    def _depth_of(self, seen: QuoteSeen) -> tuple[Decimal, Decimal]:
+        mid = (seen.bid + seen.ask) / 2
+        band = self._settings.depth_bps / BPS
+        lowest, highest = mid * (ONE - band), mid * (ONE + band)
+        return _sum(seen.bids, lowest, mid), _sum(seen.asks, mid, highest)
+
+
+def _sum(levels: tuple[Level, ...], lowest: Decimal, highest: Decimal) -> Decimal:
+    return sum((quantity for price, quantity in levels if lowest <= price <= highest), ZERO)
+
+
+def _micros(now: float) -> int:
+    return round(now * 1_000_000)
+
+
+WatcherMessage = ConnectMarket | MarketEvent | Await | Unawait | Ping | _PushDue | _DeadlineReached | _ReadyAnyway
+
+
+class MarketWatcher(Child):
+    """Answers each `Await` once: when its bounds hold, or at its deadline.
+
+    A symbol that somebody waits for is watched at every change, others about once a second. A
+    change is looked at by those alone who wait for its symbol.
+    """
+
+    def __init__(
+        self,
+        parent: Tells[ChildEnded | ActorReady],
+        name: str,
+        *,
+        venue: Tells[WatchMarket],
+        settings: MarketSettings,
+    ) -> None:
+        super().__init__(parent, name)
+        self._told, self._venue, self._settings = parent, venue, settings
+        self._gate: Tells[QuoteChanged | QuoteLost] | None = None
+        self._markets: dict[str, Market] = {}
+        self._hot: dict[str, bool] = {}
+        self._waiting: dict[str, dict[Key, _Waiting]] = {}
+        self._symbol_of: dict[Key, str] = {}
+        self._pushed_at: dict[str, float] = {}
+        self._push_timers: dict[str, Timer] = {}
+        self._unseen: dict[str, None] | None = None
+        self._ready = False
+        self._ready_timer: Timer | None = None
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many quotes could not be true, by symbol."""
+        return {symbol: market.dropped for symbol, market in self._markets.items() if market.dropped}
+
+    def end(self) -> None:
+        """Leave no timer behind."""
+        if self._ready_timer is not None:
+            self._ready_timer.cancel()
+        for timer in self._push_timers.values():
+            timer.cancel()
+        for waiting in self._waiting.values():
+            for one in waiting.values():
+                if one.timer is not None:
+                    one.timer.cancel()
+
+    def on_receive(self, message: WatcherMessage) -> None:
+        """Take a message."""
+        match message:
+            case QuoteSeen():
+                self._on_quote(message)
+            case MarketGap(symbols=symbols):
+                for symbol in symbols:
+                    self._on_gap(symbol)
+            case Await():
+                self._on_await(message)
+            case Unawait(key=key):
+                self._withdraw(key)
+            case _DeadlineReached(waiting):
+                self._on_deadline(waiting)
+            case _PushDue(symbol):
+                del self._push_timers[symbol]
+                self._push(symbol)
+            case ConnectMarket():
+                self._connect(message)
+            case _ReadyAnyway():
+                self._say_ready()
+            case Ping(reply_to):
+                self.runtime.send(reply_to, Pong(self.name))
+            case _:
+                assert_never(message)
+
+    # Quotes ---------------------------------------------------------------------------------------
+
+    def _on_quote(self, seen: QuoteSeen) -> None:
+        market = self._market(seen.symbol)
+        now = self.runtime.now()
+        if not market.see(seen, now):
+            return
+        if self._unseen is not None:
+            self._unseen.pop(seen.symbol, None)
+            self._ready_if_seen()
+        self._push_in_turn(seen.symbol, now)
+        waiting = self._waiting.get(seen.symbol)
+        if waiting:
+            for one in list(waiting.values()):
+                if judge(market.quote, 0.0, one.request.bounds) is None:
+                    self._drop(one)
+                    self._answer(one.request, None, one.since)
+            self._cool(seen.symbol)
+
+    def _on_gap(self, symbol: str) -> None:
+        market = self._market(symbol)
+        if not market.lost:
+            market.lose()
+            if self._gate is not None:
+                self.runtime.send(self._gate, QuoteLost(symbol=symbol))
+
+    def _push_in_turn(self, symbol: str, now: float) -> None:
+        """Push the quote, or see to it that the then latest is pushed as soon as it may be."""
+        if symbol in self._push_timers:
+            return
+        due = self._pushed_at.get(symbol, -math.inf) + self._settings.push_interval_seconds
+        if due <= now:
+            self._push(symbol)
+        else:
+            self._push_timers[symbol] = self.runtime.tell_at(due, self.actor_ref, _PushDue(symbol))
+
+    def _push(self, symbol: str) -> None:
+        quote = self._market(symbol).trusted
+        if self._gate is not None and quote is not None:
+            self._pushed_at[symbol] = self.runtime.now()
+            self.runtime.send(self._gate, QuoteChanged(quote=quote))
+
+    # Waits ----------------------------------------------------------------------------------------
+
+    def _on_await(self, request: Await) -> None:
+        now = self.runtime.now()
+        symbol = request.symbol
+        self._withdraw(request.key, then_cool=request.symbol)
+        breach = self._judge(request, now)
+        if breach is None or request.deadline <= now:
+            self._answer(request, breach, now)
+            self._cool(symbol)
+            return
+        waiting = _Waiting(request, now)
+        waiting.timer = self.runtime.tell_at(request.deadline, self.actor_ref, _DeadlineReached(waiting))
+        self._waiting.setdefault(symbol, {})[request.key] = waiting
+        self._symbol_of[request.key] = symbol
+        self._watch(symbol, hot=True)
+
+    def _on_deadline(self, waiting: _Waiting) -> None:
+        request = waiting.request
+        if self._waiting.get(request.symbol, {}).get(request.key) is not waiting:
+            return  # Answered or taken back, with the deadline in the mailbox already.
+        self._drop(waiting)
+        self._answer(request, self._judge(request, self.runtime.now()), waiting.since)
+        self._cool(request.symbol)
+
+    def _judge(self, request: Await, now: float) -> Breach | None:
+        market = self._market(request.symbol)
+        return judge(market.trusted, market.age(now), request.bounds)
+
+    def _answer(self, request: Await, breach: Breach | None, since: float) -> None:
+        now = self.runtime.now()
+        market = self._market(request.symbol)
+        answer = Awaited(
+            key=request.key,
+            held=breach is None,
+            quote=market.quote_at(now),
+            age=market.age(now),
+            failed=None if breach is None else breach.reason.value,
+            detail=None if breach is None else breach.detail,
+            waited=now - since,
+        )
+        self.runtime.send(request.reply_to, answer)
+
+    def _withdraw(self, key: Key, then_cool: str | None = None) -> None:
+        symbol = self._symbol_of.get(key)
+        if symbol is not None:
+            self._drop(self._waiting[symbol][key])
+            if symbol != then_cool:
+                self._cool(symbol)
+
+    def _drop(self, waiting: _Waiting) -> None:
+        key, symbol = waiting.request.key, waiting.request.symbol
+        del self._symbol_of[key]
+        del self._waiting[symbol][key]
+        if waiting.timer is not None:
+            waiting.timer.cancel()
+
+    # Watching -------------------------------------------------------------------------------------
+
+    def _market(self, symbol: str) -> Market:
+        market = self._markets.get(symbol)
+        if market is None:
+            market = self._markets[symbol] = Market(symbol, self._settings)
+        return market
+
+    def _cool(self, symbol: str) -> None:
+        """Watch a symbol less closely that nobody waits for."""
+        if not self._waiting.get(symbol):
+            self._waiting.pop(symbol, None)
+            self._watch(symbol, hot=False)
+
+    def _watch(self, symbol: str, *, hot: bool) -> None:
+        if self._hot.get(symbol) is not hot:
+            self._hot[symbol] = hot
+            self._venue.tell(WatchMarket(symbol=symbol, hot=hot, listener=self.actor_ref))
+
+    def _connect(self, message: ConnectMarket) -> None:
+        self._gate = message.gate
+        self._unseen = {symbol: None for symbol in message.symbols if self._market(symbol).trusted is None}
+        for symbol in message.symbols:
+            if symbol not in self._hot:
+                self._watch(symbol, hot=False)
+        for symbol in self._markets:
+            self._push(symbol)
+        if not self._ready and self._ready_timer is None:
+            delay = self._settings.ready_after_seconds
+            self._ready_timer = self.runtime.tell_after(delay, self.actor_ref, _ReadyAnyway())
+        self._ready_if_seen()
+
+    def _ready_if_seen(self) -> None:
+        if not self._unseen:
+            self._say_ready()
+
+    def _say_ready(self) -> None:
+        self._unseen = None
+        if self._ready_timer is not None:
+            self._ready_timer.cancel()
+        if not self._ready:
+            self._ready = True
+            self.runtime.send(self._told, ActorReady(self.name))
