@@ -1,0 +1,244 @@
+"""What an operator should know: a table of facts that raise or end alerts, and the fold of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+from messages.execution import ChildOutcome, StopReason
+from messages.facts import (
+    AlertCleared,
+    AlertRaised,
+    AttemptReappeared,
+    BalanceMismatch,
+    ChildAbsent,
+    ChildAcknowledged,
+    ChildClosed,
+    ChildRefused,
+    ChildUnknown,
+    ExecutionClosed,
+    ExecutionQuarantined,
+    Fact,
+    ForeignOrderSeen,
+    RateLimited,
+    SignalConflict,
+    TradingHalted,
+    TradingResumed,
+)
+from messages.money import plain
+
+Level = Literal["info", "warning", "error", "critical"]
+Episode = tuple[str, str]
+"""Kind and subject of an alert: it is raised once until it has ended."""
+
+F = TypeVar("F", bound=Fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a fact of one class begins or ends, if `when` holds for it.
+
+    `level` is None where it ends an alert. `until` names a moment from which the alert is over by
+    itself; an alert without it that no rule ends is raised once for its subject, for ever.
+    """
+
+    of: type[Fact]
+    kind: str
+    level: Level | None
+    subject: Callable[[Any], str]
+    text: Callable[[Any], str]
+    when: Callable[[Any], bool] | None = None
+    until: Callable[[Any], datetime] | None = None
+
+
+def begins(
+    of: type[F],
+    kind: str,
+    level: Level,
+    subject: Callable[[F], str],
+    text: Callable[[F], str],
+    *,
+    when: Callable[[F], bool] | None = None,
+    until: Callable[[F], datetime] | None = None,
+) -> Rule:
+    """Make a rule by which a fact raises an alert."""
+    return Rule(of, kind, level, subject, text, when, until)
+
+
+def ends(of: type[F], kind: str, subject: Callable[[F], str], text: Callable[[F], str]) -> Rule:
+    """Make a rule by which a fact ends an alert."""
+    return Rule(of, kind, None, subject, text)
+
+
+RULES: tuple[Rule, ...] = (
+    begins(
+        SignalConflict,
+        "conflict",
+        "warning",
+        lambda fact: f"{fact.signal.source}/{fact.signal.id}",
+        lambda fact: f"signal {fact.signal.id} came again with other content: {', '.join(fact.differing)}",
+    ),
+    begins(
+        ChildClosed,
+        "partial_fill",
+        "warning",
+        lambda fact: fact.client_order_id,
+        lambda fact: f"child order filled in part: {plain(fact.executed_quantity)} {fact.symbol}, then {fact.status}",
+        when=lambda fact: fact.outcome is ChildOutcome.PARTIAL,
+    ),
+    begins(
+        ExecutionClosed,
+        "early_stop",
+        "warning",
+        lambda fact: fact.execution_id,
+        lambda fact: (
+            f"execution stopped early with {plain(fact.report.total_filled)} of {plain(fact.report.quantity)} "
+            f"{fact.report.symbol}: {fact.reason}" + (f": {fact.detail}" if fact.detail else "")
+        ),
+        when=lambda fact: fact.reason != StopReason.COMPLETED,
+    ),
+    begins(
+        ExecutionQuarantined,
+        "quarantine",
+        "error",
+        lambda fact: fact.execution_id,
+        lambda fact: f"execution left alone after repeated failures: {fact.detail}",
+    ),
+    begins(
+        ChildUnknown,
+        "unknown_outcome",
+        "error",
+        lambda fact: fact.client_order_id,
+        lambda fact: f"nobody knows whether the child order was executed: {fact.detail}",
+    ),
+    ends(ChildAcknowledged, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"it is {fact.status}"),
+    ends(ChildClosed, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"it ended {fact.status}"),
+    ends(ChildAbsent, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"absent: {fact.proof}"),
+    ends(ChildRefused, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"refused: {fact.message}"),
+    begins(
+        AttemptReappeared,
+        "reappeared",
+        "critical",
+        lambda fact: fact.client_order_id,
+        lambda fact: f"an order believed to be over is {fact.status}, {plain(fact.executed_quantity)} executed",
+    ),
+    begins(
+        TradingHalted,
+        "halt",
+        "critical",
+        lambda _: "trading",
+        lambda fact: f"no new orders: {fact.reason}" + (f": {fact.detail}" if fact.detail else ""),
+    ),
+    ends(TradingResumed, "halt", lambda _: "trading", lambda fact: fact.detail or "new orders may go out again"),
+    begins(
+        RateLimited,
+        "rate_limited",
+        "warning",
+        lambda _: "venue",
+        lambda fact: f"the venue {'banned us' if fact.banned else 'wants silence'} until {fact.until:%H:%M:%S} UTC",
+        until=lambda fact: fact.until,
+    ),
+    begins(
+        ForeignOrderSeen,
+        "foreign_order",
+        "warning",
+        lambda fact: f"{fact.symbol}/{fact.order_id}",
+        lambda fact: f"an order that this journal does not know: {fact.side} {plain(fact.quantity)} {fact.symbol}",
+    ),
+    begins(
+        BalanceMismatch,
+        "balance_mismatch",
+        "error",
+        lambda fact: f"{fact.asset} {plain(fact.found - fact.expected)}",
+        lambda fact: f"{fact.asset}: {plain(fact.found)} found, {plain(fact.expected)} expected",
+    ),
+)
+"""Every alert that there is."""
+
+KINDS: tuple[type[Fact], ...] = tuple(dict.fromkeys(rule.of for rule in RULES))
+"""The facts that raise or end an alert."""
+
+
+class Alerts:
+    """Folds facts into what is the matter, and alerts into what was said; `due` is the difference.
+
+    So an alert whose fact was durable when the process died is raised at the next start, and one
+    that was raised is not raised again.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
+        self._rules: dict[type[Fact], list[Rule]] = {}
+        for rule in rules:
+            self._rules.setdefault(rule.of, []).append(rule)
+        self._true: dict[Episode, AlertRaised | None] = {}
+        self._said: dict[Episode, str] = {}
+        self._over: dict[Episode, str] = {}
+        self._until: dict[Episode, datetime] = {}
+        self._touched: dict[Episode, None] = {}
+
+    @property
+    def raised(self) -> list[Episode]:
+        """The alerts that were raised and not cleared, oldest first."""
+        return list(self._said)
+
+    def fold(self, fact: Fact) -> None:
+        """Take a fact, or an alert."""
+        match fact:
+            case AlertRaised():
+                episode = fact.kind, fact.subject
+                self._said[episode] = fact.execution_id
+                if episode in self._true:
+                    self._true[episode] = None  # Its words are no longer needed.
+            case AlertCleared():
+                self._said.pop((fact.kind, fact.subject), None)
+            case _:
+                for rule in self._rules.get(type(fact), ()):
+                    if rule.when is None or rule.when(fact):
+                        self._apply(rule, fact)
+
+    def expire(self, now: datetime) -> datetime | None:
+        """End what is over by itself by `now`; return when the next one will be, if any."""
+        for episode in [episode for episode, until in self._until.items() if until <= now]:
+            del self._until[episode]
+            self._end(episode, "the time has passed")
+        return min(self._until.values(), default=None)
+
+    def due(self) -> list[AlertRaised | AlertCleared]:
+        """Return what has to be said since it was last asked for, in order."""
+        touched, self._touched = self._touched, {}
+        due: list[AlertRaised | AlertCleared] = []
+        for episode in touched:
+            alert, said = self._true.get(episode), self._said.get(episode)
+            over = self._over.pop(episode, "")
+            if alert is not None and said is None:
+                due.append(alert)
+            elif episode not in self._true and said is not None:
+                kind, subject = episode
+                due.append(AlertCleared(execution_id=said, kind=kind, subject=subject, text=over))
+        return due
+
+    def _apply(self, rule: Rule, fact: Fact) -> None:
+        subject = rule.subject(fact)
+        episode = rule.kind, subject
+        if rule.level is None:
+            self._end(episode, rule.text(fact))
+            return
+        if rule.until is not None:
+            until = rule.until(fact)
+            self._until[episode] = max(until, self._until.get(episode, until))
+        if episode not in self._true:
+            self._touched[episode] = None
+            self._true[episode] = AlertRaised(
+                execution_id=fact.execution_id,
+                kind=rule.kind,
+                subject=subject,
+                level=rule.level,
+                text=rule.text(fact),
+            )
+
+    def _end(self, episode: Episode, text: str) -> None:
+        if self._true.pop(episode, None) is not None:
+            self._over[episode] = text
+            self._touched[episode] = None
