@@ -1,13 +1,13 @@
 """The guards of a child order: what the market must satisfy, for how long it is waited for, and what then.
 
-Also what order a child is once they hold. The market itself is judged by MarketWatcher.
+Also what order a child is once they hold. MarketWatcher judges the market, by `actors.bounds`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from actors.twap.settings import Policy, TwapSettings
 from messages.execution import Plan, StopReason
@@ -15,8 +15,6 @@ from messages.market import Bounds, Quote
 from messages.money import BPS, ONE, ZERO, ceil_to, floor_to
 from messages.order import OrderType, TimeInForce
 from messages.signal import Side
-
-_HUNDREDTH = Decimal("0.01")
 
 
 def bounds_of(plan: Plan, side: Side, arrival_price: Decimal, limit_price: Decimal | None) -> Bounds:
@@ -69,11 +67,6 @@ _POLICIES: dict[str, str] = {
 def deviation_of(side: Side, arrival_price: Decimal, quote: Quote) -> Decimal:
     """How far the mid has moved against `side` since arrival, as a fraction; negative = in our favour."""
     return side.sign * (quote.mid - arrival_price) / arrival_price
-
-
-def percent(fraction: Decimal) -> str:
-    """Write a fraction for people: 0.011905 is `1.19%`, halves are rounded up."""
-    return f"{(fraction * 100).quantize(_HUNDREDTH, ROUND_HALF_UP)}%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ class TwapSettings:
 
     Fractions: `max_price_deviation`, `max_spread`, `slice_above_depth_share`. Quote units:
     `min_chunk_value`, `slice_above_notional`. `catch_up_cap` counts planned slices. Seconds:
-    `interval_seconds`, `max_quote_age`, `guard_wait_seconds` (None = to the slot's end).
+    `interval_seconds`, `max_quote_age_seconds`, `guard_wait_seconds` (None = to the slot's end).
     """
 
     num_chunks: int = 5
@@ -32,7 +32,7 @@ class TwapSettings:
     max_spread: Decimal = Decimal("0.005")
     slice_above_notional: Decimal = Decimal(1_000)
     slice_above_depth_share: Decimal = Decimal("0.10")
-    max_quote_age: Decimal = Decimal(5)
+    max_quote_age_seconds: Decimal = Decimal(5)
     guard_wait_seconds: Decimal | None = None
     child: ChildKind = "ioc"
     cap_bps: Decimal = Decimal(20)

@@ -1,0 +1,399 @@
+"""TWAPActor: works one execution, slot by slot, from its signal's acceptance to its report.
+
+All decisions are `Execution`'s; here are only the messages, the timer and the two clocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import assert_never
+
+from actors.follower import Follower
+from actors.runtime import Timer
+from actors.supervision import Child, ChildEnded
+from actors.twap.clock import Clock, exact_seconds
+from actors.twap.commands import fact_of
+from actors.twap.execution import BELOW_MINIMUM, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
+from actors.twap.guards import bounds_of, policy_of, reason_of, unbounded
+from actors.twap.placing import place_of
+from actors.twap.reactions import DECLINES, Way
+from actors.twap.report import MidIntegral, report_of
+from actors.twap.schedule import plan, slot_at, slot_number
+from actors.twap.settings import TwapSettings
+from messages.control import CaughtUp, Committed, FactNews, JournalCommand, Ping, Pong, Unfollow
+from messages.execution import (
+    AmendExecution,
+    CancelExecution,
+    CommandAnswer,
+    ExecutionCommand,
+    PauseExecution,
+    Plan,
+    ResumeExecution,
+    StopReason,
+)
+from messages.facts import (
+    ChildIntended,
+    ExecutionCancelRequested,
+    ExecutionClosed,
+    ExecutionPlanned,
+    ExecutionStarted,
+    Fact,
+    SignalAccepted,
+    SlotSkipped,
+)
+from messages.market import Await, Awaited, Bounds, SymbolRules, Unawait
+from messages.money import ZERO
+from messages.order import CancelChild, ChildDeclined, PlaceChild
+from messages.refs import Tells
+
+RETRY_SECONDS = 0.1
+"""A declined child is asked for again after this, or a tenth of the interval if that is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """The timer has fired, unless `generation` is an old one."""
+
+    generation: int
+
+
+TWAPMessage = FactNews | Awaited | ChildDeclined | ExecutionCommand | Ping | _Due
+
+
+class TWAPActor(Follower, Child):
+    """Works one execution; its name is the execution's id.
+
+    It does one thing at a time: waits for a slot, for its guards, for ExchangeActor's answer, for a
+    child's fate, or for a last look at the market before its report. It ends itself when
+    `ExecutionClosed` is durable; started again on a closed execution it ends at once.
+    """
+
+    def __init__(
+        self,
+        parent: Tells[ChildEnded],
+        name: str,
+        *,
+        accepted: SignalAccepted,
+        rules: SymbolRules,
+        journal: Tells[JournalCommand],
+        exchange: Tells[PlaceChild | CancelChild],
+        market: Tells[Await | Unawait],
+        settings: TwapSettings,
+    ) -> None:
+        super().__init__(parent, name)
+        self.use_journal(journal)
+        self._rules, self._settings = rules, settings
+        self._exchange, self._market = exchange, market
+        self._execution = Execution(accepted, rules.base, rules.quote)
+        self._mid = MidIntegral()
+        self._clock = Clock(self.runtime)
+        self._timer: Timer | None = None
+        self._wakes_at: float | None = None
+        self._generation = 0
+        self._serving: Serve | None = None
+        self._looking = False
+        self._asked: PlaceChild | None = None
+        self._closing: Close | None = None
+        self._not_before = 0.0
+        self._early: tuple[ExecutionCommand, ...] = ()
+        self._answers: tuple[tuple[Fact, Tells[CommandAnswer]], ...] = ()
+
+    def begin(self) -> None:
+        """Fold what the journal has of this execution."""
+        self.follow(execution_id=self.name)
+
+    def on_receive(self, message: TWAPMessage) -> None:
+        """Take a message."""
+        match message:
+            case Committed() | CaughtUp():
+                self.on_news(message)
+            case _Due(generation):
+                if generation == self._generation:
+                    self._timer = self._wakes_at = None
+                    self._drive()
+            case Awaited():
+                self._look(message)
+            case ChildDeclined():
+                self._declined(message)
+            case PauseExecution() | ResumeExecution() | CancelExecution() | AmendExecution():
+                self._command(message)
+            case Ping(reply_to):
+                reply_to.tell(Pong(self.name))
+            case _:
+                assert_never(message)
+
+    def end(self) -> None:
+        """Take back what would tell a stopped actor."""
+        self._let_go()
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take back what would tell a dead actor; the next start is another one."""
+        self._let_go()
+        super().on_failure(exception_type, exception_value, traceback)
+
+    # Facts ----------------------------------------------------------------------------------------
+
+    def on_fact(self, fact: Fact, at: datetime) -> None:
+        """Fold a fact; a wall clock that was ahead for a while must not hold up the schedule."""
+        self._execution.fold(fact, min(at, self._clock.now()))
+
+    def on_caught_up(self, caught_up: CaughtUp) -> None:
+        """Plan if that was never done, say that the execution is in hand, and go on with it."""
+        execution = self._execution
+        if execution.closed:
+            self.stop()
+            return
+        started = ExecutionStarted(execution_id=self.name, incarnation=execution.incarnation + 1)
+        if execution.plan is None:
+            accepted = execution.accepted
+            schedule = plan(accepted, self._rules, self._settings, self._clock.now())
+            planned = ExecutionPlanned(
+                execution_id=self.name, symbol=accepted.symbol, side=accepted.side, plan=schedule
+            )
+            self.append(planned, started)
+        else:
+            self.append(started)
+        self._mid = MidIntegral(execution.mid_integral, execution.mid_seconds)
+        early, self._early = self._early, ()
+        for command in early:
+            self._command(command)
+        self._drive()
+
+    def on_news_of(self, fact: Fact) -> None:
+        """Go on when ExchangeActor or OrderWatcher have said something of a child."""
+        asked = self._asked
+        if isinstance(fact, ChildIntended) and asked is not None:
+            if (fact.slice, fact.attempt) != (asked.slice, asked.attempt):
+                return
+            self._asked = None
+        self._drive()
+
+    def on_durable(self, fact: Fact) -> None:
+        """Answer a command, cancel a child that rests, or end after the report."""
+        if self._answers and self._answers[0][0] is fact:
+            (_, reply_to), *rest = self._answers
+            self._answers = tuple(rest)
+            self._answer(reply_to, done=True, detail="")
+        match fact:
+            case ExecutionCancelRequested():
+                self._cancel_child()
+            case ExecutionClosed():
+                self.stop()
+            case _:
+                pass
+
+    # What next ------------------------------------------------------------------------------------
+
+    def _drive(self) -> None:
+        while self.caught_up and not (self._looking or self._asked or self._closing):
+            match self._execution.next(self._clock.now()):
+                case Wait(until):
+                    self._wake_at(None if until is None else self._clock.moment(until))
+                case AwaitChild():
+                    self._wake_at(None)
+                case Serve() as serve:
+                    self._serve(serve)
+                case Skip(slot, quantity, reason, detail):
+                    self._append_skip(slot, quantity, reason, detail)
+                    continue
+                case Close() as close:
+                    self._close(close)
+                case Done():
+                    self.stop()
+            return
+
+    def _serve(self, serve: Serve) -> None:
+        if self.runtime.now() < self._not_before:
+            self._wake_at(min(self._not_before, self._clock.moment(serve.slot_end)))
+            return
+        self._serving = serve
+        execution = self._execution
+        accepted = execution.accepted
+        bounds = bounds_of(self._plan, accepted.side, accepted.arrival_price, execution.limit_price)
+        self._await(bounds, self._clock.moment(serve.guards_until))
+
+    def _await(self, bounds: Bounds, deadline: float) -> None:
+        self._wake_at(None)
+        self._generation += 1
+        self._looking = True
+        key, symbol = (self.name, self._generation), self._execution.accepted.symbol
+        self._market.tell(Await(key=key, symbol=symbol, bounds=bounds, deadline=deadline, reply_to=self.actor_ref))
+
+    def _look(self, awaited: Awaited) -> None:
+        if not self._looking or awaited.key[1] != self._generation:
+            return
+        self._looking = False
+        if awaited.quote is not None:
+            self._mid.see(awaited.quote)
+        if self._closing is not None:
+            self._finish(self._closing)
+            return
+        assert self._serving is not None
+        if awaited.held and awaited.quote is not None:
+            self._place(self._serving, awaited)
+            return
+        reason, detail = reason_of(awaited.failed), awaited.detail or ""
+        if policy_of(reason, self._settings) == "stop":
+            self._close(Close(reason, detail))
+        else:
+            self._skip(reason, detail, awaited.waited)
+
+    def _place(self, serve: Serve, awaited: Awaited) -> None:
+        place = place_of(
+            self._execution,
+            self._rules,
+            serve.slot,
+            awaited,
+            self._mid,
+            not_after=self._clock.moment(serve.slot_end),
+            reply_to=self.actor_ref,
+        )
+        if place is None:
+            self._skip(BELOW_MINIMUM, "", awaited.waited)
+            return
+        self._asked = place
+        self._exchange.tell(place)
+
+    def _declined(self, declined: ChildDeclined) -> None:
+        asked = self._asked
+        if asked is None or (declined.slice, declined.attempt) != (asked.slice, asked.attempt):
+            return
+        self._asked = None
+        reaction = DECLINES[declined.reason]
+        if reaction.way is not Way.WAIT and self._retries(declined, asked):
+            self._drive()
+            return
+        match reaction.way:
+            case Way.RETRY | Way.SKIP:
+                self._skip(declined.reason, declined.detail, float(asked.waited_seconds))
+            case Way.WAIT:
+                interval = slot_number(self._plan, self._clock.now()) + 1
+                self._not_before = max(declined.retry_at or 0.0, self._clock.moment(slot_at(self._plan, interval)))
+                self._drive()
+            case Way.STOP:
+                self._close(Close(reaction.stop or StopReason.ERROR, declined.detail))
+            case Way.LEAVE:
+                self.stop()
+            case _:
+                assert_never(reaction.way)
+
+    def _retries(self, declined: ChildDeclined, asked: PlaceChild) -> bool:
+        """Whether the child is asked for again within its slot; sets when."""
+        retry_at = declined.retry_at
+        if retry_at is None and DECLINES[declined.reason].way is Way.RETRY:
+            retry_at = self.runtime.now() + max(RETRY_SECONDS, float(self._plan.interval_seconds) / 10)
+        if retry_at is None or retry_at >= asked.not_after:
+            return False
+        self._not_before = retry_at
+        return True
+
+    def _skip(self, reason: str, detail: str, waited: float) -> None:
+        """Let the slot go that is being served, and go on."""
+        assert self._serving is not None
+        slot = self._serving.slot
+        self._append_skip(slot, self._execution.slice_quantity(slot), reason, detail, exact_seconds(waited))
+        self._drive()
+
+    def _append_skip(self, slot: int, quantity: Decimal, reason: str, detail: str, waited: Decimal = ZERO) -> None:
+        self.append(
+            SlotSkipped(
+                execution_id=self.name,
+                slice=slot,
+                quantity=quantity,
+                reason=str(reason),
+                detail=detail,
+                waited_seconds=waited,
+            )
+        )
+
+    # The end --------------------------------------------------------------------------------------
+
+    def _close(self, close: Close) -> None:
+        """Take a last look at the market, for the report's sake, and close then."""
+        self._closing = close
+        accepted = self._execution.accepted
+        self._await(unbounded(accepted.side, accepted.arrival_price), self.runtime.now())
+
+    def _finish(self, close: Close) -> None:
+        execution = self._execution
+        if execution.open_child is not None:  # One that was believed gone has shown up meanwhile.
+            self._closing = None
+            self._drive()
+            return
+        self.append(
+            ExecutionClosed(
+                execution_id=self.name,
+                reason=str(close.reason),
+                detail=close.detail,
+                key=execution.accepted.key,
+                children=len(execution.children),
+                report=report_of(execution, close, self._clock.now(), self._mid),
+            )
+        )
+
+    def _let_go(self) -> None:
+        self._wake_at(None)
+        if self._looking:
+            self.runtime.send(self._market, Unawait(key=(self.name, self._generation)))
+            self._looking = False
+        self.runtime.send(self._journal, Unfollow(self.actor_ref))
+
+    # Commands -------------------------------------------------------------------------------------
+
+    def _command(self, command: ExecutionCommand) -> None:
+        if not self.caught_up:
+            self._early = (*self._early, command)
+            return
+        ending = self._closing is not None
+        fact = "the execution is ending" if ending else fact_of(self._execution, command, self._clock.now())
+        if isinstance(fact, str):
+            self._answer(command.reply_to, done=False, detail=fact)
+            return
+        self._answers = (*self._answers, (fact, command.reply_to))
+        self.append(fact)
+        if self._looking:  # What is awaited may no longer be wanted, or at another price.
+            self._market.tell(Unawait(key=(self.name, self._generation)))
+            self._looking = False
+        self._drive()
+
+    def _answer(self, reply_to: Tells[CommandAnswer], *, done: bool, detail: str) -> None:
+        self.runtime.send(reply_to, CommandAnswer(execution_id=self.name, done=done, detail=detail))
+
+    def _cancel_child(self) -> None:
+        child = self._execution.open_child
+        if child is not None and child.order_id is not None:
+            self._exchange.tell(
+                CancelChild(
+                    execution_id=self.name,
+                    client_order_id=child.client_order_id,
+                    symbol=self._execution.accepted.symbol,
+                    order_id=child.order_id,
+                    reason=StopReason.CANCELLED,
+                )
+            )
+
+    # Time -----------------------------------------------------------------------------------------
+
+    @property
+    def _plan(self) -> Plan:
+        schedule = self._execution.plan
+        assert schedule is not None, "an execution without a plan"
+        return schedule
+
+    def _wake_at(self, due: float | None) -> None:
+        if due == self._wakes_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._generation += 1
+        self._timer, self._wakes_at = None, due
+        if due is not None:
+            self._timer = self.runtime.tell_at(due, self.actor_ref, _Due(self._generation))

@@ -1,0 +1,105 @@
+"""A child order as its execution sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from messages.execution import ChildOutcome, ChildReport
+from messages.facts import AttemptReappeared, ChildAcknowledged, ChildClosed, TradeBooked
+from messages.money import ZERO
+from messages.order import OrderStatus
+
+Fees = tuple[tuple[str, Decimal], ...]
+"""Commissions by asset, in the order in which the assets first came up."""
+
+_FINAL = frozenset(status.value for status in OrderStatus if status.final)
+
+
+def add_fee(fees: Fees, asset: str, amount: Decimal) -> Fees:
+    """Add a commission to those of its asset."""
+    if not any(asset == other for other, _ in fees):
+        return (*fees, (asset, amount))
+    return tuple((other, paid + amount if other == asset else paid) for other, paid in fees)
+
+
+@dataclass(slots=True)
+class Child:
+    """One child order: executed quantity, quote and fees are sums of its trades and of nothing else.
+
+    `told` is the executed quantity that the venue last told for good: it counts as taken even
+    while its trades are still to come. `sent` is False once it is certain that it never left.
+    """
+
+    client_order_id: str
+    slice: int
+    attempt: int
+    quantity: Decimal
+    open: bool = True
+    sent: bool = True
+    unknown: bool = False
+    order_id: int | None = None
+    executed: Decimal = ZERO
+    executed_quote: Decimal = ZERO
+    fees: Fees = ()
+    told: Decimal = ZERO
+    outcome: ChildOutcome | None = None
+    polls: int = 0
+    failure_reason: str | None = None
+
+    @property
+    def committed(self) -> Decimal:
+        """What it has taken of the execution, or still may take."""
+        taken = max(self.executed, self.told)
+        return max(taken, self.quantity) if self.open else taken
+
+    def acknowledged(self, fact: ChildAcknowledged) -> None:
+        """The venue has it."""
+        self.order_id, self.unknown = fact.order_id, False
+
+    def traded(self, fact: TradeBooked) -> None:
+        """It traded."""
+        self.order_id = fact.order_id
+        self.executed += fact.quantity
+        self.executed_quote += fact.quantity * fact.price
+        self.fees = add_fee(self.fees, fact.commission_asset, fact.commission)
+
+    def ended(self, fact: ChildClosed) -> None:
+        """It is final, with every trade booked."""
+        self.open = self.unknown = False
+        self.told = max(self.told, fact.executed_quantity)
+        self.outcome, self.polls, self.failure_reason = fact.outcome, fact.polls, fact.failure_reason
+
+    def refused(self, why: str) -> None:
+        """It was certainly not executed."""
+        self.open = self.unknown = False
+        self.outcome, self.failure_reason = ChildOutcome.FAILED, why
+
+    def not_sent(self, why: str) -> None:
+        """It never left the house."""
+        self.refused(why)
+        self.sent = False
+
+    def reappeared(self, fact: AttemptReappeared) -> None:
+        """It was executed after all, and is open again unless it is final."""
+        self.order_id, self.sent = fact.order_id, True
+        self.told = max(self.told, fact.executed_quantity)
+        self.open = fact.status not in _FINAL
+        full = self.told >= self.quantity
+        self.outcome = None if self.open else ChildOutcome.FILLED if full else ChildOutcome.PARTIAL
+
+    def report(self) -> ChildReport:
+        """Say what became of it; one that has no end yet counts as timed out."""
+        return ChildReport(
+            client_order_id=self.client_order_id,
+            slice=self.slice,
+            attempt=self.attempt,
+            outcome=self.outcome or ChildOutcome.TIMEOUT,
+            quantity=self.quantity,
+            executed_quantity=self.executed,
+            executed_quote=self.executed_quote,
+            average_price=self.executed_quote / self.executed if self.executed else None,
+            fees=self.fees,
+            polls=self.polls,
+            failure_reason=self.failure_reason,
+        )

@@ -1,0 +1,54 @@
+"""What an operator's command does to a running execution: the fact that it becomes, or why not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from actors.twap.execution import Execution
+from messages.execution import AmendExecution, CancelExecution, ExecutionCommand, PauseExecution, ResumeExecution
+from messages.facts import ExecutionAmended, ExecutionCancelRequested, ExecutionPaused, ExecutionResumed
+from messages.money import floor_to, plain
+
+CommandFact = ExecutionPaused | ExecutionResumed | ExecutionCancelRequested | ExecutionAmended
+
+
+def fact_of(execution: Execution, command: ExecutionCommand, now: datetime) -> CommandFact | str:
+    """Return the fact that a command becomes, or say for people why it does not."""
+    execution_id = execution.accepted.execution_id
+    if execution.closed:
+        return "the execution is over"
+    if execution.cancelled:
+        return "the execution is being cancelled"
+    match command:
+        case PauseExecution():
+            return "it is paused already" if execution.paused else ExecutionPaused(execution_id=execution_id)
+        case ResumeExecution():
+            return ExecutionResumed(execution_id=execution_id) if execution.paused else "it is not paused"
+        case CancelExecution():
+            return ExecutionCancelRequested(execution_id=execution_id)
+        case AmendExecution():
+            return _amendment(execution, command, now)
+        case _:
+            assert_never(command)
+
+
+def _amendment(execution: Execution, command: AmendExecution, now: datetime) -> ExecutionAmended | str:
+    quantity, limit, end = command.quantity, command.limit_price, command.end_at
+    if quantity is None and limit is None and end is None:
+        return "nothing to change"
+    if execution.plan is None:
+        return "the execution is not planned yet"
+    if quantity is not None:
+        quantity = floor_to(quantity, execution.plan.step)
+        if quantity <= 0 or quantity < execution.committed:
+            return f"{plain(execution.committed)} is filled or under way"
+        if quantity > execution.plan.quantity:
+            return f"more than the {plain(execution.plan.quantity)} that were accepted needs a new signal"
+    if limit is not None and limit <= 0:
+        return "the worst price must be above 0"
+    if end is not None and end <= now:
+        return "the end has passed already"
+    return ExecutionAmended(
+        execution_id=execution.accepted.execution_id, quantity=quantity, limit_price=limit, end_at=end
+    )

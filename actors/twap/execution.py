@@ -1,0 +1,345 @@
+"""An execution as a fold of its facts, and what is to be done next: no actor, no clock, no I/O.
+
+Two copies that folded the same facts are equal and give the same answers, so a start after a crash
+goes on where the journal ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
+
+from actors.twap.child import Child
+from actors.twap.guards import waits_until
+from actors.twap.reactions import stop_after_refusal
+from actors.twap.schedule import due_quantity, minimum_at, slot_at, slot_number, slots_needed
+from messages.execution import Plan, StopReason
+from messages.facts import (
+    AttemptReappeared,
+    ChildAbsent,
+    ChildAcknowledged,
+    ChildClosed,
+    ChildIntended,
+    ChildNotSent,
+    ChildRefused,
+    ChildUnknown,
+    ExecutionAmended,
+    ExecutionCancelRequested,
+    ExecutionClosed,
+    ExecutionPaused,
+    ExecutionPlanned,
+    ExecutionQuarantined,
+    ExecutionResumed,
+    ExecutionStarted,
+    Fact,
+    SignalAccepted,
+    SlotSkipped,
+    TradeBooked,
+)
+from messages.money import ZERO, plain
+
+OVERDUE = "OVERDUE"
+"""The reason of slots that passed unseen and are merged into a later one."""
+
+BELOW_MINIMUM = "BELOW_MINIMUM"
+"""The reason of a slot whose quantity the venue would not take at the present price."""
+
+_HUNDREDTH = Decimal("0.01")
+_MICROSECOND = timedelta(microseconds=1)
+
+# What is to be done -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`; None = before something happens."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitChild:
+    """A child is open or unknown: its fate comes first."""
+
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """A slot is due: await its guards until `guards_until`, then place a child, not after `slot_end`."""
+
+    slot: int
+    guards_until: datetime
+    slot_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Slots up to `slot`, planned for `quantity` together, have passed unseen and are merged."""
+
+    slot: int
+    quantity: Decimal
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Nothing is left to do: the execution ends for this reason, with figures for people."""
+
+    reason: StopReason
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """The reason as people read it: `SPREAD_TOO_WIDE: 0.61%`."""
+        return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The execution is over."""
+
+
+Step = Wait | AwaitChild | Serve | Skip | Close | Done
+
+
+# The state ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Execution:
+    """Where an execution stands. Quantities in base units; `base` and `quote` are its assets.
+
+    `target` is what shall be executed, `abandoned` what a partial fill gave up of it. `next_slot` is
+    the first slot that has not had its turn; `last_interval` the interval of the schedule's clock
+    in which the last turn was taken: there is at most one an interval. `fees_in_quote` is None once
+    a fee was paid in a third asset. `mid_integral` over `mid_seconds` is as last journalled.
+    """
+
+    accepted: SignalAccepted
+    base: str
+    quote: str
+    plan: Plan | None = None
+    incarnation: int = 0
+    started_at: datetime | None = None
+    target: Decimal = ZERO
+    limit_price: Decimal | None = None
+    end_at: datetime | None = None
+    children: dict[str, Child] = field(default_factory=dict)
+    next_slot: int = 0
+    last_interval: int = -1
+    abandoned: Decimal = ZERO
+    waited_seconds: Decimal = ZERO
+    mid_integral: Decimal = ZERO
+    mid_seconds: Decimal = ZERO
+    fees_in_quote: Decimal | None = ZERO
+    last_skip: tuple[str, str] | None = None
+    stop: Close | None = None
+    paused: bool = False
+    cancelled: bool = False
+    closed: bool = False
+
+    @property
+    def executed(self) -> Decimal:
+        """What trades have executed."""
+        return sum((child.executed for child in self.children.values()), ZERO)
+
+    @property
+    def executed_quote(self) -> Decimal:
+        """What that cost or brought, in quote units and without fees."""
+        return sum((child.executed_quote for child in self.children.values()), ZERO)
+
+    @property
+    def committed(self) -> Decimal:
+        """What is executed, or may still be: open and unknown children count in full."""
+        return sum((child.committed for child in self.children.values()), ZERO)
+
+    @property
+    def rest(self) -> Decimal:
+        """What is neither executed, open, unknown nor given up."""
+        return max(ZERO, self.target - self.abandoned - self.committed)
+
+    @property
+    def open_child(self) -> Child | None:
+        """The child of which nothing final is known; there is one at most at a time."""
+        return next((child for child in self.children.values() if child.open), None)
+
+    def fold(self, fact: Fact, at: datetime) -> None:
+        """Take in a fact of this execution that was appended at `at`."""
+        match fact:
+            case ExecutionPlanned(plan=plan):
+                self.plan, self.target = plan, plan.quantity
+                self.limit_price, self.end_at = plan.limit_price, plan.end_at
+            case ExecutionStarted(incarnation=incarnation):
+                self.incarnation, self.started_at = incarnation, self.started_at or at
+            case SlotSkipped():
+                self._fold_skip(fact, at)
+            case ExecutionPaused():
+                self.paused = True
+            case ExecutionResumed():
+                self.paused = False
+            case ExecutionAmended():
+                self._fold_amendment(fact)
+            case ExecutionCancelRequested():
+                self.cancelled = True
+            case ExecutionClosed() | ExecutionQuarantined():
+                self.closed = True
+            case _:
+                self._fold_of_child(fact, at)
+
+    def next(self, now: datetime) -> Step:
+        """Say what is to be done at `now`; the execution must be planned."""
+        plan = self._planned()
+        if self.closed:
+            return Done()
+        if (child := self.open_child) is not None:
+            return AwaitChild(child.client_order_id)
+        if (close := self._over()) is not None:
+            return close
+        if self.end_at is not None and now >= self.end_at:
+            return self._unfilled(StopReason.END_OF_TIME)
+        if self.paused:
+            return Wait(self.end_at)
+        if self.next_slot >= len(plan.slices) + plan.extra_slots:
+            return self._out_of_slots()
+        due = slot_at(plan, max(self.next_slot, self.last_interval + 1))
+        if self.end_at is not None and due >= self.end_at:
+            return self._unfilled(StopReason.END_OF_TIME)
+        return Wait(due) if now < due else self._due(plan, now)
+
+    def child_quantity(self, slot: int, price: Decimal, maximum: Decimal | None) -> Decimal:
+        """Say how much the child of a slot is at `price`, zero if nothing can be sent."""
+        plan = self._planned()
+        return due_quantity(plan, slot, self.rest, minimum_at(plan, price), maximum)
+
+    def slice_quantity(self, slot: int) -> Decimal:
+        """What the plan has for a slot, zero for an extra one."""
+        slices = self._planned().slices
+        return slices[slot] if slot < len(slices) else ZERO
+
+    def _planned(self) -> Plan:
+        assert self.plan is not None, "an execution without a plan"
+        return self.plan
+
+    # Folding --------------------------------------------------------------------------------------
+
+    def _fold_skip(self, skipped: SlotSkipped, at: datetime) -> None:
+        self.next_slot = max(self.next_slot, skipped.slice + 1)
+        self.waited_seconds += skipped.waited_seconds
+        if skipped.reason == OVERDUE:
+            return
+        self.last_skip = skipped.reason, skipped.detail
+        # The guards may have waited to the very end of the interval in which the slot's turn began.
+        began = at - int(skipped.waited_seconds * 1_000_000) * _MICROSECOND
+        self.last_interval = max(self.last_interval, slot_number(self._planned(), began))
+
+    def _fold_amendment(self, amended: ExecutionAmended) -> None:
+        self.target = self.target if amended.quantity is None else amended.quantity
+        self.limit_price = amended.limit_price or self.limit_price
+        self.end_at = amended.end_at or self.end_at
+
+    def _fold_of_child(self, fact: Fact, at: datetime) -> None:
+        match fact:
+            case ChildIntended():
+                self._fold_intent(fact, at)
+            case ChildNotSent(client_order_id=name):
+                self.children[name].not_sent(f"{fact.reason}: {fact.detail}" if fact.detail else fact.reason)
+            case ChildRefused(client_order_id=name):
+                self.children[name].refused(f"{fact.code}: {fact.message}")
+                reason = stop_after_refusal(fact.code, fact.message)
+                if reason is not None and self.stop is None:
+                    self.stop = Close(reason, fact.message)
+            case ChildUnknown(client_order_id=name):
+                self.children[name].unknown = True
+            case ChildAcknowledged(client_order_id=name):
+                self.children[name].acknowledged(fact)
+            case ChildAbsent(client_order_id=name):
+                self.children[name].refused(f"never executed: {fact.proof}")
+            case TradeBooked(client_order_id=name):
+                self.children[name].traded(fact)
+                self._fold_fee(fact)
+            case ChildClosed(client_order_id=name):
+                self._fold_end(self.children[name], fact)
+            case AttemptReappeared(client_order_id=name):
+                self.children[name].reappeared(fact)
+            case _:
+                pass
+
+    def _fold_intent(self, intent: ChildIntended, at: datetime) -> None:
+        self.children[intent.client_order_id] = Child(
+            client_order_id=intent.client_order_id,
+            slice=intent.slice,
+            attempt=intent.attempt,
+            quantity=intent.quantity,
+        )
+        self.next_slot = max(self.next_slot, intent.slice + 1)
+        self.last_interval = max(self.last_interval, slot_number(self._planned(), at))
+        self.mid_integral, self.mid_seconds = intent.mid_integral, intent.mid_seconds
+        self.waited_seconds += intent.waited_seconds
+        self.last_skip = None
+
+    def _fold_fee(self, trade: TradeBooked) -> None:
+        if self.fees_in_quote is None or not trade.commission:
+            return
+        if trade.commission_asset == self.quote:
+            self.fees_in_quote += trade.commission
+        elif trade.commission_asset == self.base:
+            self.fees_in_quote += trade.commission * trade.price
+        else:
+            self.fees_in_quote = None
+
+    def _fold_end(self, child: Child, closed: ChildClosed) -> None:
+        child.ended(closed)
+        if self._planned().on_partial == "accept" and ZERO < child.committed < child.quantity:
+            self.abandoned += child.quantity - child.committed
+
+    # Deciding -------------------------------------------------------------------------------------
+
+    def _over(self) -> Close | None:
+        nothing_left = self.rest < self._minimum()
+        if nothing_left and (finished := self._finished()) is not None:
+            return finished
+        if self.cancelled:
+            return self._unfilled(StopReason.CANCELLED)
+        return self._unfilled(StopReason.LIQUIDITY) if nothing_left else self.stop
+
+    def _due(self, plan: Plan, now: datetime) -> Step:
+        number = slot_number(plan, now)
+        slot = self.next_slot
+        if slot < len(plan.slices):
+            # Slots are merged only as far as later ones can make up for them under the cap.
+            latest = len(plan.slices) - max(1, slots_needed(plan, self.rest))
+            slot = max(slot, min(number, latest))
+        if slot > self.next_slot:
+            quantity = sum(plan.slices[self.next_slot : slot], ZERO)
+            return Skip(slot - 1, quantity, OVERDUE, f"slots {self.next_slot} to {slot - 1} had passed")
+        slot_end = slot_at(plan, number + 1)
+        if self.end_at is not None:
+            slot_end = min(slot_end, self.end_at)
+        return Serve(slot, waits_until(plan, now, slot_end), slot_end)
+
+    def _minimum(self) -> Decimal:
+        return minimum_at(self._planned(), self.accepted.arrival_price)
+
+    def _finished(self) -> Close | None:
+        if not self._planned().slices:
+            asked, step = plain(self.accepted.quantity), plain(self._planned().step)
+            return Close(StopReason.REFUSED, f"{asked} is less than one step of {step}")
+        left = self.target - self.executed
+        if left >= self._minimum():
+            return None
+        return Close(StopReason.COMPLETED, f"{plain(left)} left, below the minimum" if left > 0 else "")
+
+    def _out_of_slots(self) -> Close:
+        reason, detail = self.last_skip or ("", "")
+        if reason == BELOW_MINIMUM:
+            return Close(StopReason.COMPLETED, f"{plain(self.rest)} left, below the minimum")
+        if reason in StopReason.__members__:
+            return Close(StopReason(reason), detail)
+        return self._unfilled(StopReason.LIQUIDITY, reason)
+
+    def _unfilled(self, reason: StopReason, because: str = "") -> Close:
+        share = (self.executed / self.target * 100).quantize(_HUNDREDTH, ROUND_FLOOR) if self.target else ZERO
+        return Close(reason, f"filled {plain(share)}%" + (f", {because}" if because else ""))

@@ -1,0 +1,58 @@
+"""The wish for a child order: what is asked of ExchangeActor once the guards of a slot hold."""
+
+from __future__ import annotations
+
+from actors.twap.clock import exact_seconds
+from actors.twap.execution import Execution
+from actors.twap.guards import child_order, deviation_of
+from actors.twap.report import MidIntegral
+from actors.twap.schedule import limits_of
+from messages.market import Awaited, SymbolRules
+from messages.order import ChildDeclined, PlaceChild
+from messages.refs import Tells
+
+
+def place_of(
+    execution: Execution,
+    rules: SymbolRules,
+    slot: int,
+    awaited: Awaited,
+    mid: MidIntegral,
+    *,
+    not_after: float,
+    reply_to: Tells[ChildDeclined],
+) -> PlaceChild | None:
+    """Return the child of a slot on the quote that was awaited, None if the venue would find it too small.
+
+    `not_after` is monotonic seconds. What is executed, open, unknown and asked for never exceeds
+    the execution's quantity.
+    """
+    accepted, plan, quote = execution.accepted, execution.plan, awaited.quote
+    assert plan is not None, "an execution without a plan"
+    assert quote is not None, "guards that hold without a quote"
+    order = child_order(plan, accepted.side, quote, rules.tick, execution.limit_price)
+    price = order.limit_price or quote.touch(accepted.side)
+    quantity = execution.child_quantity(slot, price, limits_of(rules, plan.child, price).max_quantity)
+    if not quantity:
+        return None
+    assert execution.committed + quantity <= execution.target, "more than was asked for"
+    return PlaceChild(
+        execution_id=accepted.execution_id,
+        incarnation=execution.incarnation,
+        slice=slot,
+        attempt=0,
+        symbol=accepted.symbol,
+        side=accepted.side,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        quantity=quantity,
+        limit_price=order.limit_price,
+        not_after=not_after,
+        quote=quote,
+        quote_age=awaited.age,
+        deviation=deviation_of(accepted.side, accepted.arrival_price, quote),
+        mid_integral=mid.integral,
+        mid_seconds=mid.seconds,
+        reply_to=reply_to,
+        waited_seconds=exact_seconds(awaited.waited),
+    )
