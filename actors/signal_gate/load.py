@@ -21,13 +21,14 @@ _Lane = tuple[str, str, Side]
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """One execution: its value when let in, and the quantity that it may still trade."""
+    """One execution: its value when let in, what it has traded, and what it may still trade."""
 
     accepted: SignalAccepted
     notional: Decimal
-    left: Decimal
     worst: Decimal
     day: date
+    traded: Decimal = ZERO
+    left: Decimal = ZERO
 
 
 class Load:
@@ -51,7 +52,7 @@ class Load:
         worst = accepted.ask * (1 + self._max_deviation)
         day = accepted.accepted_at.astimezone(UTC).date()
         notional = accepted.quantity * accepted.arrival_price
-        running = _Running(accepted, notional, accepted.quantity, worst, day)
+        running = _Running(accepted, notional, worst, day)
         symbol = accepted.symbol
         self._running[accepted.execution_id] = running
         self._per_symbol[symbol] += 1
@@ -66,16 +67,14 @@ class Load:
         """Release what a trade has used: the balances tell of it from now on."""
         running = self._running.get(trade.execution_id)
         if running is not None:
-            self._hold(running, -min(trade.quantity, running.left))
+            running.traded += trade.quantity
+            self._hold(running, max(running.left - trade.quantity, ZERO))
 
     def amend(self, amended: ExecutionAmended) -> None:
         """Hold more or less after an execution's quantity was changed."""
         running = self._running.get(amended.execution_id)
-        if running is None or amended.quantity is None:
-            return
-        accepted = running.accepted
-        traded = accepted.quantity - running.left
-        self._hold(running, max(amended.quantity - traded, ZERO) - running.left)
+        if running is not None and amended.quantity is not None:
+            self._hold(running, max(amended.quantity - running.traded, ZERO))
 
     def close(self, closed: ExecutionClosed, at: datetime) -> None:
         """Take an execution away; the day counts only what it filled from now on."""
@@ -84,7 +83,7 @@ class Load:
             return
         accepted = running.accepted
         symbol, lane = accepted.symbol, _lane(accepted)
-        self._hold(running, -running.left)
+        self._hold(running, ZERO)
         self._per_symbol[symbol] -= 1
         self._notional[symbol] -= running.notional
         self._per_lane[lane] -= 1
@@ -140,11 +139,12 @@ class Load:
 
     # Within -----------------------------------------------------------------------------------
 
-    def _hold(self, running: _Running, quantity: Decimal) -> None:
-        running.left += quantity
-        accepted = running.accepted
+    def _hold(self, running: _Running, left: Decimal) -> None:
+        """Hold as much as `left` base units, in place of what was held before, may still spend."""
+        accepted, more = running.accepted, left - running.left
+        running.left = left
         key = accepted.symbol, accepted.side
-        amount = quantity * running.worst if accepted.side is Side.BUY else quantity
+        amount = more * running.worst if accepted.side is Side.BUY else more
         self._held[key] = self._held.get(key, ZERO) + amount
 
     def _note_end(self, lane: _Lane, at: datetime) -> None:
