@@ -1,0 +1,256 @@
+"""What people see in a terminal: tables and reports drawn from plain views, nothing else.
+
+Every function takes JSON as the daemon serves it (amounts as strings) and returns something that rich
+can print; nothing here asks, waits or decides. Money keeps its digits: it goes from text to text
+through Decimal, prices are rounded for show to `PRICE_DIGITS` significant digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from messages.money import plain
+
+Json = Mapping[str, object]
+
+PRICE_DIGITS = 10
+WIDTH = 100
+NOTHING = "–"
+
+_COLOURS = {
+    "accepted": "green",
+    "duplicate": "yellow",
+    "conflict": "red",
+    "rejected": "yellow",
+    "COMPLETED": "green",
+    "FILLED": "green",
+    "PARTIAL": "yellow",
+    "TIMEOUT": "yellow",
+    "FAILED": "red",
+    "READY": "green",
+    "HALTED": "red",
+}
+
+
+# Figures ------------------------------------------------------------------------------------------
+
+
+def figure(value: object) -> str:
+    """Write an amount as it is, without trailing zeros; a dash for none."""
+    amount = _amount(value)
+    return NOTHING if amount is None else plain(amount)
+
+
+def price(value: object) -> str:
+    """Write a price to `PRICE_DIGITS` significant digits."""
+    amount = _amount(value)
+    if amount is None:
+        return NOTHING
+    return plain(Context(prec=PRICE_DIGITS, rounding=ROUND_HALF_EVEN).plus(amount))
+
+
+def bps(value: object) -> str:
+    """Write basis points with a sign and two decimals; positive is a cost."""
+    amount = _amount(value)
+    return NOTHING if amount is None else f"{amount:+.2f}"
+
+
+def amounts(value: object) -> str:
+    """Write amounts by asset, `0.0005 BTC, 1.2 USDT`, from an object or a list of pairs."""
+    listed = value.items() if isinstance(value, Mapping) else value
+    pairs = listed if isinstance(listed, Iterable) and not isinstance(listed, str) else ()
+    said = [
+        f"{figure(pair[1])} {pair[0]}"
+        for pair in pairs
+        if isinstance(pair, list | tuple) and len(pair) == 2 and _amount(pair[1])
+    ]
+    return ", ".join(said) or NOTHING
+
+
+def seconds(value: object) -> str:
+    """Write a duration in seconds with one decimal."""
+    amount = _amount(value)
+    return NOTHING if amount is None else f"{amount:.1f} s"
+
+
+def clock(value: object) -> str:
+    """Write the time of day of an ISO 8601 moment, to the second, as it was given (UTC)."""
+    try:
+        return datetime.fromisoformat(str(value)).strftime("%H:%M:%S")
+    except ValueError:
+        return NOTHING
+
+
+def _amount(value: object) -> Decimal | None:
+    if value is None or isinstance(value, bool | float):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None
+
+
+def _word(value: object) -> Text:
+    text = NOTHING if value in {None, ""} else str(value)
+    return Text(text, style=_COLOURS.get(text.partition(":")[0], ""))
+
+
+def _share(part: object, whole: object) -> str:
+    done, of = _amount(part), _amount(whole)
+    return NOTHING if done is None or not of else f"{done / of * 100:.0f} %"
+
+
+# Executions ---------------------------------------------------------------------------------------
+
+
+def executions_table(executions: Sequence[Json], title: str | None = None) -> RenderableType:
+    """List executions, one a line, in the order given."""
+    if not executions:
+        return Text("no executions")
+    table = _table(title, "execution", "order", "state")
+    for name in ("quantity", "filled", "%", "average", "bps", "fees"):
+        table.add_column(name, justify="right", overflow="fold")
+    for view in executions:
+        figures = _figures_of(view)
+        table.add_row(
+            str(view.get("execution_id", NOTHING)),
+            f"{view.get('side', '')} {view.get('symbol', '')}",
+            _word(str(view.get("stop_reason") or view.get("state") or "").partition(":")[0]),
+            figure(view.get("quantity")),
+            figure(figures.get("total_filled")),
+            _share(figures.get("total_filled"), view.get("quantity")),
+            price(figures.get("average_price")),
+            bps(figures.get("arrival_slippage_bps")),
+            amounts(figures.get("total_fees")),
+        )
+    return table
+
+
+def live_view(status: Json, executions: Sequence[Json], *, newest: int = 20) -> RenderableType:
+    """Draw what `status --watch` repeats: how the daemon stands, then its latest executions."""
+    return Group(status_line(status), executions_table(executions[-newest:]))
+
+
+def status_line(status: Json) -> Text:
+    """Say in one line how the daemon stands: its readiness, then every plain figure beside it."""
+    line = Text("tidegate ")
+    readiness = status.get("readiness") or status.get("status")
+    line.append_text(_word(readiness))
+    for name, value in status.items():
+        if name in {"readiness", "status"} or isinstance(value, Mapping | list | tuple):
+            continue
+        if value not in {None, ""}:
+            line.append(f"  {name.replace('_', ' ')} {value}")
+    return line
+
+
+def _figures_of(view: Json) -> Json:
+    """The figures of an execution: its report's once there is one, else its own so far."""
+    report = view.get("report")
+    return report if isinstance(report, Mapping) else view
+
+
+# One report ---------------------------------------------------------------------------------------
+
+
+def report_view(report: Json, execution_id: str = "") -> RenderableType:
+    """Draw one execution report: the outcome, its costs, and each child order."""
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(style="dim")
+    lines.add_column()
+    for name, value in _summary(report, execution_id):
+        lines.add_row(name, value)
+    return Group(lines, Text(), _children(report))
+
+
+def _summary(report: Json, execution_id: str) -> list[tuple[str, Text]]:
+    symbol, side = report.get("symbol", ""), report.get("side", "")
+    filled = f"{figure(report.get('total_filled'))} of {figure(report.get('quantity'))}"
+    share = _share(report.get("total_filled"), report.get("quantity"))
+    rows: list[tuple[str, str | Text]] = [
+        ("execution", f"{execution_id}  {side} {symbol}".strip()),
+        ("outcome", _word(report.get("stop_reason"))),
+        ("filled", f"{filled} ({share}) for {figure(report.get('filled_quote'))}"),
+        ("average price", price(report.get("average_price"))),
+        ("arrival price", price(report.get("arrival_price"))),
+        ("slippage vs arrival", f"{bps(report.get('arrival_slippage_bps'))} bps"),
+        ("interval TWAP", price(report.get("interval_twap_price"))),
+        ("slippage vs interval TWAP", f"{bps(report.get('interval_twap_bps'))} bps"),
+        ("fees", amounts(report.get("total_fees"))),
+        ("fees in bps", f"{bps(report.get('fees_bps'))} bps"),
+        ("slices", f"{report.get('chunks_executed')} of {report.get('total_chunks')}"),
+        ("children sent", str(report.get("children_sent"))),
+        ("started", clock(report.get("started_at"))),
+        ("took", seconds(report.get("execution_time_seconds"))),
+        ("waited for guards", seconds(report.get("guard_wait_seconds"))),
+    ]
+    return [(name, value if isinstance(value, Text) else Text(value)) for name, value in rows]
+
+
+def _children(report: Json) -> RenderableType:
+    orders = report.get("orders")
+    if not isinstance(orders, list | tuple) or not orders:
+        return Text("no child orders")
+    table = _table(None, "child order", "slice", "outcome")
+    for name in ("quantity", "executed", "average", "fees", "polls"):
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("failure")
+    for order in orders:
+        if isinstance(order, Mapping):
+            table.add_row(
+                str(order.get("client_order_id", NOTHING)),
+                f"{order.get('slice')}.{order.get('attempt')}",
+                _word(order.get("outcome")),
+                figure(order.get("quantity")),
+                figure(order.get("executed_quantity")),
+                price(order.get("average_price")),
+                amounts(order.get("fees")),
+                str(order.get("polls", 0)),
+                str(order.get("failure_reason") or ""),
+            )
+    return table
+
+
+# The demo -----------------------------------------------------------------------------------------
+
+
+def demo_table(rows: Sequence[tuple[str, Json, Json | None]]) -> RenderableType:
+    """Draw the demo's end: each signal by its name, its verdict, and its report if it was worked."""
+    table = _table(None, "signal", "verdict", "reason")
+    for name in ("filled", "average", "slippage bps", "fees"):
+        table.add_column(name, justify="right", overflow="fold")
+    for name, verdict, report in rows:
+        known = report or {}
+        table.add_row(
+            name,
+            _word(verdict.get("status")),
+            str(verdict.get("reason") or known.get("stop_reason") or ""),
+            figure(known.get("total_filled")),
+            price(known.get("average_price")),
+            bps(known.get("arrival_slippage_bps")),
+            amounts(known.get("total_fees")),
+        )
+    return table
+
+
+def _table(title: str | None, *columns: str) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    return table
+
+
+def rendered(what: RenderableType, width: int = WIDTH, *, colours: bool = False) -> str:
+    """Turn something drawn into text of at most `width` columns."""
+    console = Console(width=width, force_terminal=colours, no_color=not colours, legacy_windows=False, file=None)
+    with console.capture() as capture:
+        console.print(what)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip("\n")

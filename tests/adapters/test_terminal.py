@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from adapters.storage.codec import export_line
+from adapters.terminal import (
+    amounts,
+    bps,
+    clock,
+    demo_table,
+    executions_table,
+    figure,
+    live_view,
+    price,
+    rendered,
+    report_view,
+    seconds,
+)
+from messages.control import Committed
+from messages.execution import ChildOutcome
+from tests.factories import EXECUTION, NOW, D, a_child_report, a_closed, a_report
+
+
+def report_json(**changes: Any) -> dict[str, Any]:
+    """A report as the daemon serves it."""
+    line = export_line(Committed(1, NOW, a_closed(report=a_report(**changes))))
+    report: dict[str, Any] = orjson.loads(line)["report"]
+    return report
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The words of each line, split where two blanks or more stand."""
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("0.50000", "0.5"), ("1E-5", "0.00001"), (None, "–"), (0.1, "–"), ("NaN", "–"), ("x", "–"), (7, "7")],
+)
+def test_an_amount_keeps_its_digits(value: object, text: str) -> None:
+    assert figure(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("42001.3333333333333333", "42001.33333"), ("0.000012345", "0.000012345"), (None, "–")],
+)
+def test_a_price_is_shown_to_ten_digits(value: object, text: str) -> None:
+    assert price(value) == text
+
+
+def test_basis_points_have_a_sign() -> None:
+    assert [bps("0.238"), bps("-1.5"), bps(None)] == ["+0.24", "-1.50", "–"]
+
+
+@pytest.mark.parametrize("value", [{"BTC": "0.0005", "USDT": "1.20"}, [["BTC", "0.0005"], ["USDT", "1.20"]]])
+def test_fees_are_told_by_asset(value: object) -> None:
+    assert amounts(value) == "0.0005 BTC, 1.2 USDT"
+
+
+@pytest.mark.parametrize("value", [None, {}, [], "none", [["BTC", "0"]], ["BTC"]])
+def test_no_fees_are_a_dash(value: object) -> None:
+    assert amounts(value) == "–"
+
+
+def test_times_are_told_to_the_second() -> None:
+    assert clock("2026-07-01T12:03:22.5Z") == "12:03:22"
+    assert clock(None) == "–"
+    assert seconds("120.04") == "120.0 s"
+    assert seconds(None) == "–"
+
+
+def test_a_report_tells_outcome_costs_and_children() -> None:
+    failed = a_child_report(
+        client_order_id="tgp-abcdefghij234-1-0",
+        slice=1,
+        outcome=ChildOutcome.FAILED,
+        executed_quantity=D(0),
+        average_price=None,
+        fees=(),
+        polls=3,
+        failure_reason="EXPIRED",
+    )
+
+    text = rendered(report_view(report_json(orders=(a_child_report(), failed)), EXECUTION))
+
+    rows = rows_of(text)
+    assert ["execution", EXECUTION, "BUY BTCUSDT"] in rows
+    assert ["outcome", "COMPLETED"] in rows
+    assert ["filled", "0.5 of 0.5 (100 %) for 21000.5"] in rows
+    assert ["average price", "42001"] in rows
+    assert ["arrival price", "42000"] in rows
+    assert ["slippage vs arrival", "+0.24 bps"] in rows
+    assert ["interval TWAP", "42000"] in rows
+    assert ["slippage vs interval TWAP", "+0.24 bps"] in rows
+    assert ["fees", "0.0005 BTC"] in rows
+    assert ["fees in bps", "+10.00 bps"] in rows
+    assert ["slices", "5 of 5"] in rows
+    assert ["took", "120.0 s"] in rows
+    child = "tgp-abcdefghij234-0-0"
+    assert [child, "0.0", "FILLED", "0.1", "0.1", "42001", "0.0001 BTC", "0"] in rows
+    assert ["tgp-abcdefghij234-1-0", "1.0", "FAILED", "0.1", "0", "–", "–", "3", "EXPIRED"] in rows
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_report_without_fills_has_dashes_and_no_children() -> None:
+    report = report_json(
+        total_filled=D(0),
+        filled_quote=D(0),
+        average_price=None,
+        arrival_slippage_bps=None,
+        stop_reason="SPREAD_TOO_WIDE: 0.61%",
+        orders=(),
+    )
+
+    rows = rows_of(rendered(report_view(report)))
+
+    assert ["outcome", "SPREAD_TOO_WIDE: 0.61%"] in rows
+    assert ["filled", "0 of 0.5 (0 %) for 0"] in rows
+    assert ["average price", "–"] in rows
+    assert ["slippage vs arrival", "– bps"] in rows
+    assert ["no child orders"] in rows
+
+
+RUNNING = {
+    "execution_id": EXECUTION,
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "state": "running",
+    "quantity": "0.5",
+    "total_filled": "0.2",
+    "average_price": "42001.5",
+    "arrival_slippage_bps": None,
+    "total_fees": {"BTC": "0.0002"},
+    "report": None,
+}
+
+
+def test_executions_are_listed_with_their_own_figures_or_their_report_s() -> None:
+    ended = {
+        **RUNNING,
+        "execution_id": "bbbbbbbbbb234",
+        "stop_reason": "COMPLETED",
+        "report": report_json(),
+    }
+
+    text = rendered(executions_table([RUNNING, ended], "executions"))
+
+    rows = rows_of(text)
+    assert rows[0] == ["executions"]
+    assert [EXECUTION, "BUY BTCUSDT", "running", "0.5", "0.2", "40 %", "42001.5", "–", "0.0002 BTC"] in rows
+    assert [
+        "bbbbbbbbbb234", "BUY BTCUSDT", "COMPLETED", "0.5", "0.5", "100 %", "42001", "+0.24", "0.0005 BTC",
+    ] in rows  # fmt: skip
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_no_executions_are_said_in_words() -> None:
+    assert rendered(executions_table([])) == "no executions"
+
+
+def test_the_live_view_says_how_the_daemon_stands_and_shows_the_newest() -> None:
+    status = {"readiness": "READY", "detail": "", "open_children": 2, "symbols": ["BTCUSDT"]}
+    many = [{**RUNNING, "execution_id": f"execution{n:04}"} for n in range(30)]
+
+    text = rendered(live_view(status, many, newest=5))
+
+    assert text.splitlines()[0] == "tidegate READY  open children 2"
+    assert [n for n in range(30) if f"execution{n:04}" in text] == [25, 26, 27, 28, 29]
+
+
+def test_the_demo_ends_with_verdicts_fills_and_costs() -> None:
+    text = rendered(
+        demo_table(
+            [
+                ("large buy", {"status": "accepted"}, report_json()),
+                ("repeat", {"status": "duplicate", "reason": "DUPLICATE"}, None),
+                ("too late", {"status": "rejected", "reason": "STALE"}, None),
+            ]
+        )
+    )
+
+    rows = rows_of(text)
+    assert ["signal", "verdict", "reason", "filled", "average", "slippage bps", "fees"] in rows
+    assert ["large buy", "accepted", "COMPLETED", "0.5", "42001", "+0.24", "0.0005 BTC"] in rows
+    assert ["repeat", "duplicate", "DUPLICATE", "–", "–", "–", "–"] in rows
+    assert ["too late", "rejected", "STALE", "–", "–", "–", "–"] in rows
+
+
+def test_colours_are_for_terminals_only() -> None:
+    table = demo_table([("repeat", {"status": "conflict"}, None)])
+
+    assert "\x1b[" not in rendered(table)
+    assert "\x1b[31m" in rendered(table, colours=True)
