@@ -271,7 +271,7 @@ def clean_run() -> Run:
     run.add(1, SignalRejected(signal=tiny, label="", reason="BELOW_MINIMUM", detail=""))
     _sell_b(run)
     run.intend(name_a(1), 30, D("0.1"), slice=1)
-    run.request(name_a(1)).update(effect="rejected", code=-1013)
+    run.request(name_a(1)).update(effect="refused", code=-1013)
     refusal = ChildRefused(execution_id=A, client_order_id=name_a(1), symbol="BTCUSDT", code=-1013, message="Filter")
     run.add(30.01, refusal)
     run.intend(name_a(1, 1), 31, D("0.1"), slice=1, attempt=1)

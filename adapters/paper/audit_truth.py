@@ -10,7 +10,6 @@ from adapters.paper.audit_records import Record, Unreadable, amount_of, as_recor
 from messages.ids import parse_child_id
 from messages.money import ZERO
 
-_TAKEN = frozenset({"accepted"})
 FINAL_STATUSES = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"})
 
 
@@ -102,11 +101,11 @@ def _holding(held: object) -> Decimal:
 
 
 def read_request(record: Record) -> Request:
-    """An entry of `received`: the parameters as they came, `time` in ms, and the `effect`.
+    """An entry of `received`: the parameters as they came, `time` in ms, the `effect` and its `code`.
 
-    A request without effect carries the `code` that it was refused with (0 if it never got an answer).
+    What is no amount was none; a request that was dropped without an answer has the code 0.
     """
-    refused = record.text("effect") not in _TAKEN
+    taken = record.text("effect") == "accepted"
     return Request(
         client_order_id=record.text("clientOrderId"),
         arrived_at=record.whole("time") * 1000,
@@ -115,7 +114,7 @@ def read_request(record: Record) -> Request:
         order_type=record.text("type"),
         quantity=_positive(record, "quantity"),
         price=_positive(record, "price"),
-        code=(record.whole("code") if record.has("code") else 0) if refused else None,
+        code=None if taken else record.whole("code") if record.has("code") else 0,
     )
 
 
@@ -162,5 +161,8 @@ def read_trade(record: Record, sides: Mapping[tuple[str, int], str]) -> VenueTra
 
 
 def _positive(record: Record, name: str) -> Decimal | None:
-    """An amount that is left out by writing nothing or zero."""
-    return record.amount_or_none(name) or None
+    """An amount that a request leaves out, by writing nothing, zero or nonsense."""
+    try:
+        return record.amount_or_none(name) or None
+    except Unreadable:
+        return None

@@ -12,9 +12,12 @@ from adapters.paper import audit_conduct as conduct
 from adapters.paper import audit_progress as progress
 from adapters.paper import audit_rules as rules
 from adapters.paper import audit_signals as signals
+from adapters.paper.account import DEFAULT_BALANCES
 from adapters.paper.audit import RULES, Audit, Limits, Unreadable, audit
 from adapters.paper.audit_evidence import read_evidence
 from adapters.paper.audit_rules import Rule
+from adapters.paper.errors import ExchangeError
+from adapters.paper.exchange import PaperExchange
 from messages.facts import (
     AlertCleared,
     AlertRaised,
@@ -998,3 +1001,26 @@ def test_a_trade_that_nobody_ordered_is_invented() -> None:
     run.add(160, a_trade_booked(client_order_id="web_1", order_id=77, trade_id=5))
 
     assert "S10" in judge(run).broken()
+
+
+def test_the_truth_of_the_paper_exchange_is_read_as_it_is_told() -> None:
+    now = microseconds(at(0))
+    exchange = PaperExchange(now=now)
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+    exchange.place({**order, "newClientOrderId": name_a(0)}, now)
+    with pytest.raises(ExchangeError):
+        exchange.place({**order, "newClientOrderId": name_a(1), "quantity": "nonsense"}, now)
+    truth = orjson.loads(orjson.dumps(exchange.truth()))
+
+    evidence = read_evidence([], truth)
+    verdict = audit([], truth, initial_balances=DEFAULT_BALANCES)
+
+    (bought,) = evidence.orders[name_a(0)]
+    assert (bought.executed, bought.status, bought.open) == (D("0.01"), "FILLED", False)
+    assert sum(trade.quantity for trade in evidence.fills_of(bought)) == D("0.01")
+    assert [(request.effect, request.quantity) for request in evidence.requests] == [
+        (True, D("0.01")),
+        (False, None),
+    ]
+    assert {violation.subject for violation in verdict.violations} == {name_a(0), name_a(1)}
+    assert verdict.broken() == ("S3",)
