@@ -1,0 +1,114 @@
+"""The life of a child order, from its intent to an end that is proven.
+
+    INTENDED -> ACKED      the venue has it: a reply, a report, any answer that shows it
+             -> REFUSED    the venue certainly did not take it
+             -> NOT_SENT   not a byte of it left the house
+             -> UNKNOWN    nobody knows: timeout, cut, 5xx, or a restart in between
+    UNKNOWN  -> ACKED      any positive evidence, on any path
+             -> ABSENT     only by proof
+    ACKED    -> CLOSED     final at the venue, and its trades add up
+    REFUSED, NOT_SENT, ABSENT -> ACKED   it was there after all
+
+The cheapest mistake is to wait too long; the dearest is to believe too early that nothing happened.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from messages.control import InvariantBroken
+from messages.facts import (
+    AttemptReappeared,
+    ChildAbsent,
+    ChildAcknowledged,
+    ChildCancelRequested,
+    ChildClosed,
+    ChildIntended,
+    ChildNotSent,
+    ChildRefused,
+    ChildUnknown,
+    Fact,
+)
+
+TIMEOUT_CANCEL = "timeout"
+"""The reason of a cancel that the time-out caused; it makes the outcome TIMEOUT."""
+
+
+class Life(StrEnum):
+    """Where a child order stands, as far as is proven."""
+
+    INTENDED = "INTENDED"
+    UNKNOWN = "UNKNOWN"
+    ACKED = "ACKED"
+    REFUSED = "REFUSED"
+    NOT_SENT = "NOT_SENT"
+    ABSENT = "ABSENT"
+    CLOSED = "CLOSED"
+
+    @property
+    def open(self) -> bool:
+        """Whether the order may still trade as far as is proven."""
+        return self in _OPEN
+
+    @property
+    def gone(self) -> bool:
+        """Whether the order is believed never to have been at the venue."""
+        return self in _GONE
+
+
+_OPEN = frozenset({Life.INTENDED, Life.UNKNOWN, Life.ACKED})
+_GONE = frozenset({Life.REFUSED, Life.NOT_SENT, Life.ABSENT})
+
+STEPS: dict[type[Fact], tuple[frozenset[Life], Life]] = {
+    ChildAcknowledged: (frozenset({Life.INTENDED, Life.UNKNOWN}), Life.ACKED),
+    ChildRefused: (frozenset({Life.INTENDED, Life.UNKNOWN}), Life.REFUSED),
+    ChildNotSent: (frozenset({Life.INTENDED, Life.UNKNOWN}), Life.NOT_SENT),
+    ChildUnknown: (frozenset({Life.INTENDED}), Life.UNKNOWN),
+    ChildAbsent: (frozenset({Life.UNKNOWN}), Life.ABSENT),
+    ChildClosed: (frozenset({Life.ACKED}), Life.CLOSED),
+    AttemptReappeared: (_GONE, Life.ACKED),
+}
+"""From where to where each kind of fact leads."""
+
+
+class Attempt:
+    """One child order's life: a fold of the facts about it."""
+
+    __slots__ = ("cancelled_for_time", "cancels", "intent", "life", "order_id")
+
+    def __init__(self, intent: ChildIntended) -> None:
+        self.intent = intent
+        self.life = Life.INTENDED
+        self.order_id: int | None = None
+        self.cancels = 0
+        self.cancelled_for_time = False
+
+    @property
+    def rests(self) -> bool:
+        """Whether an order of this kind stays in the book until it is filled or cancelled."""
+        intent = self.intent
+        return intent.order_type == "LIMIT_MAKER" or (intent.order_type == "LIMIT" and intent.time_in_force == "GTC")
+
+    def allows(self, kind: type[Fact]) -> bool:
+        """Whether a fact of this kind may follow now."""
+        return self.life in STEPS[kind][0]
+
+    def fold(self, fact: Fact) -> None:
+        """Take in a fact about this child.
+
+        Raises `InvariantBroken` if it must not follow what has happened before.
+        """
+        step = STEPS.get(type(fact))
+        if step is not None:
+            allowed, life = step
+            if self.life not in allowed:
+                raise InvariantBroken(f"{type(fact).__name__} of a child that is {self.life}: {fact!r}")
+            self.life = life
+        match fact:
+            case ChildAcknowledged(order_id=order_id) | AttemptReappeared(order_id=order_id):
+                self.order_id = order_id
+            case ChildCancelRequested(reason=reason):
+                self.cancels += 1
+                self.cancelled_for_time |= reason == TIMEOUT_CANCEL
+            case _:
+                pass

@@ -1,0 +1,206 @@
+"""What one order has done: reply, stream and polls merged into one account, in whatever order.
+
+Each trade is booked once, cumulative quantities only grow, a final state sticks. The account is
+closed when the order is final and the booked trades add up to what it has executed, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from actors.order_watcher.attempt import Attempt, Life
+from messages.execution import ChildOutcome
+from messages.facts import (
+    AttemptReappeared,
+    ChildAcknowledged,
+    ChildClosed,
+    ChildIntended,
+    Fact,
+    TradeBooked,
+)
+from messages.ids import from_milliseconds
+from messages.money import ZERO
+from messages.order import OrderSnapshot, OrderStatus, Source, Trade
+
+
+class Ledger:
+    """The account of one child order.
+
+    `hear` takes what a path says and returns the facts that follow; they must be folded before the
+    next `hear`. What was heard and not yet journalled is lost in a crash and asked for again.
+    """
+
+    __slots__ = (
+        "_booked",
+        "_executed",
+        "_final",
+        "_quantity",
+        "_quote",
+        "_reason",
+        "attempt",
+        "polls",
+    )
+
+    def __init__(self, intent: ChildIntended) -> None:
+        self.attempt = Attempt(intent)
+        self.polls = 0
+        self._booked: dict[int, Decimal] = {}
+        self._quantity = self._quote = self._executed = ZERO
+        self._final: OrderStatus | None = None
+        self._reason: str | None = None
+
+    @property
+    def intent(self) -> ChildIntended:
+        """The decision that made this order."""
+        return self.attempt.intent
+
+    @property
+    def booked(self) -> Decimal:
+        """The base quantity of all booked trades."""
+        return self._quantity
+
+    @property
+    def missing(self) -> Decimal:
+        """The base quantity that the venue says was executed and of which no trade is booked."""
+        return max(ZERO, self._executed - self._quantity)
+
+    @property
+    def final(self) -> bool:
+        """Whether the venue has said that the order can't trade any more."""
+        return self._final is not None
+
+    def has(self, trade: Trade) -> bool:
+        """Whether this trade is booked."""
+        return trade.trade_id in self._booked
+
+    def hear(
+        self,
+        order: OrderSnapshot | None,
+        trades: Iterable[Trade],
+        source: Source,
+        reason: str | None = None,
+    ) -> list[Fact]:
+        """Merge what one path says of this order, and return the facts to append.
+
+        `order` may be older than what is known. `trades` must be of this order, whose id is known
+        from `order` or from before. `reason` is the venue's word for an end.
+        """
+        attempt = self.attempt
+        facts: list[Fact] = []
+        if order is not None:
+            if attempt.life.gone and order.status is OrderStatus.REJECTED:
+                return []  # It says the same: the venue did not take it.
+            facts += self._seen(order, source)
+            self._merge(order, reason)
+        order_id = attempt.order_id if order is None else order.order_id
+        if order_id is None:
+            return []  # Trades of an order that nobody has shown to be ours yet.
+        fresh = {trade.trade_id: trade for trade in trades if not self.has(trade)}
+        facts += [self._trade_booked(trade, source) for trade in fresh.values()]
+        quantity = self._quantity + sum((trade.quantity for trade in fresh.values()), ZERO)
+        quote = self._quote + sum((trade.quantity * trade.price for trade in fresh.values()), ZERO)
+        self._executed = max(self._executed, quantity)
+        if quantity >= self.intent.quantity:
+            self._final = OrderStatus.FILLED
+        if (closed := self._closed(order_id, quantity, quote)) is not None:
+            facts.append(closed)
+        return facts
+
+    def fold(self, fact: Fact) -> None:
+        """Take in a fact about this child."""
+        self.attempt.fold(fact)
+        if isinstance(fact, TradeBooked):
+            self._booked[fact.trade_id] = fact.quantity
+            self._quantity += fact.quantity
+            self._quote += fact.quantity * fact.price
+            self._executed = max(self._executed, self._quantity)
+
+    def _seen(self, order: OrderSnapshot, source: Source) -> list[Fact]:
+        """Return the fact that the venue has the order, if that is news."""
+        intent, attempt = self.intent, self.attempt
+        if attempt.allows(ChildAcknowledged):
+            return [
+                ChildAcknowledged(
+                    execution_id=intent.execution_id,
+                    client_order_id=intent.client_order_id,
+                    symbol=intent.symbol,
+                    order_id=order.order_id,
+                    status=order.status.value,
+                    source=source,
+                )
+            ]
+        if attempt.life.gone:
+            return [
+                AttemptReappeared(
+                    execution_id=intent.execution_id,
+                    client_order_id=intent.client_order_id,
+                    symbol=intent.symbol,
+                    order_id=order.order_id,
+                    status=order.status.value,
+                    executed_quantity=order.executed_quantity,
+                )
+            ]
+        return []
+
+    def _merge(self, order: OrderSnapshot, reason: str | None) -> None:
+        executed = order.executed_quantity
+        if order.status is OrderStatus.FILLED:
+            executed = max(executed, order.quantity)
+        self._executed = max(self._executed, executed)
+        if order.status.final and self._final is None:
+            self._final = order.status
+        if order.status.final and reason is not None:
+            self._reason = reason
+
+    def _trade_booked(self, trade: Trade, source: Source) -> TradeBooked:
+        return TradeBooked(
+            execution_id=self.intent.execution_id,
+            client_order_id=self.intent.client_order_id,
+            symbol=trade.symbol,
+            side=trade.side,
+            order_id=trade.order_id,
+            trade_id=trade.trade_id,
+            price=trade.price,
+            quantity=trade.quantity,
+            commission=trade.commission,
+            commission_asset=trade.commission_asset,
+            maker=trade.maker,
+            trade_time=from_milliseconds(trade.time),
+            source=source,
+        )
+
+    def _closed(self, order_id: int, quantity: Decimal, quote: Decimal) -> ChildClosed | None:
+        if self._final is None or quantity != self._executed or self.attempt.life is Life.CLOSED:
+            return None
+        intent = self.intent
+        outcome = self._outcome(quantity)
+        return ChildClosed(
+            execution_id=intent.execution_id,
+            client_order_id=intent.client_order_id,
+            symbol=intent.symbol,
+            order_id=order_id,
+            status=self._final.value,
+            outcome=outcome,
+            executed_quantity=quantity,
+            executed_quote=quote,
+            polls=self.polls,
+            failure_reason=self._failure_reason(outcome),
+        )
+
+    def _outcome(self, quantity: Decimal) -> ChildOutcome:
+        if quantity >= self.intent.quantity:
+            return ChildOutcome.FILLED
+        if self._final is OrderStatus.CANCELED and self.attempt.cancelled_for_time:
+            return ChildOutcome.TIMEOUT
+        return ChildOutcome.PARTIAL if quantity else ChildOutcome.FAILED
+
+    def _failure_reason(self, outcome: ChildOutcome) -> str | None:
+        if outcome is ChildOutcome.FILLED or self._final is None:
+            return None
+        words = [self._final.value]
+        if self._reason is not None:
+            words.append(self._reason)
+        elif outcome is ChildOutcome.TIMEOUT:
+            words.append("not filled in time")
+        return " ".join(words)

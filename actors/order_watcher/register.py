@@ -1,0 +1,206 @@
+"""Which orders there are: the open ones, those that ended lately, and those that are not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from actors.order_watcher.ledger import Ledger
+from messages.facts import (
+    AttemptReappeared,
+    ChildAbsent,
+    ChildAcknowledged,
+    ChildCancelRequested,
+    ChildClosed,
+    ChildIntended,
+    ChildNotSent,
+    ChildRefused,
+    ChildUnknown,
+    ExecutionClosed,
+    ExecutionCorrected,
+    Fact,
+    ForeignOrderSeen,
+    TradeBooked,
+)
+from messages.ids import parse_child_id
+from messages.order import OrderSnapshot
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+REGISTER_FACTS: tuple[type[Fact], ...] = (
+    ChildIntended,
+    ChildNotSent,
+    ChildCancelRequested,
+    ChildAcknowledged,
+    ChildRefused,
+    ChildUnknown,
+    ChildAbsent,
+    TradeBooked,
+    ChildClosed,
+    AttemptReappeared,
+    ForeignOrderSeen,
+    ExecutionClosed,
+    ExecutionCorrected,
+)
+"""The kinds of facts that the register is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Total:
+    filled: Decimal
+    quote: Decimal
+
+
+class Register:
+    """A fold of all facts about child orders. The last `remembered` that ended stay at hand."""
+
+    def __init__(self, remembered: int) -> None:
+        self._remembered = remembered
+        self._open: dict[str, Ledger] = {}
+        self._past: dict[str, Ledger] = {}
+        self._open_by_symbol: dict[str, dict[str, Ledger]] = {}
+        self._by_order: dict[tuple[str, int], str] = {}
+        self._foreign: dict[tuple[str, int], None] = {}
+        self._reported: dict[str, _Total] = {}
+        self._last_trade: dict[str, int] = {}
+
+    def get(self, client_order_id: str) -> Ledger | None:
+        """Return the account of a child order that is open or ended lately."""
+        return self._open.get(client_order_id) or self._past.get(client_order_id)
+
+    def open(self, client_order_id: str) -> Ledger | None:
+        """Return the account of a child order of which nothing final is proven."""
+        return self._open.get(client_order_id)
+
+    def of_order(self, symbol: str, order_id: int) -> Ledger | None:
+        """Return the account of the order that the venue knows by this number."""
+        child = self._by_order.get((symbol, order_id))
+        return None if child is None else self.get(child)
+
+    @property
+    def claimed(self) -> dict[tuple[str, int], str]:
+        """The child order of each (symbol, order id) that is known."""
+        return self._by_order
+
+    @property
+    def open_count(self) -> int:
+        """How many child orders are open or unknown."""
+        return len(self._open)
+
+    def all_open(self) -> Iterator[Ledger]:
+        """Return the open and unknown ones in the order of their intents."""
+        yield from self._open.values()
+
+    def open_of(self, symbol: str) -> tuple[Ledger, ...]:
+        """Return the open and unknown ones of a symbol in the order of their intents."""
+        return tuple(self._open_by_symbol.get(symbol, {}).values())
+
+    def last_trade(self, symbol: str) -> int | None:
+        """Return the highest trade id booked on a symbol."""
+        return self._last_trade.get(symbol)
+
+    def foreign(self, order: OrderSnapshot) -> ForeignOrderSeen | None:
+        """Return the fact that an order is not in this journal, None if that was told before."""
+        if (order.symbol, order.order_id) in self._foreign:
+            return None
+        name = parse_child_id(order.client_order_id)
+        return ForeignOrderSeen(
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            order_id=order.order_id,
+            side=order.side,
+            quantity=order.quantity,
+            status=order.status.value,
+            ours=name is not None,
+        )
+
+    def with_corrections(self, facts: Iterable[Fact]) -> list[Fact]:
+        """Put a correction behind each trade that comes after its execution's report."""
+        result: list[Fact] = []
+        totals: dict[str, _Total] = {}
+        for fact in facts:
+            result.append(fact)
+            if not isinstance(fact, TradeBooked):
+                continue
+            before = totals.get(fact.execution_id) or self._reported.get(fact.execution_id)
+            if before is None:
+                continue
+            total = _Total(before.filled + fact.quantity, before.quote + fact.quantity * fact.price)
+            totals[fact.execution_id] = total
+            result.append(
+                ExecutionCorrected(
+                    execution_id=fact.execution_id,
+                    client_order_id=fact.client_order_id,
+                    total_filled=total.filled,
+                    filled_quote=total.quote,
+                    detail=f"trade {fact.trade_id} of order {fact.order_id} came to light after the report",
+                )
+            )
+        return result
+
+    def fold(self, fact: Fact) -> None:
+        """Take in a fact."""
+        match fact:
+            case ChildIntended():
+                self._enter(Ledger(fact))
+            case ExecutionClosed(report=report):
+                total = _Total(report.total_filled, report.filled_quote)
+                self._keep(self._reported, fact.execution_id, total)
+            case ExecutionCorrected(total_filled=filled, filled_quote=quote):
+                self._keep(self._reported, fact.execution_id, _Total(filled, quote))
+            case ForeignOrderSeen(symbol=symbol, order_id=order_id):
+                self._keep(self._foreign, (symbol, order_id), None)
+            case (
+                ChildNotSent()
+                | ChildCancelRequested()
+                | ChildAcknowledged()
+                | ChildRefused()
+                | ChildUnknown()
+                | ChildAbsent()
+                | TradeBooked()
+                | ChildClosed()
+                | AttemptReappeared()
+            ):
+                self._fold_child(fact, fact.client_order_id)
+            case _:
+                pass
+
+    def _fold_child(self, fact: Fact, child: str) -> None:
+        if isinstance(fact, TradeBooked):
+            self._last_trade[fact.symbol] = max(self._last_trade.get(fact.symbol, 0), fact.trade_id)
+        ledger = self.get(child)
+        if ledger is None:
+            return
+        ledger.fold(fact)
+        if isinstance(fact, ChildAcknowledged | AttemptReappeared):
+            self._by_order[fact.symbol, fact.order_id] = child
+        is_open = child in self._open
+        if ledger.attempt.life.open and not is_open:
+            del self._past[child]
+            self._enter(ledger)
+        elif is_open and not ledger.attempt.life.open:
+            self._leave(ledger)
+
+    def _enter(self, ledger: Ledger) -> None:
+        child = ledger.intent.client_order_id
+        self._open[child] = ledger
+        self._open_by_symbol.setdefault(ledger.intent.symbol, {})[child] = ledger
+
+    def _leave(self, ledger: Ledger) -> None:
+        child = ledger.intent.client_order_id
+        del self._open[child]
+        del self._open_by_symbol[ledger.intent.symbol][child]
+        self._past[child] = ledger
+        while len(self._past) > self._remembered:
+            forgotten = self._past.pop(next(iter(self._past)))
+            order_id = forgotten.attempt.order_id
+            if order_id is not None:
+                self._by_order.pop((forgotten.intent.symbol, order_id), None)
+
+    def _keep(self, table: dict[K, V], key: K, value: V) -> None:
+        table[key] = value
+        while len(table) > self._remembered:
+            del table[next(iter(table))]
