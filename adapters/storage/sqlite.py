@@ -220,7 +220,7 @@ class SqliteStore:
     def _broken(self, rows: list[ClaimRow]) -> str:
         for key, _, seq, _ in rows:
             for (holder,) in self._connection.execute("SELECT seq FROM claims WHERE key = ?", (key,)):
-                if holder != seq:
+                if holder < seq:
                     return f"fact {seq} claims {key!r}, which fact {holder} holds"
         return "a key was claimed twice by one fact"
 

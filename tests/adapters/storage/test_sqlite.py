@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import apsw
+import pytest
+
+from adapters.storage import sqlite
+from adapters.storage.directory import DirectoryLocked, DirectoryUnusable
+from adapters.storage.sqlite import APPLICATION_ID, MIGRATIONS, JournalDamaged, SqliteStore
+from messages.control import ClaimBroken, Committed, StoreFailed
+from messages.facts import Claim, EpochStarted, Fact
+from tests.factories import NOW, an_intent
+
+
+def epoch(seq: int) -> Committed:
+    return Committed(seq, NOW, EpochStarted(epoch=seq, journal_id="j", mode="paper", version="1" * 200))
+
+
+def fill(store: SqliteStore, count: int) -> list[Committed]:
+    records = [epoch(store.last_seq() + number) for number in range(1, count + 1)]
+    store.append(records)
+    return records
+
+
+def change(directory: Path, *statements: str) -> None:
+    connection = apsw.Connection(str(directory / sqlite.JOURNAL_FILE))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path)
+    yield store
+    store.close()
+
+
+# Opening ------------------------------------------------------------------------------------------
+
+
+def test_what_was_appended_is_there_after_opening_anew(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    records = fill(store, 3)
+    store.close()
+    again = SqliteStore(tmp_path)
+    assert list(again.read()) == records
+    assert again.journal_id == store.journal_id
+    assert again.last_seq() == 3
+    again.close()
+
+
+def test_each_journal_has_an_id_of_its_own(tmp_path: Path) -> None:
+    ids = []
+    for name in "ab":
+        store = SqliteStore(tmp_path / name)
+        ids.append(store.journal_id)
+        store.close()
+    assert ids[0] != ids[1]
+    assert all(len(id_) == 32 for id_ in ids)
+
+
+def test_a_second_opener_is_locked_out_until_the_first_closes(tmp_path: Path, store: SqliteStore) -> None:
+    with pytest.raises(DirectoryLocked):
+        SqliteStore(tmp_path)
+    store.close()
+    SqliteStore(tmp_path).close()
+
+
+def test_nobody_else_may_read_the_files_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = SqliteStore(tmp_path / "data")
+        fill(store, 3)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert set(modes) == {"lock", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"}
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_every_commit_is_synced(store: SqliteStore) -> None:
+    pragmas = {name: store._connection.execute(f"PRAGMA {name}").get for name in ("journal_mode", "synchronous")}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
+
+
+def test_a_new_file_is_brought_from_version_zero_to_the_present_one(tmp_path: Path, store: SqliteStore) -> None:
+    assert store._number("PRAGMA user_version") == len(MIGRATIONS)
+    assert store._number("PRAGMA application_id") == APPLICATION_ID
+
+
+def test_a_file_of_an_older_version_keeps_its_facts_and_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path)
+    records = fill(store, 2)
+    store.close()
+    monkeypatch.setattr(sqlite, "MIGRATIONS", (*MIGRATIONS, "ALTER TABLE facts ADD COLUMN colour TEXT"))
+    with pytest.raises(JournalDamaged, match="version 1 is old"):
+        SqliteStore(tmp_path, read_only=True)
+    newer = SqliteStore(tmp_path)
+    assert list(newer.read()) == records
+    assert newer.journal_id == store.journal_id
+    assert newer._number("PRAGMA user_version") == 2
+    newer.close()
+    monkeypatch.setattr(sqlite, "MIGRATIONS", MIGRATIONS)
+    with pytest.raises(JournalDamaged, match="version 2 is newer than this program's 1"):
+        SqliteStore(tmp_path)
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SqliteStore(tmp_path).close()
+    steps = (*MIGRATIONS, "ALTER TABLE facts ADD COLUMN colour TEXT", "ALTER TABLE absent ADD COLUMN x")
+    monkeypatch.setattr(sqlite, "MIGRATIONS", steps)
+    with pytest.raises(JournalDamaged, match="no such table: absent"):
+        SqliteStore(tmp_path)
+    monkeypatch.setattr(sqlite, "MIGRATIONS", MIGRATIONS)
+    store = SqliteStore(tmp_path)
+    assert store._number("PRAGMA user_version") == 1
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / sqlite.JOURNAL_FILE
+    path.write_text("certainly not a database, and long enough to have a header of one hundred bytes" * 3)
+    before = path.read_bytes()
+    with pytest.raises(JournalDamaged, match=f"{path} cannot be used: file is not a database"):
+        SqliteStore(tmp_path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_database_of_something_else_is_refused_and_kept(tmp_path: Path, *, read_only: bool) -> None:
+    change(tmp_path, "CREATE TABLE trades (id)")
+    before = (tmp_path / sqlite.JOURNAL_FILE).read_bytes()
+    with pytest.raises(JournalDamaged, match="something else"):
+        SqliteStore(tmp_path, read_only=read_only)
+    assert (tmp_path / sqlite.JOURNAL_FILE).read_bytes() == before
+
+
+def test_a_directory_that_was_refused_is_not_left_locked(tmp_path: Path) -> None:
+    path = tmp_path / sqlite.JOURNAL_FILE
+    path.write_text("not a database" * 100)
+    with pytest.raises(JournalDamaged):
+        SqliteStore(tmp_path)
+    path.unlink()
+    SqliteStore(tmp_path).close()
+
+
+def test_a_journal_that_cannot_be_written_makes_the_directory_unusable(tmp_path: Path) -> None:
+    (tmp_path / sqlite.JOURNAL_FILE).mkdir()
+    with pytest.raises(DirectoryUnusable, match=r"journal\.sqlite cannot be written"):
+        SqliteStore(tmp_path)
+
+
+def test_a_file_system_without_write_ahead_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SqliteStore._text
+    monkeypatch.setattr(
+        SqliteStore, "_text", lambda self, query: "delete" if "journal_mode" in query else text(self, query)
+    )
+    with pytest.raises(DirectoryUnusable, match="local file system"):
+        SqliteStore(tmp_path)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM meta", "UPDATE meta SET value = x'00'"])
+def test_a_journal_without_an_id_is_refused(tmp_path: Path, statement: str) -> None:
+    SqliteStore(tmp_path).close()
+    change(tmp_path, statement)
+    with pytest.raises(JournalDamaged, match="journal_id"):
+        SqliteStore(tmp_path)
+
+
+# Reading beside a daemon --------------------------------------------------------------------------
+
+
+def test_a_running_daemons_journal_can_be_read_but_not_written(tmp_path: Path, store: SqliteStore) -> None:
+    records = fill(store, 3)
+    reader = SqliteStore(tmp_path, read_only=True)
+    assert list(reader.read()) == records
+    with pytest.raises(StoreFailed):
+        reader.append([epoch(4)])
+    reader.close()
+    fill(store, 1)
+
+
+def test_reading_what_does_not_exist_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(JournalDamaged, match="unable to open"):
+        SqliteStore(tmp_path, read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_page_is_found_when_it_is_read_and_told_with_its_place(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    fill(store, 2000)
+    store.close()
+    path = tmp_path / sqlite.JOURNAL_FILE
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096 * 20] = bytes(4096 * 20)
+    path.write_bytes(content)
+    damaged = SqliteStore(tmp_path)
+    with pytest.raises(JournalDamaged, match=f"{path} cannot be used: reading on after fact .* malformed"):
+        list(damaged.read())
+    with pytest.raises(JournalDamaged):
+        damaged.verify()
+    damaged.close()
+    assert path.exists()
+
+
+def test_a_fact_that_is_none_is_told_by_its_number(tmp_path: Path, store: SqliteStore) -> None:
+    fill(store, 3)
+    change(tmp_path, "UPDATE facts SET body = '{}' WHERE seq = 2")
+    with pytest.raises(JournalDamaged, match="fact 2: EpochStarted"):
+        list(store.read())
+
+
+def test_verifying_counts_the_facts(store: SqliteStore) -> None:
+    fill(store, 3)
+    store.append([Committed(4, NOW, an_intent())])
+    assert store.verify() == 4
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("DELETE FROM facts WHERE seq = 2", "fact 2 is missing"),
+        ("INSERT INTO claims VALUES ('x', 1, 99)", "1 claims belong to no fact"),
+        ("UPDATE facts SET type = 'NoSuch' WHERE seq = 3", "fact 3"),
+    ],
+)
+def test_verifying_finds(tmp_path: Path, store: SqliteStore, statement: str, finding: str) -> None:
+    fill(store, 3)
+    change(tmp_path, statement)
+    with pytest.raises(JournalDamaged, match=finding):
+        store.verify()
+
+
+# Failing ------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_fails_the_append_as_a_whole_and_poisons_the_store(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    records = fill(store, 3)
+    pages = store._number("PRAGMA page_count")
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StoreFailed, match="FullError"):
+        fill(store, 500)
+    with pytest.raises(StoreFailed, match="has failed before"):
+        fill(store, 1)
+    assert list(store.read()) == records
+    store.close()
+    again = SqliteStore(tmp_path)
+    assert list(again.read()) == records
+    fill(again, 500)
+    again.close()
+
+
+class Disk(apsw.VFS):
+    """The system's disk, until its syncs begin to fail."""
+
+    def __init__(self) -> None:
+        self.failing = False
+        self.system = apsw.vfs_names()[0]
+        super().__init__("a-test-disk", self.system)
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        return DiskFile(self, name, flags)
+
+
+class DiskFile(apsw.VFSFile):
+    def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        self._disk = disk
+        super().__init__(disk.system, name, flags)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        if self._disk.failing:
+            raise apsw.IOError("the disk does not sync")
+        super().xSync(flags)
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    disk = Disk()
+    apsw.set_default_vfs("a-test-disk")
+    yield disk
+    disk.failing = False
+    apsw.set_default_vfs(disk.system)
+
+
+def test_a_sync_that_fails_poisons_the_store(tmp_path: Path, disk: Disk) -> None:
+    store = SqliteStore(tmp_path)
+    fill(store, 1)
+    disk.failing = True
+    with pytest.raises(StoreFailed, match="IOError"):
+        fill(store, 1)
+    disk.failing = False
+    with pytest.raises(StoreFailed, match="has failed before"):
+        fill(store, 1)
+    store.close()
+
+
+def test_a_roll_back_that_fails_poisons_the_store(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        in_transaction = True
+
+        def execute(self, *_: object) -> None:
+            raise apsw.IOError("gone")
+
+    connection = store._connection
+    monkeypatch.setattr(store, "_connection", Broken())
+    store._roll_back()
+    monkeypatch.setattr(store, "_connection", connection)
+    with pytest.raises(StoreFailed, match="gone"):
+        fill(store, 1)
+
+
+def test_a_closed_store_takes_nothing(store: SqliteStore) -> None:
+    fill(store, 1)
+    store.close()
+    store.close()
+    with pytest.raises(StoreFailed, match="closed"):
+        fill(store, 1)
+    with pytest.raises(StoreFailed):
+        list(store.read())
+    with pytest.raises(StoreFailed):
+        store.verify()
+
+
+def test_threads_may_use_it_one_after_the_other(store: SqliteStore) -> None:
+    for _ in range(3):
+        thread = threading.Thread(target=fill, args=(store, 2))
+        thread.start()
+        thread.join()
+    assert store.last_seq() == store.verify() == 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greedy(Fact):
+    """A fact that claims one key twice."""
+
+    def claims(self) -> tuple[Claim, ...]:
+        return Claim("key"), Claim("key")
+
+
+def test_a_fact_that_claims_a_key_twice_breaks_its_own_claim(store: SqliteStore) -> None:
+    with pytest.raises(ClaimBroken, match="twice by one fact"):
+        store.append([Committed(1, NOW, Greedy())])
+
+
+def test_a_file_that_answers_strangely_is_damaged(store: SqliteStore) -> None:
+    with pytest.raises(JournalDamaged, match="gives 'x'"):
+        store._number("SELECT 'x'")
+
+
+# Backup -------------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_a_journal_that_can_be_used_in_its_place(tmp_path: Path, store: SqliteStore) -> None:
+    records = fill(store, 3)
+    (tmp_path / "copy").mkdir()
+    path = tmp_path / "copy" / sqlite.JOURNAL_FILE
+    store.backup(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    copy = SqliteStore(tmp_path / "copy")
+    assert list(copy.read()) == records
+    assert copy.journal_id == store.journal_id
+    assert copy.verify() == 3
+    copy.close()
+
+
+def test_a_backup_overwrites_nothing(tmp_path: Path, store: SqliteStore) -> None:
+    (tmp_path / "copy").write_text("mine")
+    with pytest.raises(FileExistsError):
+        store.backup(tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "mine"
+
+
+def test_a_backup_that_fails_says_so(tmp_path: Path, store: SqliteStore) -> None:
+    store.close()
+    with pytest.raises(StoreFailed, match="copy"):
+        store.backup(tmp_path / "copy")
+
+
+def test_amounts_keep_every_digit(store: SqliteStore) -> None:
+    amount = Decimal("0.1234567890123456789012345678901234567")
+    store.append([Committed(1, NOW, an_intent(quantity=amount))])
+    (read,) = store.read()
+    assert read.fact == an_intent(quantity=amount)
