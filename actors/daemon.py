@@ -1,0 +1,320 @@
+"""The root of all actors: starts them bottom-up, proves that they are up, and stops them in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from actors.exchange.actor import ExchangeActor, ExchangeSettings
+from actors.follower import Follower
+from actors.journal import Journal, Store
+from actors.market_watcher import MarketSettings, MarketWatcher
+from actors.notifier import Notifier
+from actors.order_watcher.actor import OrderWatcher, WatcherSettings
+from actors.runtime import Timer
+from actors.signal_gate.actor import SignalGate
+from actors.signal_gate.limits import GateSettings
+from actors.supervision import ChildFailed, ChildStopped, Parent
+from actors.twap.settings import TwapSettings
+from messages.control import (
+    ActorReady,
+    CancelEverything,
+    CaughtUp,
+    ClaimBroken,
+    Committed,
+    DaemonEnded,
+    DaemonNews,
+    DaemonStands,
+    DaemonUp,
+    ExecutionGivenUp,
+    FactNews,
+    InvariantBroken,
+    JournalFailed,
+    Ping,
+    Pong,
+    Readiness,
+    ReadinessChanged,
+    RecoverExecutions,
+    ReportSettled,
+    Settled,
+    ShutDown,
+)
+from messages.facts import EpochStarted, ExecutionQuarantined, Fact, TradingHalted, TradingResumed
+from messages.market import ConnectMarket, WatchMarket
+from messages.order import ConnectExchange, VenueCommand
+from messages.refs import Tells
+
+EXIT_OK, EXIT_ERROR, EXIT_UNAVAILABLE, EXIT_INVARIANT, EXIT_JOURNAL = 0, 1, 69, 70, 74
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSettings:
+    """What the root needs to know, and what it hands on to each actor; durations in seconds."""
+
+    mode: str = "paper"
+    version: str = "0"
+    start_seconds: float = 30.0
+    drain_seconds: float = 20.0
+    farewell_seconds: float = 2.0
+    ping_seconds: float = 5.0
+    silence_seconds: float = 20.0
+    market: MarketSettings
+    exchange: ExchangeSettings
+    watcher: WatcherSettings
+    gate: GateSettings
+    twap: TwapSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """Time to ping everyone and to see who kept silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _StartTooSlow:
+    """The time allowed for the start is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Farewell:
+    """The last cancels have had their time."""
+
+    exit_code: int
+    detail: str
+
+
+DaemonMessage = (
+    FactNews
+    | ActorReady
+    | Pong
+    | Settled
+    | ShutDown
+    | JournalFailed
+    | ExecutionGivenUp
+    | ChildStopped
+    | ChildFailed
+    | _Tick
+    | _StartTooSlow
+    | _Farewell
+)
+
+JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER = (
+    "journal",
+    "market_watcher",
+    "exchange_actor",
+    "order_watcher",
+    "signal_gate",
+    "notifier",
+)
+
+
+class Daemon(Follower, Parent):
+    """Starts everything, says how things stand, and ends the process when it must.
+
+    `observer` is told `DaemonUp`, `DaemonStands` and, last of all, `DaemonEnded`. A critical actor
+    that fails or does not answer ends the daemon: recovery at the next start is the only restart.
+    """
+
+    max_restarts = 0
+
+    def __init__(
+        self,
+        observer: Tells[DaemonNews],
+        *,
+        store: Store,
+        venue: Tells[VenueCommand],
+        market: Tells[WatchMarket],
+        settings: DaemonSettings,
+    ) -> None:
+        super().__init__()
+        self._observer, self._store, self._settings = observer, store, settings
+        self._venue, self._market = venue, market
+        self._readiness, self._halt = Readiness.STARTING, ""
+        self._epoch = 0
+        self._quarantined: list[str] = []
+        self._not_ready: set[str] = set()
+        self._heard: dict[str, float] = {}
+        self._start_timer: Timer | None = None
+        self._stopping: list[Hashable] = []
+        self._ending: tuple[int, str] | None = None
+        self._over = False
+
+    # Starting -------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start the journal, and fold what the root itself must know from it."""
+        self.use_journal(self.spawn(JOURNAL, Journal, store=self._store))
+        self.follow(EpochStarted, ExecutionQuarantined, TradingHalted, TradingResumed)
+        self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
+
+    def on_receive(self, message: DaemonMessage) -> None:
+        """Take one message."""
+        match message:
+            case Committed() | CaughtUp():
+                self.on_news(message)
+            case ActorReady(name):
+                self._on_ready(name)
+            case Pong(name):
+                self._heard[name] = self.runtime.now()
+            case Settled():
+                self._stop_in_reverse()
+            case ShutDown(reason, exit_code):
+                self._drain(reason, exit_code)
+            case JournalFailed():
+                self._journal_failed(message)
+            case ExecutionGivenUp(execution_id, detail):
+                self.append(ExecutionQuarantined(execution_id=execution_id, detail=detail))
+            case ChildStopped() | ChildFailed():
+                super().on_receive(message)
+            case _Tick():
+                self._ping_everyone()
+            case _StartTooSlow():
+                if self._readiness is Readiness.STARTING:
+                    waiting = ", ".join(sorted(self._not_ready)) or JOURNAL
+                    self._end(EXIT_UNAVAILABLE, f"not ready in time: still waiting for {waiting}")
+            case _Farewell(exit_code, detail):
+                self._end(exit_code, detail)
+            case _:
+                assert_never(message)
+
+    def on_fact(self, fact: Fact, at: datetime) -> None:
+        """Fold epochs, quarantines and halts."""
+        match fact:
+            case EpochStarted(epoch=epoch):
+                self._epoch = epoch
+            case ExecutionQuarantined(execution_id=execution_id):
+                self._quarantined.append(execution_id)
+            case TradingHalted(reason=reason, detail=detail):
+                self._halt = f"{reason}: {detail}" if detail else reason
+            case TradingResumed():
+                self._halt = ""
+            case _:
+                pass
+
+    def on_caught_up(self, caught_up: CaughtUp) -> None:
+        """Raise the epoch: from here on this process is the one that writes."""
+        self.append(
+            EpochStarted(
+                epoch=self._epoch + 1,
+                journal_id=caught_up.journal_id,
+                mode=self._settings.mode,
+                version=self._settings.version,
+            )
+        )
+
+    def on_durable(self, fact: Fact) -> None:
+        """Start the others once the epoch is durable."""
+        if isinstance(fact, EpochStarted):
+            self._start_the_others()
+
+    def on_news_of(self, fact: Fact) -> None:
+        """Open or shut the gate when trading is halted or resumed."""
+        if self.caught_up and self._readiness in (Readiness.READY, Readiness.HALTED):
+            self._stand(self._readiness_when_up())
+
+    def _start_the_others(self) -> None:
+        settings, journal = self._settings, self.children[JOURNAL]
+        market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market)
+        exchange = self.spawn(EXCHANGE, ExchangeActor, journal=journal, venue=self._venue, settings=settings.exchange)
+        watcher = self.spawn(WATCHER, OrderWatcher, journal=journal, exchange=exchange, settings=settings.watcher)
+        gate = self.spawn(
+            GATE,
+            SignalGate,
+            journal=journal,
+            exchange=exchange,
+            market=market,
+            settings=settings.gate,
+            twap=settings.twap,
+        )
+        self.spawn(NOTIFIER, Notifier, journal=journal)
+        self._not_ready = {MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
+        exchange.tell(ConnectExchange(watcher=watcher, gate=gate))
+        market.tell(ConnectMarket(gate=gate, symbols=settings.gate.symbols))
+        self._observer.tell(DaemonUp(gate=gate, exchange=exchange, journal=journal))
+        self._ping_everyone()
+
+    def _on_ready(self, name: str) -> None:
+        self._not_ready.discard(name)
+        if self._not_ready or self._readiness is not Readiness.STARTING:
+            return
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+        readiness = self._readiness_when_up()
+        self._stand(readiness)
+        self.children[GATE].tell(RecoverExecutions(tuple(self._quarantined)))
+
+    def _readiness_when_up(self) -> Readiness:
+        return Readiness.HALTED if self._halt else Readiness.READY
+
+    def _stand(self, readiness: Readiness, detail: str = "") -> None:
+        self._readiness = readiness
+        detail = detail or self._halt
+        for name in (EXCHANGE, GATE):
+            if name in self.children:
+                self.runtime.send(self.children[name], ReadinessChanged(readiness, detail))
+        self._observer.tell(DaemonStands(readiness=readiness, detail=detail))
+
+    # Heartbeats -----------------------------------------------------------------------------------
+
+    def _ping_everyone(self) -> None:
+        now, silence = self.runtime.now(), self._settings.silence_seconds
+        for name, ref in self.children.items():
+            heard = self._heard.setdefault(str(name), now)
+            if now - heard > silence:
+                self._end(EXIT_ERROR, f"{name} has not answered for {now - heard:.0f} s")
+                return
+            self.runtime.send(ref, Ping(self.actor_ref))
+        self.runtime.tell_after(self._settings.ping_seconds, self.actor_ref, _Tick())
+
+    # Stopping -------------------------------------------------------------------------------------
+
+    def _drain(self, reason: str, exit_code: int) -> None:
+        if self._readiness is Readiness.DRAINING or WATCHER not in self.children:
+            self._end(exit_code, reason)
+            return
+        self._ending = exit_code, reason
+        self._stand(Readiness.DRAINING, reason)
+        deadline = self.runtime.now() + self._settings.drain_seconds
+        self.children[WATCHER].tell(ReportSettled(deadline, self.actor_ref))
+
+    def _stop_in_reverse(self) -> None:
+        self._stopping = list(self.children)
+        self._stop_next()
+
+    def _stop_next(self) -> None:
+        if self._stopping:
+            self.children[self._stopping[-1]].stop(block=False)
+        else:
+            code, detail = self._ending or (EXIT_OK, "")
+            self._end(code, detail)
+
+    def child_stopped(self, name: Hashable) -> None:
+        """Stop the next one, or take an unasked end for what it is: a failure."""
+        if self._stopping and self._stopping[-1] == name:
+            self._stopping.pop()
+            self._stop_next()
+        elif self._ending is None:
+            self._end(EXIT_ERROR, f"{name} stopped without being asked to")
+
+    def give_up(self, name: Hashable, cause: BaseException) -> None:
+        """End the process: a critical actor has failed."""
+        broken = isinstance(cause, InvariantBroken | ClaimBroken)
+        self._end(EXIT_INVARIANT if broken else EXIT_ERROR, f"{name} failed: {type(cause).__name__}: {cause}")
+
+    def _journal_failed(self, failure: JournalFailed) -> None:
+        code = EXIT_INVARIANT if failure.invariant else EXIT_JOURNAL
+        detail = f"the journal failed: {failure.detail}"
+        if EXCHANGE in self.children:
+            self.runtime.send(self.children[EXCHANGE], CancelEverything(detail))
+        self._stand(Readiness.FAILED, detail)
+        self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell(code, detail))
+
+    def _end(self, exit_code: int, detail: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail))
+        self.stop()
+
