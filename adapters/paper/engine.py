@@ -1,0 +1,378 @@
+"""The matching engine: price-time priority, order types, lifecycle and events (protocol §7, §9, §10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from adapters.paper.account import Account
+from adapters.paper.book import Book, Plan, plan, worse
+from adapters.paper.errors import (
+    DUPLICATE_ORDER,
+    INSUFFICIENT_BALANCE,
+    MARKET_CLOSED,
+    THIN_BOOK,
+    UNKNOWN_ORDER,
+    WOULD_TAKE,
+    refuse,
+)
+from adapters.paper.liquidity.base import Happening, Moved, Print
+from adapters.paper.records import (
+    AccountPosition,
+    Cancelled,
+    Event,
+    Execution,
+    LiveOrder,
+    NewOrder,
+    Placed,
+    PublicTrade,
+    TradeRecord,
+)
+from adapters.paper.rules import Candidate, check, range_limit
+from messages.money import ZERO
+from messages.order import OrderStatus
+from messages.signal import Side
+
+
+def _ignore(maker: bool) -> None:  # noqa: FBT001 - what a listener is told
+    """Do nothing of an order's first fill."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What has changed since it was last made durable."""
+
+    orders: dict[tuple[str, int], LiveOrder]
+    trades: list[TradeRecord]
+
+
+class Engine:
+    """All books of one account. Every `now` is microseconds since 1970 on the caller's clock.
+
+    Stamps are `now + skew`. `events` grows; whoever drives the engine empties it.
+    """
+
+    def __init__(self, books: Mapping[str, Book], account: Account) -> None:
+        """Match on `books` (by symbol) for `account`."""
+        self.books, self.account = dict(books), account
+        self.skew = 0
+        self.orders: dict[tuple[str, int], LiveOrder] = {}
+        self.by_client_id: dict[str, list[LiveOrder]] = {}
+        self.open: dict[tuple[str, int], LiveOrder] = {}
+        self.trades: list[TradeRecord] = []
+        self.trades_of: dict[tuple[str, int], list[TradeRecord]] = {}
+        self.events: list[Event] = []
+        self.last_execution_id = 0
+        self.changes = Changes({}, [])
+        self.on_first_fill: Callable[[bool], None] = _ignore
+
+    # Time -----------------------------------------------------------------------------------------
+
+    def advance(self, now: int, symbols: Iterable[str] | None = None) -> None:
+        """Let others trade up to `now`: on all books where own orders rest, and on `symbols`."""
+        for book in self.books.values():
+            if book.busy:
+                self._pass(book, book.source.follow(now))
+        for symbol in symbols or ():
+            self.present(self.books[symbol], now)
+
+    def present(self, book: Book, now: int) -> None:
+        """Bring one book to `now`."""
+        if book.busy:
+            self._pass(book, book.source.follow(now))
+        else:
+            book.source.skip(now)
+
+    # Requests -------------------------------------------------------------------------------------
+
+    def place(self, new: NewOrder, now: int) -> Placed:
+        """Judge and take an order; `ExchangeError` if it is refused, and then nothing has happened."""
+        book = self.books[new.symbol]
+        self.present(book, now)
+        self._check(book, new)
+        self._pass(book, book.source.settle())
+        planned = self._plan(book, new)
+        order = self._accept(book, new, planned, now + self.skew)
+        trades = self._take(book, order, planned)
+        self._conclude(book, order, planned)
+        self._tell_balances(order.update_time)
+        return Placed(at=order.time, order=order.record(), trades=tuple(trades))
+
+    def cancel(self, order: LiveOrder, now: int, cancel_id: str) -> Cancelled:
+        """Cancel an open order; -2011 if it is not open any more."""
+        book = self.books[order.new.symbol]
+        self.present(book, now)
+        if order.status.final:
+            refuse(UNKNOWN_ORDER)
+        order.shown_id = cancel_id
+        self._end(book, order, OrderStatus.CANCELED, None, now + self.skew)
+        self._report(
+            order, "CANCELED", order.update_time, client_order_id=cancel_id, original=order.new.client_order_id
+        )
+        self._tell_balances(order.update_time)
+        return Cancelled(at=order.update_time, order=order.record(), cancel_id=cancel_id)
+
+    def expire(self, order: LiveOrder, now: int, reason: str = "EXCHANGE_CANCELED") -> None:
+        """End an open order on the exchange's own account."""
+        self._end(self.books[order.new.symbol], order, OrderStatus.EXPIRED, reason, now + self.skew)
+        self._report(order, "EXPIRED", order.update_time)
+        self._tell_balances(order.update_time)
+
+    # Placing --------------------------------------------------------------------------------------
+
+    def _check(self, book: Book, new: NewOrder) -> None:
+        for earlier in self.by_client_id.get(new.client_order_id, ()):
+            if not earlier.status.final:
+                refuse(DUPLICATE_ORDER)
+        if book.source.halted():
+            refuse(MARKET_CLOSED)
+        spec = book.spec
+        _, free, locked = self.account.balance(spec.base)
+        buying = sum((order.left for order in book.resting[Side.BUY]), ZERO)
+        check(
+            spec,
+            Candidate(
+                side=new.side,
+                market=new.order_type == "MARKET",
+                quantity=new.quantity,
+                quote_quantity=new.quote_quantity,
+                price=new.price,
+                reference=book.middle(),
+                open_orders=len(book.resting[Side.BUY]) + len(book.resting[Side.SELL]),
+                position=free + locked + buying,
+            ),
+        )
+
+    def _plan(self, book: Book, new: NewOrder) -> Plan:
+        planned = plan(book, new, new.price, range_limit(book.spec, new.side, book.middle()))
+        if new.order_type == "LIMIT_MAKER":
+            if planned.matches or planned.prevented or planned.stopped:
+                refuse(WOULD_TAKE)
+            return Plan()
+        if new.quote_quantity is not None:
+            if planned.quantity < max(book.spec.min_quantity, book.spec.market_min_quantity) or not planned.matches:
+                refuse(THIN_BOOK)
+        elif new.time_in_force == "FOK" and planned.quantity < (new.quantity or ZERO):
+            return Plan()
+        return planned
+
+    def _accept(self, book: Book, new: NewOrder, planned: Plan, at: int) -> LiveOrder:
+        quantity = planned.quantity if new.quantity is None else new.quantity
+        order = LiveOrder(
+            order_id=book.last_order_id + 1,
+            new=new,
+            price=new.price or ZERO,
+            quantity=quantity,
+            time=at,
+            update_time=at,
+            working_time=at,
+        )
+        if new.side is Side.SELL:
+            held = quantity
+        elif new.price is not None:
+            held = new.price * quantity
+        else:
+            held = planned.cost
+            if new.quote_quantity and self.account.balance(book.spec.quote)[1] < new.quote_quantity:
+                refuse(INSUFFICIENT_BALANCE)
+        self.account.lock(order, book.spec, held)
+        book.last_order_id = order.order_id
+        key = (new.symbol, order.order_id)
+        self.orders[key] = self.open[key] = order
+        self.by_client_id.setdefault(new.client_order_id, []).append(order)
+        self._report(order, "NEW", at, on_book=True)
+        return order
+
+    def _take(self, book: Book, order: LiveOrder, planned: Plan) -> list[TradeRecord]:
+        at = order.time
+        for maker in planned.prevented:
+            self._prevent(book, maker, order, at)
+        trades = []
+        for price, quantity, counter in planned.matches:
+            trade_id = self._public_trade(book, order.new.side, price, quantity, at)
+            trades.append(self._fill(book, order, price, quantity, trade_id=trade_id, at=at, maker=False))
+            if counter is None:
+                book.source.take(order.new.side.opposite, price, quantity)
+            else:
+                self._fill(book, counter, price, quantity, trade_id=trade_id, at=at, maker=True)
+        return trades
+
+    def _conclude(self, book: Book, order: LiveOrder, planned: Plan) -> None:
+        """Let what is left rest, or end it with its reason."""
+        if order.status.final:
+            return
+        new, at = order.new, order.time
+        if planned.stopped is not None:
+            self._prevent(book, order, planned.stopped, at)
+        elif planned.out_of_range:
+            self._expire(book, order, "EXECUTION_RULE_PRICE_RANGE_EXCEEDED", at)
+        elif new.order_type == "MARKET":
+            self._expire(book, order, "INSUFFICIENT_LIQUIDITY", at)
+        elif new.time_in_force == "IOC":
+            self._expire(book, order, "UNFILLED_IOC_QUANTITY_EXPIRED", at)
+        elif new.time_in_force == "FOK":
+            self._expire(book, order, "UNFILLED_FOK_ORDER_EXPIRED", at)
+        else:
+            book.rest(order)
+
+    # What others do -------------------------------------------------------------------------------
+
+    def _pass(self, book: Book, happenings: Iterable[Happening]) -> None:
+        at = 0
+        for happening in happenings:
+            at = happening.at + self.skew
+            if isinstance(happening, Print):
+                self._on_print(book, happening, at)
+            elif book.busy:
+                self._on_move(book, happening, at)
+        if self.account.touched:
+            self._tell_balances(at)
+
+    def _on_print(self, book: Book, trade: Print, at: int) -> None:
+        """Give own resting orders their turn in what somebody else took."""
+        trade_id = self._public_trade(book, trade.taker, trade.price, trade.quantity, at)
+        left = trade.quantity
+        for order in list(book.resting[trade.taker.opposite]):
+            if not left or worse(trade.taker, order.price, trade.price):
+                break
+            ahead = order.ahead if order.price == trade.price else ZERO
+            order.ahead = max(ZERO, order.ahead - left)
+            filled = min(order.left, left - ahead)
+            if filled > 0:
+                self._fill(book, order, order.price, filled, trade_id=trade_id, at=at, maker=True)
+                left -= filled
+
+    def _on_move(self, book: Book, moved: Moved, at: int) -> None:
+        """Fill what the market has come through; at a price that others have left, own orders are first."""
+        for side in Side:
+            if not book.resting[side]:
+                continue
+            best = next(book.source.levels(side), None)
+            crossing = next(book.source.levels(side.opposite), None)
+            for order in list(book.resting[side]):
+                if best is None or worse(side.opposite, best[0], order.price):
+                    order.ahead = ZERO
+                if crossing is not None and not worse(side, crossing[0], order.price):
+                    self._cross(book, order, at)
+
+    def _cross(self, book: Book, order: LiveOrder, at: int) -> None:
+        through = []
+        for price, there in book.source.levels(order.new.side.opposite):
+            if worse(order.new.side, price, order.price):
+                break
+            through.append((price, there))
+        for price, there in through:
+            if not order.left:
+                return
+            quantity = min(order.left, there)
+            trade_id = self._public_trade(book, order.new.side.opposite, order.price, quantity, at)
+            book.source.take(order.new.side.opposite, price, quantity)
+            self._fill(book, order, order.price, quantity, trade_id=trade_id, at=at, maker=True)
+
+    # Bookkeeping ----------------------------------------------------------------------------------
+
+    def _public_trade(self, book: Book, taker: Side, price: Decimal, quantity: Decimal, at: int) -> int:
+        book.last_trade_id += 1
+        book.last_price = price
+        book.recent.append(
+            PublicTrade(
+                symbol=book.spec.symbol,
+                trade_id=book.last_trade_id,
+                price=price,
+                quantity=quantity,
+                buyer_is_maker=taker is Side.SELL,
+                time=at,
+            )
+        )
+        return book.last_trade_id
+
+    def _fill(
+        self, book: Book, order: LiveOrder, price: Decimal, quantity: Decimal, *, trade_id: int, at: int, maker: bool
+    ) -> TradeRecord:
+        first = not order.executed
+        fee, fee_asset = self.account.settle(order, book.spec, price, quantity, maker=maker)
+        order.executed += quantity
+        order.executed_quote += price * quantity
+        order.update_time = at
+        trade = TradeRecord(
+            symbol=book.spec.symbol,
+            trade_id=trade_id,
+            order_id=order.order_id,
+            side=order.new.side,
+            price=price,
+            quantity=quantity,
+            quote=price * quantity,
+            commission=fee,
+            commission_asset=fee_asset,
+            maker=maker,
+            time=at,
+        )
+        self.trades.append(trade)
+        self.trades_of.setdefault((trade.symbol, trade.order_id), []).append(trade)
+        self.changes.trades.append(trade)
+        if order.left:
+            order.status = OrderStatus.PARTIALLY_FILLED
+        else:
+            self._end(book, order, OrderStatus.FILLED, None, at)
+        self._report(order, "TRADE", at, trade=trade, on_book=maker and bool(order.left))
+        if first:
+            self.on_first_fill(maker)
+        return trade
+
+    def _prevent(self, book: Book, order: LiveOrder, counter: LiveOrder, at: int) -> None:
+        prevented = order.left
+        order.prevented += prevented
+        self._end(book, order, OrderStatus.EXPIRED_IN_MATCH, None, at)
+        self._report(order, "TRADE_PREVENTION", at, counter=counter, last_prevented=prevented)
+
+    def _expire(self, book: Book, order: LiveOrder, reason: str, at: int) -> None:
+        self._end(book, order, OrderStatus.EXPIRED, reason, at)
+        self._report(order, "EXPIRED", at)
+
+    def _end(self, book: Book, order: LiveOrder, status: OrderStatus, reason: str | None, at: int) -> None:
+        order.status, order.expiry_reason, order.update_time = status, reason, at
+        self.account.release(order, book.spec)
+        self.open.pop((order.new.symbol, order.order_id), None)
+        book.unrest(order)
+        order.ahead = ZERO
+
+    def _report(
+        self,
+        order: LiveOrder,
+        execution_type: str,
+        at: int,
+        *,
+        client_order_id: str | None = None,
+        original: str = "",
+        trade: TradeRecord | None = None,
+        on_book: bool = False,
+        counter: LiveOrder | None = None,
+        last_prevented: Decimal = ZERO,
+    ) -> None:
+        self.last_execution_id += 1
+        self.changes.orders[order.new.symbol, order.order_id] = order
+        self.events.append(
+            Execution(
+                at=at,
+                execution_id=self.last_execution_id,
+                execution_type=execution_type,
+                order=order.record(),
+                client_order_id=client_order_id or order.new.client_order_id,
+                original_client_order_id=original,
+                trade=trade,
+                on_book=on_book,
+                counter_order_id=None if counter is None else counter.order_id,
+                last_prevented=last_prevented,
+            )
+        )
+
+    def _tell_balances(self, at: int) -> None:
+        self.events.append(AccountPosition(at=at, balances=self.account.take_touched()))
+
+    # Rules at run time ----------------------------------------------------------------------------
+
+    def change(self, symbol: str, **fields: object) -> None:
+        """Replace fields of a symbol's rules, as `change("BTCUSDT", status=SymbolStatus.HALT)`."""
+        book = self.books[symbol]
+        book.spec = replace(book.spec, **fields)  # type: ignore[arg-type]  # the caller names fields of SymbolSpec

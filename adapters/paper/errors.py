@@ -1,0 +1,69 @@
+"""How the paper exchange refuses: Binance's codes and texts, as data."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class ExchangeError(Exception):
+    """The exchange refuses a request; nothing of it was done (protocol §5.9, §11).
+
+    `code` and `message` are Binance's, `http_status` what REST would answer with, `until` the moment
+    (microseconds since 1970, exchange clock) before which asking again is in vain, where one is known.
+    """
+
+    def __init__(self, code: int, message: str, http_status: int = 400, until: int | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message, self.http_status, self.until = code, message, http_status, until
+
+
+INSUFFICIENT_BALANCE = (-2010, "Account has insufficient balance for requested action.")
+DUPLICATE_ORDER = (-2010, "Duplicate order sent.")
+MARKET_CLOSED = (-2010, "Market is closed.")
+WOULD_TAKE = (-2010, "Order would immediately match and take.")
+THIN_BOOK = (-2010, "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.")
+UNKNOWN_ORDER = (-2011, "Unknown order sent.")
+CANCEL_RESTRICTED = (-2011, "Order was not canceled due to cancel restrictions.")
+NO_SUCH_ORDER = (-2013, "Order does not exist.")
+ID_MISMATCH = (-2039, "Client order ID and order ID do not match the same order.")
+INVALID_SYMBOL = (-1121, "Invalid symbol.")
+INVALID_SIDE = (-1117, "Invalid side.")
+INVALID_TYPE = (-1116, "Invalid orderType.")
+INVALID_TIME_IN_FORCE = (-1115, "Invalid timeInForce.")
+INVALID_QUANTITY = (-1013, "Invalid quantity.")
+INVALID_PRICE = (-1013, "Invalid price.")
+TOO_OLD = (-1021, "Timestamp for this request is outside of the recvWindow.")
+TOO_EARLY = (-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+WINDOW_TOO_LARGE = (-1131, "recvWindow must be less than 60000.")
+BAD_COMBINATION = (-1128, "Combination of optional parameters invalid.")
+TOO_LONG_SPAN = (-1127, "More than 24 hours between startTime and endTime.")
+
+
+def refuse(reason: tuple[int, str], http_status: int = 400) -> NoReturn:
+    """Raise one of the reasons above as an `ExchangeError`."""
+    raise ExchangeError(*reason, http_status)
+
+
+def filter_failure(name: str) -> ExchangeError:
+    """Say which filter an order fails, in Binance's words (protocol §9)."""
+    return ExchangeError(-1013, f"Filter failure: {name}")
+
+
+def missing(name: str) -> ExchangeError:
+    """Say that a mandatory parameter is missing or malformed."""
+    return ExchangeError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def not_required(name: str) -> ExchangeError:
+    """Say that a parameter was sent where there must be none."""
+    return ExchangeError(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def illegal(name: str, pattern: str) -> ExchangeError:
+    """Say that a parameter has characters that it must not have."""
+    return ExchangeError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'.")
+
+
+def too_precise(name: str) -> ExchangeError:
+    """Say that a parameter has more decimals than its asset."""
+    return ExchangeError(-1111, f"Parameter '{name}' has too much precision.")

@@ -1,0 +1,67 @@
+"""What may go wrong between the exchange and its client, as data: kinds, how often, how long."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """A way of going wrong.
+
+    Of order requests: `LOST_REPLY` executes and never answers, `DROPPED_REQUEST` does neither,
+    `REFUSE` answers with an error. Of user-stream events: `LATE_EVENT`, `DUPLICATE_EVENT`,
+    `LOST_EVENT`. Of order queries: `QUERY_LAG` does not show an order that is younger than its time.
+    """
+
+    LOST_REPLY = "lost_reply"
+    DROPPED_REQUEST = "dropped_request"
+    REFUSE = "refuse"
+    LATE_EVENT = "late_event"
+    DUPLICATE_EVENT = "duplicate_event"
+    LOST_EVENT = "lost_event"
+    QUERY_LAG = "query_lag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault: it strikes each time with `probability`, and certainly the `nth` times (from 1).
+
+    `milliseconds` is how late an event comes, or how young a hidden order is; `code` and `message`
+    are what `REFUSE` says.
+    """
+
+    kind: FaultKind
+    probability: float = 0.0
+    nth: tuple[int, ...] = ()
+    milliseconds: float = 0.0
+    code: int = -1013
+    message: str = "Filter failure: LOT_SIZE"
+
+
+class FaultPlan:
+    """Decides when faults strike; each fault counts its own occasions."""
+
+    def __init__(self, faults: Iterable[Fault] = (), chance: random.Random | None = None) -> None:
+        """`chance` is needed as soon as a fault has a probability."""
+        self._faults = tuple(faults)
+        if chance is None and any(fault.probability for fault in self._faults):
+            raise ValueError("a fault with a probability needs a source of chance")
+        self._chance = chance
+        self._occasions = [0] * len(self._faults)
+
+    def strike(self, kind: FaultKind) -> Fault | None:
+        """Count an occasion for faults of a kind, and return the first that strikes."""
+        struck: Fault | None = None
+        for index, fault in enumerate(self._faults):
+            if fault.kind is not kind:
+                continue
+            self._occasions[index] += 1
+            hit = self._occasions[index] in fault.nth
+            if fault.probability and self._chance is not None:
+                hit = self._chance.random() < fault.probability or hit
+            if hit and struck is None:
+                struck = fault
+        return struck

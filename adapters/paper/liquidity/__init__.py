@@ -1,0 +1,1 @@
+"""Where the paper exchange's liquidity comes from: drawn by a seed, replayed from a recording, or set by hand."""

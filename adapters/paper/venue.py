@@ -1,0 +1,436 @@
+"""The paper exchange as a venue inside the process: an actor, in real or in virtual time.
+
+It answers what a live adapter answers, after latencies that are drawn, and goes wrong by plan.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+from typing import TypeVar, assert_never
+
+from actors.runtime import Actor, Runtime, Timer
+from adapters.paper.errors import NO_SUCH_ORDER, ExchangeError
+from adapters.paper.exchange import PaperExchange
+from adapters.paper.faults import FaultKind, FaultPlan
+from adapters.paper.limits import DAY
+from adapters.paper.liquidity.base import SECOND
+from adapters.paper.rules import symbol_rules
+from adapters.paper.wording import (
+    acknowledged,
+    cancel_params,
+    order_params,
+    refused,
+    snapshot,
+    trade,
+    until,
+    user_event,
+)
+from messages.ids import microseconds, milliseconds
+from messages.market import Level, MarketEvent, QuoteSeen, WatchMarket
+from messages.order import (
+    AllOrdersFound,
+    BalancesFound,
+    CancelAcknowledged,
+    CancelFailed,
+    LimitsSeen,
+    OpenOrdersFound,
+    OpenUserStream,
+    OrderFound,
+    OrderNotFound,
+    OutcomeUnknown,
+    QueryAllOrders,
+    QueryAnswer,
+    QueryBalances,
+    QueryFailed,
+    QueryOpenOrders,
+    QueryOrder,
+    QueryRules,
+    QueryTime,
+    QueryTrades,
+    Refused,
+    ReportLimits,
+    RulesFound,
+    SendCancel,
+    SendOrder,
+    StreamOpened,
+    TimeFound,
+    TradesFound,
+    UserEvent,
+    VenueCommand,
+)
+from messages.refs import Tells
+
+M = TypeVar("M")
+
+HOT_SECONDS = 0.1
+COLD_SECONDS = 1.0
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySettings:
+    """Medians in milliseconds of log-normal latencies with `sigma`; 0 means at once.
+
+    `unknown_after_ms` is how long the client waits for a reply that never comes.
+    """
+
+    order_in_ms: float = 5.0
+    ack_out_ms: float = 5.0
+    user_stream_ms: float = 8.0
+    market_data_ms: float = 5.0
+    sigma: float = 1.07
+    unknown_after_ms: float = 1000.0
+
+    def draw(self, median_ms: float, chance: random.Random) -> float:
+        """Draw a latency in seconds."""
+        return median_ms / 1000.0 * math.exp(self.sigma * chance.gauss()) if median_ms else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    symbol: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _LetPass:
+    """Own orders rest: let the others trade."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeAsked:
+    """A `QueryTime` with what the asker's clock shows when it arrives, in ms since 1970."""
+
+    query: QueryTime
+    asker_ms: int
+
+
+VenueMessage = VenueCommand | WatchMarket | _Look | _LetPass | _TimeAsked
+
+
+class VenueLink:
+    """The client's end of the way to the venue: messages are under way for a drawn latency.
+
+    It belongs to whoever calls it, so in a simulation a crash of the caller's node may lose what is
+    under way. Orders may overtake each other, subscriptions not.
+    """
+
+    def __init__(
+        self, runtime: Runtime, venue: Tells[VenueMessage], *, latency: LatencySettings, chance: random.Random
+    ) -> None:
+        """Lead to `venue`; `chance` draws the latencies."""
+        self._runtime, self._venue, self._latency, self._chance = runtime, venue, latency, chance
+        self._subscribed = 0.0
+
+    def tell(self, message: VenueCommand | WatchMarket, /) -> None:
+        """Send `message` on its way."""
+        delay = self._latency.draw(self._latency.order_in_ms, self._chance)
+        due = self._runtime.now() + delay
+        if isinstance(message, QueryTime):
+            arrival = milliseconds(self._runtime.wall_time()) + round(delay * 1000)
+            self._send(due, delay, _TimeAsked(message, arrival))
+            return
+        if isinstance(message, WatchMarket | OpenUserStream | ReportLimits):
+            due = self._subscribed = max(due, self._subscribed)
+        self._send(due, due - self._runtime.now(), message)
+
+    def _send(self, due: float, delay: float, message: VenueMessage) -> None:
+        if delay > 0:
+            self._runtime.tell_at(due, self._venue, message)
+        else:
+            self._runtime.send(self._venue, message)
+
+
+@dataclass(slots=True)
+class _Watch:
+    listener: Tells[MarketEvent]
+    hot: bool
+    number: int
+    timer: Timer | None = None
+    last: tuple[tuple[Level, ...], tuple[Level, ...]] | None = None
+    due: float = field(default=0.0)
+
+
+class PaperVenue(Actor):
+    """Puts a `PaperExchange` behind the venue's messages: each order, cancel and query gets one answer.
+
+    Replies and user-stream events go their own ways, so either may come first; events among
+    themselves keep their order, as do quotes of one symbol.
+    """
+
+    name = "paper-venue"
+
+    def __init__(
+        self,
+        exchange: PaperExchange,
+        *,
+        latency: LatencySettings | None = None,
+        chance: random.Random,
+        faults: FaultPlan | None = None,
+    ) -> None:
+        """Serve `exchange`, which must have been made at this moment or before; `chance` draws latencies."""
+        super().__init__()
+        self._start = microseconds(self.runtime.wall_time()), self.runtime.now()
+        self.exchange = exchange
+        self._latency, self._chance = latency or LatencySettings(), chance
+        self._faults = faults or FaultPlan()
+        self._watches: dict[str, _Watch] = {}
+        self._looks = 0
+        self._passing: Timer | None = None
+        self._stream: Tells[UserEvent] | None = None
+        self._stream_due = 0.0
+        self._limits: Tells[LimitsSeen] | None = None
+
+    def on_receive(self, message: VenueMessage) -> None:
+        """Do what a client, or an own timer, asks."""
+        match message:
+            case SendOrder():
+                self._place(message)
+            case SendCancel():
+                self._cancel(message)
+            case WatchMarket():
+                self._watch(message)
+            case _Look():
+                self._look(message)
+            case _LetPass():
+                self._passing = None
+                self.exchange.advance(self._now())
+            case OpenUserStream():
+                self._stream = message.listener
+                self._tell_stream(StreamOpened())
+            case ReportLimits():
+                self._limits = message.listener
+            case _TimeAsked():
+                offset = self.exchange.server_time(self._now()) - message.asker_ms
+                self._answer(message.query.reply_to, TimeFound(offset_milliseconds=offset))
+            case QueryTime():
+                offset = self.exchange.server_time(self._now()) - milliseconds(self.runtime.wall_time())
+                self._answer(message.reply_to, TimeFound(offset_milliseconds=offset))
+            case QueryOrder() | QueryOpenOrders() | QueryAllOrders() | QueryTrades() | QueryBalances() | QueryRules():
+                self._answer(message.reply_to, self._query(message))
+            case _:
+                assert_never(message)
+        self._publish()
+
+    def on_stop(self) -> None:
+        """Close the exchange's file."""
+        self.exchange.close()
+
+    # Trading --------------------------------------------------------------------------------------
+
+    def _place(self, message: SendOrder) -> None:
+        name, params = message.client_order_id, order_params(message)
+        if self._faults.strike(FaultKind.DROPPED_REQUEST):
+            self.exchange.record(params, self._now(), "dropped")
+            self._answer_unknown(message)
+            return
+        refusal = self._faults.strike(FaultKind.REFUSE)
+        if refusal is not None:
+            self.exchange.record(params, self._now(), "refused", code=refusal.code)
+            self._answer(message.reply_to, Refused(client_order_id=name, code=refusal.code, message=refusal.message))
+            return
+        lost = self._faults.strike(FaultKind.LOST_REPLY)
+        try:
+            reply = acknowledged(self.exchange.place(params, self._now()))
+        except ExchangeError as error:
+            self._report_limits(error)
+            if not lost:
+                self._answer(message.reply_to, refused(name, error))
+        else:
+            self._report_limits()
+            if not lost:
+                self._answer(message.reply_to, reply)
+        if lost:
+            self._answer_unknown(message)
+
+    def _cancel(self, message: SendCancel) -> None:
+        name = message.client_order_id
+        try:
+            cancelled = self.exchange.cancel(cancel_params(message), self._now())
+        except ExchangeError as error:
+            self._report_limits(error)
+            self._answer(
+                message.reply_to,
+                CancelFailed(client_order_id=name, code=error.code, detail=error.message, until=until(error)),
+            )
+        else:
+            self._answer(message.reply_to, CancelAcknowledged(client_order_id=name, order=snapshot(cancelled.order)))
+
+    # Queries --------------------------------------------------------------------------------------
+
+    def _query(
+        self,
+        query: QueryOrder | QueryOpenOrders | QueryAllOrders | QueryTrades | QueryBalances | QueryRules,
+    ) -> QueryAnswer:
+        try:
+            answer = self._look_up(query)
+        except ExchangeError as error:
+            self._report_limits(error)
+            if isinstance(query, QueryOrder) and (error.code, error.message) == NO_SUCH_ORDER:
+                return OrderNotFound(symbol=query.symbol, client_order_id=query.client_order_id)
+            return QueryFailed(query=query, detail=str(error), until=until(error))
+        self._report_limits()
+        return answer
+
+    def _look_up(
+        self,
+        query: QueryOrder | QueryOpenOrders | QueryAllOrders | QueryTrades | QueryBalances | QueryRules,
+    ) -> QueryAnswer:
+        exchange, now = self.exchange, self._now()
+        match query:
+            case QueryOrder():
+                name = query.client_order_id
+                found = exchange.order({"symbol": query.symbol, "origClientOrderId": name}, now)
+                lag = self._faults.strike(FaultKind.QUERY_LAG)
+                if lag is not None and exchange.time(now) - found.time < lag.milliseconds * 1000:
+                    return OrderNotFound(symbol=query.symbol, client_order_id=name)
+                return OrderFound(client_order_id=name, order=snapshot(found))
+            case QueryOpenOrders():
+                orders = exchange.open_orders({"symbol": query.symbol}, now)
+                return OpenOrdersFound(symbol=query.symbol, orders=tuple(map(snapshot, orders)))
+            case QueryAllOrders():
+                return self._all_orders(query)
+            case QueryTrades():
+                return self._trades(query)
+            case QueryBalances():
+                return BalancesFound(balances=exchange.balances({}, now))
+            case QueryRules():
+                known = [symbol for symbol in query.symbols if symbol in exchange.engine.books]
+                specs = exchange.rules(known, now) if known else []
+                return RulesFound(rules=tuple(map(symbol_rules, specs)))
+            case _:
+                assert_never(query)
+
+    def _all_orders(self, query: QueryAllOrders) -> AllOrdersFound:
+        params = {"symbol": query.symbol, "startTime": str(query.since), "limit": str(_PAGE)}
+        found = page = self.exchange.all_orders(params, self._now())
+        while len(page) == _PAGE:
+            params["orderId"] = str(page[-1].order_id + 1)
+            page = self.exchange.all_orders(params, self._now())
+            found += page
+        return AllOrdersFound(symbol=query.symbol, since=query.since, orders=tuple(map(snapshot, found)))
+
+    def _trades(self, query: QueryTrades) -> TradesFound:
+        params = {"symbol": query.symbol, "limit": str(_PAGE)}
+        for name, value in (("fromId", query.from_id), ("startTime", query.since), ("orderId", query.order_id)):
+            if value is not None:
+                params[name] = str(value)
+        found = self.exchange.my_trades(params, self._now())
+        return TradesFound(
+            symbol=query.symbol,
+            trades=tuple(map(trade, found)),
+            from_id=query.from_id,
+            since=query.since,
+            order_id=query.order_id,
+            complete=len(found) < _PAGE,
+        )
+
+    # Streams --------------------------------------------------------------------------------------
+
+    def _watch(self, message: WatchMarket) -> None:
+        if message.symbol not in self.exchange.engine.books:
+            return  # As at the real exchange: a stream that does not exist stays silent.
+        old = self._watches.get(message.symbol)
+        if old is not None and old.timer is not None:
+            old.timer.cancel()
+        self._looks += 1
+        watch = self._watches[message.symbol] = _Watch(message.listener, message.hot, self._looks)
+        if old is not None and old.listener is message.listener:
+            watch.due = old.due
+        self._look(_Look(message.symbol, watch.number))
+
+    def _look(self, message: _Look) -> None:
+        watch = self._watches.get(message.symbol)
+        if watch is None or watch.number != message.number:
+            return
+        if _gone(watch.listener):
+            del self._watches[message.symbol]
+            return
+        seen = self.exchange.look(message.symbol, self._now())
+        bids, asks = seen
+        if bids and asks and seen != watch.last:
+            watch.last = seen
+            quote = QuoteSeen(
+                symbol=message.symbol,
+                bid=bids[0][0],
+                bid_quantity=bids[0][1],
+                ask=asks[0][0],
+                ask_quantity=asks[0][1],
+                bids=bids,
+                asks=asks,
+            )
+            watch.due = self._tell_later(watch.listener, quote, self._latency.market_data_ms, watch.due)
+        wait = HOT_SECONDS if watch.hot else COLD_SECONDS
+        watch.timer = self.runtime.tell_after(wait, self.actor_ref, message)
+
+    def _publish(self) -> None:
+        """Tell the user stream what has happened, and see to it that what is about to happen does."""
+        for event in self.exchange.drain():
+            if self._faults.strike(FaultKind.LOST_EVENT):
+                continue
+            told = user_event(event)
+            late = self._faults.strike(FaultKind.LATE_EVENT)
+            if late is not None and self._stream is not None:
+                self.runtime.tell_after(late.milliseconds / 1000, self._stream, told)
+                continue
+            self._tell_stream(told)
+            if self._faults.strike(FaultKind.DUPLICATE_EVENT):
+                self._tell_stream(told)
+        if self._passing is None and self.exchange.resting:
+            self._passing = self.runtime.tell_after(HOT_SECONDS, self.actor_ref, _LetPass())
+
+    def _tell_stream(self, event: UserEvent) -> None:
+        if self._stream is not None:
+            self._stream_due = self._tell_later(self._stream, event, self._latency.user_stream_ms, self._stream_due)
+
+    def _report_limits(self, error: ExchangeError | None = None) -> None:
+        if self._limits is None:
+            return
+        limits, at = self.exchange.limits, self.exchange.time(self._now())
+        hit = error is not None and error.http_status in {418, 429}
+        self._answer(
+            self._limits,
+            LimitsSeen(
+                used_weight=limits.used_weight(at),
+                weight_limit=limits.settings.weight_per_minute,
+                order_counts=(
+                    (10, limits.order_count(10 * SECOND, at), limits.settings.orders_per_10_seconds),
+                    (86_400, limits.order_count(DAY, at), limits.settings.orders_per_day),
+                ),
+                retry_at=until(error) if error is not None and hit else None,
+                banned=error is not None and error.http_status == 418,
+                detail=error.message if error is not None and hit else "",
+            ),
+        )
+
+    # Ways out -------------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        """Microseconds since 1970 on a clock that never steps."""
+        wall, began = self._start
+        return wall + round((self.runtime.now() - began) * SECOND)
+
+    def _answer(self, to: Tells[M], reply: M) -> None:
+        self._tell_later(to, reply, self._latency.ack_out_ms, 0.0)
+
+    def _answer_unknown(self, message: SendOrder) -> None:
+        unknown = OutcomeUnknown(client_order_id=message.client_order_id, detail="no reply within the time-out")
+        self.runtime.tell_after(self._latency.unknown_after_ms / 1000, message.reply_to, unknown)
+
+    def _tell_later(self, to: Tells[M], message: M, median_ms: float, not_before: float) -> float:
+        """Tell after a latency, but not before a moment (so that a stream keeps its order); return when."""
+        now = self.runtime.now()
+        due = max(now + self._latency.draw(median_ms, self._chance), not_before)
+        if due > now:
+            self.runtime.tell_at(due, to, message)
+        else:
+            self.runtime.send(to, message)
+        return due
+
+
+def _gone(listener: object) -> bool:
+    """Tell whether a listener is an actor that has stopped, as a socket that was closed."""
+    alive = getattr(listener, "is_alive", None)
+    return alive is not None and not alive()
