@@ -13,7 +13,8 @@ clean run has no violation; each violation names the rule, whom it concerns, and
 | S10 | trades booked once, complete, as made | audit_accounts |
 | S11 S12 | silent until ready and in a halt; no child out of its time, slot or cap | audit_conduct |
 | S13 S14 | guards cited and true; epochs and incarnations rise | audit_conduct |
-| Q1 Q2 Q3 Q4 | books and balances agree; nothing unknown, orphaned or reserved; reports true | audit_accounts |
+| Q1 Q2 Q3 Q4 | books and balances agree; nothing unknown, orphaned or reserved | audit_accounts |
+| Q4 | reports are the sums of the trades | audit_reports |
 | Q6 | alerts are raised once and cleared once | audit_conduct |
 | L1 L2 L4 | executions end, unknowns are proven, cancels are answered, each in its time | audit_progress |
 
@@ -48,6 +49,7 @@ import orjson
 from adapters.paper import audit_accounts as accounts
 from adapters.paper import audit_conduct as conduct
 from adapters.paper import audit_progress as progress
+from adapters.paper import audit_reports as reports
 from adapters.paper import audit_rules as rules
 from adapters.paper import audit_signals as signals
 from adapters.paper.audit_evidence import Evidence, read_evidence
@@ -90,7 +92,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("Q2", accounts.nothing_unknown),
     ("Q3", accounts.no_orphan_open),
     ("Q4", accounts.nothing_reserved),
-    ("Q4", accounts.report_true),
+    ("Q4", reports.report_true),
     ("Q6", conduct.alerts_pair),
     ("L1", progress.executions_end),
     ("L2", progress.unknowns_resolved),

@@ -10,10 +10,9 @@ from adapters.paper.audit_evidence import (
     ENDS_WITHOUT_EFFECT,
     Child,
     Evidence,
-    Execution,
     Line,
 )
-from adapters.paper.audit_records import Record, Unreadable, as_record
+from adapters.paper.audit_records import Unreadable
 from adapters.paper.audit_rules import Found, Limits
 from adapters.paper.audit_truth import VenueOrder, VenueTrade
 from messages.ids import parse_child_id
@@ -61,7 +60,7 @@ def closed_complete(evidence: Evidence, _limits: Limits) -> Found:
     for child in evidence.children.values():
         for closing in child.every("ChildClosed"):
             booked = [t for t in child.every("TradeBooked") if t.seq < closing.seq]
-            quantity, quote = _sums(booked)
+            quantity, quote = sums(booked)
             for what, said, summed in (
                 ("quantity", closing.amount("executed_quantity"), quantity),
                 ("quote", closing.amount("executed_quote"), quote),
@@ -81,7 +80,7 @@ def _as_venue_said(evidence: Evidence, child: Child, closing: Line, booked: list
     if closing.amount("executed_quantity") != order.executed:
         said = plain(closing.amount("executed_quantity"))
         yield name, f"closed with {said}, the exchange executed {plain(order.executed)}"
-    ours, theirs = _fees_booked(booked), _fees_made(evidence.fills_of(order))
+    ours, theirs = fees_booked(booked), _fees_made(evidence.fills_of(order))
     if ours != theirs:
         yield name, f"closed with fees {_say(ours)}, the exchange took {_say(theirs)}"
 
@@ -114,7 +113,7 @@ def books_agree(evidence: Evidence, _limits: Limits) -> Found:
 def _order_agrees(evidence: Evidence, child: Child, end: Line | None, order: VenueOrder) -> Found:
     name = child.client_order_id
     booked = child.every("TradeBooked")
-    quantity, quote = _sums(booked)
+    quantity, quote = sums(booked)
     if end is not None and end.text("status") != order.status:
         yield name, f"{end.text('status')} in the journal, {order.status} at the exchange"
     if end is None and not order.open:
@@ -125,7 +124,7 @@ def _order_agrees(evidence: Evidence, child: Child, end: Line | None, order: Ven
     ):
         if ours != theirs:
             yield name, f"{what} {plain(ours)} in the journal, {plain(theirs)} at the exchange"
-    fees, taken = _fees_booked(booked), _fees_made(evidence.fills_of(order))
+    fees, taken = fees_booked(booked), _fees_made(evidence.fills_of(order))
     if fees != taken:
         yield name, f"fees {_say(fees)} in the journal, {_say(taken)} at the exchange"
 
@@ -223,77 +222,6 @@ def nothing_reserved(evidence: Evidence, _limits: Limits) -> Found:
                 yield child.client_order_id, "is open or unknown, and its execution is closed"
 
 
-def report_true(evidence: Evidence, _limits: Limits) -> Found:
-    """Q4: a report's totals are the sums of the trades, as corrected since, child by child."""
-    for execution in evidence.executions.values():
-        closed = execution.closed
-        if closed is None:
-            continue
-        report = closed.record("report")
-        trades = [t for t in execution.every("TradeBooked") if t.seq < closed.seq]
-        quantity, quote = _sums(trades)
-        average = quote / quantity if quantity else None
-        rows: list[tuple[str, object, object]] = [
-            ("total_filled", report.amount("total_filled"), quantity),
-            ("filled_quote", report.amount("filled_quote"), quote),
-            ("total_fees", _without_zeros(report.by_asset("total_fees")), _fees_booked(trades)),
-            ("children", closed.whole("children"), len(_intents_before(execution, closed))),
-        ]
-        for what, said, true in rows:
-            if said != true:
-                yield execution.execution_id, f"reports {what} {_tell(said)}, it is {_tell(true)}"
-        if not _close(report.amount_or_none("average_price"), average):
-            told, true_average = report.amount_or_none("average_price"), average
-            text = f"reports average_price {_tell(told)}, it is {_tell(true_average)}"
-            yield execution.execution_id, text
-        yield from _sent_true(execution, report, closed)
-        yield from _children_true(execution, report, closed)
-        yield from _corrected(execution, closed)
-
-
-def _intents_before(execution: Execution, closed: Line) -> list[Line]:
-    return [line for line in execution.every("ChildIntended") if line.seq < closed.seq]
-
-
-def _sent_true(execution: Execution, report: Record, closed: Line) -> Found:
-    """What never left the house may be counted as sent or not; everything else must be."""
-    intents = _intents_before(execution, closed)
-    kept = {line.child_id for line in execution.every("ChildNotSent")}
-    least = sum(1 for line in intents if line.child_id not in kept)
-    told = report.whole("children_sent")
-    if not least <= told <= len(intents):
-        yield execution.execution_id, f"reports {told} children sent, there were {least}"
-
-
-def _children_true(execution: Execution, report: Record, closed: Line) -> Found:
-    told = {order.text("client_order_id"): order for order in map(as_record, report.items("orders"))}
-    for child in execution.children:
-        intent = child.intent
-        if intent is None or intent.seq > closed.seq:
-            continue
-        order = told.get(child.client_order_id)
-        trades = [t for t in child.every("TradeBooked") if t.seq < closed.seq]
-        if order is None:
-            if trades:
-                yield child.client_order_id, "was executed but is not in the report"
-        elif order.amount("executed_quantity") != _sums(trades)[0]:
-            said = plain(order.amount("executed_quantity"))
-            text = f"is reported with {said} executed, its trades make {plain(_sums(trades)[0])}"
-            yield child.client_order_id, text
-
-
-def _corrected(execution: Execution, closed: Line) -> Found:
-    late = [t for t in execution.every("TradeBooked") if t.seq > closed.seq]
-    if not late:
-        return
-    quantity, quote = _sums(execution.every("TradeBooked"))
-    corrections = execution.every("ExecutionCorrected")
-    last = corrections[-1] if corrections else None
-    if last is None or last.amount("total_filled") != quantity or last.amount("filled_quote") != quote:
-        text = f"filled {plain(quantity)} for {plain(quote)}, its report was not corrected to that"
-        yield execution.execution_id, text
-
-
 # Figures ------------------------------------------------------------------------------------------
 
 
@@ -305,42 +233,39 @@ def _name(key: TradeKey) -> str:
     return ":".join(map(str, key))
 
 
-def _sums(trades: list[Line]) -> tuple[Decimal, Decimal]:
+def sums(trades: list[Line]) -> tuple[Decimal, Decimal]:
+    """Add up booked trades: (quantity, quote)."""
     quantity = sum((trade.amount("quantity") for trade in trades), ZERO)
     quote = sum((trade.amount("quantity") * trade.amount("price") for trade in trades), ZERO)
     return quantity, quote
 
 
-def _fees_booked(trades: list[Line]) -> Amounts:
+def fees_booked(trades: list[Line]) -> Amounts:
+    """Add up the commissions of booked trades by asset."""
     fees: Amounts = defaultdict(Decimal)
     for trade in trades:
         fees[trade.text("commission_asset")] += trade.amount("commission")
-    return _without_zeros(fees)
+    return without_zeros(fees)
 
 
 def _fees_made(trades: list[VenueTrade]) -> Amounts:
     fees: Amounts = defaultdict(Decimal)
     for trade in trades:
         fees[trade.commission_asset] += trade.commission
-    return _without_zeros(fees)
+    return without_zeros(fees)
 
 
-def _without_zeros(amounts: Amounts) -> Amounts:
+def without_zeros(amounts: Amounts) -> Amounts:
+    """Leave out what is nothing."""
     return {asset: amount for asset, amount in amounts.items() if amount}
-
-
-def _close(told: Decimal | None, true: Decimal | None) -> bool:
-    """Equal but for the digits that a quotient is rounded to."""
-    if told is None or true is None:
-        return told is true
-    return abs(told - true) <= true * Decimal("1e-12")
 
 
 def _say(amounts: Amounts) -> str:
     return ", ".join(f"{plain(v)} {asset}" for asset, v in sorted(amounts.items())) or "none"
 
 
-def _tell(value: object) -> str:
+def tell(value: object) -> str:
+    """Say a figure, amounts by asset or anything else."""
     if isinstance(value, Decimal):
         return plain(value)
     return _say(value) if isinstance(value, dict) else str(value)

@@ -190,6 +190,8 @@ def write_ahead(evidence: Evidence, limits: Limits) -> Found:
         if intent.at // 1000 > arrived // 1000:
             late = intent.at - arrived
             yield name, f"arrived at the exchange {late / 1000:.3f} ms before its intent"
+        if request.effect and child and child.every("ChildNotSent"):
+            yield name, "took effect at the exchange, but the journal says that it never left"
         for what, meant, came in _differences(intent, request):
             yield name, f"was intended with {what} {meant} but arrived with {came}"
     received = {request.client_order_id for request in evidence.requests}

@@ -10,6 +10,7 @@ import pytest
 from adapters.paper import audit_accounts as accounts
 from adapters.paper import audit_conduct as conduct
 from adapters.paper import audit_progress as progress
+from adapters.paper import audit_reports as reports
 from adapters.paper import audit_rules as rules
 from adapters.paper import audit_signals as signals
 from adapters.paper.account import DEFAULT_BALANCES
@@ -151,6 +152,15 @@ def an_order_arrives_with_another_quantity(run: Run) -> None:
 @breaks(rules.write_ahead)
 def an_order_arrives_without_its_limit(run: Run) -> None:
     run.request(name_a(2)).update(type="MARKET", price="0.00000000")
+
+
+@breaks(rules.write_ahead)
+def an_order_takes_effect_that_is_said_never_to_have_left(run: Run) -> None:
+    run.request(name_a(1)).update(effect="accepted", code=None)
+    place = run.index("ChildRefused")
+    run.journal.pop(place)
+    kept = ChildNotSent(execution_id=A, client_order_id=name_a(1), reason="HALTED", detail="", source="venue")
+    run.add(30.01, kept, place=place)
 
 
 @breaks(rules.write_ahead)
@@ -631,48 +641,48 @@ def a_child_of_a_closed_execution_is_open_again(run: Run) -> None:
     run.add(160, back)
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_report_forgets_fills(run: Run) -> None:
     run.line("ExecutionClosed", execution_id=A)["report"]["total_filled"] = "0.4"
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_report_forgets_fees(run: Run) -> None:
     run.line("ExecutionClosed", execution_id=A)["report"]["total_fees"] = []
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_report_reads_the_average_from_another_field(run: Run) -> None:
     run.line("ExecutionClosed", execution_id=A)["report"]["average_price"] = "0"
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_report_has_no_average(run: Run) -> None:
     run.line("ExecutionClosed", execution_id=A)["report"]["average_price"] = None
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_report_counts_too_many_children(run: Run) -> None:
     run.line("ExecutionClosed", execution_id=A)["report"]["children_sent"] = 8
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def an_end_counts_no_children(run: Run) -> None:
     run.line("ExecutionClosed", execution_id=A)["children"] = 0
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_report_leaves_a_child_out(run: Run) -> None:
     run.line("ExecutionClosed", execution_id=A)["report"]["orders"].pop(0)
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_report_has_a_child_wrong(run: Run) -> None:
     report = run.line("ExecutionClosed", execution_id=A)["report"]
     report["orders"][0]["executed_quantity"] = "0.06"
 
 
-@breaks(accounts.report_true)
+@breaks(reports.report_true)
 def a_late_trade_corrects_no_report(run: Run) -> None:
     run.journal.append(run.journal.pop(run.index("TradeBooked", client_order_id=name_a(5))))
     run.renumber()
