@@ -1,0 +1,456 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pykka
+import pytest
+
+from actors import journal
+from actors.follower import Follower
+from actors.journal import CommitTimes, Journal
+from actors.runtime import Pool, Simulation
+from adapters.storage.memory import MemoryStore
+from adapters.storage.sqlite import SqliteStore
+from messages.control import (
+    ActorReady,
+    Append,
+    CaughtUp,
+    ClaimBroken,
+    Committed,
+    Follow,
+    JournalFailed,
+    Ping,
+    Pong,
+    StoreFailed,
+    Unfollow,
+)
+from messages.facts import ChildIntended, EpochStarted, ExecutionPaused, ExecutionResumed, Fact, TradeBooked
+from tests.factories import EXECUTION, NOW, a_closed, a_trade_booked, an_intent
+from tests.probe import Probe
+
+OTHER = "zyxwvutsrq765"
+ID = "journal-in-memory"
+
+Probes = Callable[[str], Probe]
+
+
+def epoch(number: int) -> EpochStarted:
+    return EpochStarted(epoch=number, journal_id=ID, mode="paper", version="1")
+
+
+def paused(number: int, execution: str = EXECUTION) -> ExecutionPaused:
+    return ExecutionPaused(execution_id=execution, detail=str(number))
+
+
+class House:
+    """A journal on a memory store, with a parent and a writer."""
+
+    def __init__(self, a_probe: Probes, *old: Fact, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+        if old:
+            self.store.append([Committed(seq, NOW, fact) for seq, fact in enumerate(old, 1)])
+            self.store.appends = 0
+        self.parent = a_probe("parent")
+        self.writer = a_probe("writer")
+        self.ref: pykka.ActorRef[Journal] = Journal.start(self.parent.ref, "journal", store=self.store)
+        self.parent.expect(ActorReady("journal"))
+
+    def append(self, *facts: Fact, writer: Probe | None = None) -> None:
+        self.ref.tell(Append(facts, NOW, (writer or self.writer).ref))
+
+    def follow(self, follower: Probe, *kinds: type[Fact], execution: str | None = None, after: int = 0) -> None:
+        follow = Follow(follower=follower.ref, kinds=kinds or None, execution_id=execution, after=after)
+        self.ref.tell(follow)
+
+
+@pytest.fixture
+def house(simulation: Simulation, a_probe: Probes) -> House:
+    return House(a_probe)
+
+
+def news(probe: Probe) -> list[Any]:
+    """What the probe was told, facts by their numbers."""
+    return [message.seq if isinstance(message, Committed) else message for message in probe.messages()]
+
+
+# Appending ----------------------------------------------------------------------------------------
+
+
+def test_a_fact_comes_back_to_its_writer_as_the_same_object_and_durable(house: House) -> None:
+    fact = an_intent()
+    house.append(fact)
+    committed = house.writer.expect(Committed)
+    assert (committed.seq, committed.at) == (1, NOW)
+    assert committed.fact is fact
+    assert [record.fact for record in house.store.read()] == [fact]
+
+
+def test_everything_queued_before_the_flush_is_one_transaction(house: House, a_probe: Probes) -> None:
+    for number in range(10):
+        house.append(epoch(number), epoch(100 + number))
+    assert [message.seq for message in house.writer.messages()] == list(range(1, 21))
+    assert house.store.appends < 10
+    facts = [record.fact for record in house.store.read()]
+    assert facts == [fact for number in range(10) for fact in (epoch(number), epoch(100 + number))]
+
+
+def test_an_append_of_nothing_is_nothing(house: House) -> None:
+    house.append()
+    house.writer.expect_none()
+    assert house.store.last_seq() == 0
+
+
+def test_numbers_go_on_where_the_store_ends(simulation: Simulation, a_probe: Probes) -> None:
+    house = House(a_probe, epoch(1), epoch(2))
+    house.append(epoch(3))
+    assert house.writer.expect(Committed).seq == 3
+
+
+def test_a_writer_that_is_gone_does_not_matter(house: House, a_probe: Probes, simulation: Simulation) -> None:
+    ended = a_probe("ended")
+    ended.ref.stop()
+    house.append(epoch(1), writer=ended)
+    house.append(epoch(2))
+    house.writer.expect(Committed(2, NOW, epoch(2)))
+    assert simulation.dead_letters == []
+
+
+def test_what_was_asked_for_before_a_stop_is_durable(house: House, simulation: Simulation) -> None:
+    house.append(epoch(1))
+    house.ref.stop()
+    assert house.store.last_seq() == 1
+
+
+def test_it_answers_pings_and_keeps_the_time_of_its_commits(house: House, simulation: Simulation) -> None:
+    house.append(epoch(1))
+    house.ref.tell(Ping(house.parent.ref))
+    house.parent.expect(Pong("journal"))
+    simulation.run(1)
+    actor = house.ref._actor_weakref()
+    assert actor is not None
+    assert (actor.times.count, actor.times.quantile(0.5)) == (1, 0.0)
+
+
+def test_commit_times_are_bounded_and_tell_their_quantiles() -> None:
+    times = CommitTimes()
+    assert times.quantile(0.99) is None
+    for number in range(2000):
+        times.add(float(number))
+    assert times.count == 2000
+    assert times.quantile(0.0) == 2000 - 1024
+    assert times.quantile(1.0) == 1999
+    assert times.quantile(0.5) == 1999 - 511
+
+
+# Following ----------------------------------------------------------------------------------------
+
+
+def test_a_follower_is_told_the_old_then_that_it_has_caught_up_then_the_new(
+    simulation: Simulation, a_probe: Probes
+) -> None:
+    house, follower = House(a_probe, epoch(1), an_intent(), epoch(3)), a_probe("follower")
+    house.follow(follower, EpochStarted)
+    assert news(follower) == [1, 3, CaughtUp(3, ID)]
+    house.append(epoch(4), a_trade_booked(), epoch(6))
+    assert news(follower) == [4, 6]
+
+
+def test_a_follower_of_an_empty_journal_has_caught_up_at_once(house: House, a_probe: Probes) -> None:
+    follower = a_probe("follower")
+    house.follow(follower)
+    follower.expect(CaughtUp(0, ID))
+
+
+def test_a_follower_of_an_execution_is_told_of_that_one_only(house: House, a_probe: Probes) -> None:
+    mine, one_kind, others, everything = map(a_probe, ("mine", "one kind", "other's", "everything"))
+    house.append(paused(1), paused(2, OTHER))
+    house.writer.messages()
+    house.follow(mine, execution=EXECUTION)
+    house.follow(one_kind, TradeBooked, execution=EXECUTION)
+    house.follow(others, execution=OTHER)
+    house.follow(everything)
+    for probe in (mine, one_kind, others, everything):
+        probe.fish_for(lambda message: isinstance(message, CaughtUp))
+    house.append(paused(3), a_trade_booked(), paused(5, OTHER), epoch(6))
+    assert [news(probe) for probe in (mine, one_kind, others, everything)] == [[3, 4], [4], [5], [3, 4, 5, 6]]
+
+
+def test_a_follower_can_start_in_the_middle(simulation: Simulation, a_probe: Probes) -> None:
+    house, follower = House(a_probe, *(epoch(number) for number in range(5))), a_probe("follower")
+    house.follow(follower, after=3)
+    assert news(follower) == [4, 5, CaughtUp(5, ID)]
+
+
+def test_a_writer_that_follows_is_told_of_its_own_fact_once(house: House) -> None:
+    house.follow(house.writer, EpochStarted)
+    house.writer.expect(CaughtUp(0, ID))
+    house.append(epoch(1), an_intent())
+    assert news(house.writer) == [1, 2]
+
+
+def test_a_second_follow_replaces_the_first(house: House, a_probe: Probes) -> None:
+    follower = a_probe("follower")
+    for kind in (EpochStarted, ChildIntended, TradeBooked):
+        house.follow(follower, kind)
+    house.follow(follower, execution=OTHER)
+    house.follow(follower, TradeBooked)
+    assert news(follower) == [CaughtUp(0, ID)] * 5
+    house.append(epoch(1), an_intent(), a_trade_booked(), paused(4, OTHER))
+    assert news(follower) == [3]
+
+
+def test_who_follows_no_more_is_told_nothing_more(house: House, a_probe: Probes) -> None:
+    follower = a_probe("follower")
+    house.ref.tell(Unfollow(follower.ref))
+    house.follow(follower)
+    house.ref.tell(Unfollow(follower.ref))
+    follower.expect(CaughtUp)
+    house.append(epoch(1))
+    follower.expect_none()
+
+
+def test_facts_under_way_come_after_catching_up_and_once(house: House, a_probe: Probes) -> None:
+    follower = a_probe("follower")
+    house.append(epoch(1))
+    house.follow(follower)
+    house.append(epoch(2))
+    told = news(follower)
+    assert [item for item in told if item in (1, 2)] == [1, 2]
+    (caught_up,) = [item for item in told if isinstance(item, CaughtUp)]
+    assert told.index(caught_up) == caught_up.seq
+
+
+class Sluggish(Follower):
+    """Follows everything from the start, and writes while it is still being told of the old."""
+
+    def __init__(self, house: House, log: list[Any]) -> None:
+        super().__init__()
+        self.use_journal(house.ref)
+        self.log = log
+
+    def on_receive(self, message: Any) -> None:
+        match message:
+            case "follow":
+                self.follow()
+            case Fact():
+                self.append(message)
+            case _:
+                self.log.append(message.seq if isinstance(message, Committed) else message)
+                self.on_news(message)
+
+    def on_durable(self, fact: Fact) -> None:
+        self.log.append("durable")
+
+
+@pytest.mark.seeds
+def test_long_replays_let_others_append_and_nothing_is_lost_or_told_twice(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "REPLAY_SLICE", 3)
+    with Simulation(seed) as simulation:
+        house = House(lambda name: Probe(simulation, name), *(epoch(number) for number in range(20)))
+        follower, log = Probe(simulation), list[Any]()
+        sluggish = Sluggish.start(house, log)
+        house.follow(follower, EpochStarted, after=2)
+        sluggish.tell("follow")
+        for number in range(10):
+            house.append(epoch(100 + number), an_intent(client_order_id=str(number)))
+            sluggish.tell(paused(number))
+        told = news(follower)
+        own = [record.seq for record in house.store.read(kinds=["ExecutionPaused"])]
+    assert [record.seq for record in house.store.read(kinds=["EpochStarted"], after=2)] == [
+        item for item in told if not isinstance(item, CaughtUp)
+    ]
+    assert [item for item in log if isinstance(item, int)] == list(range(1, 51))
+    assert len(own) == log.count("durable") == 10
+    assert all(log[log.index(seq) + 1] == "durable" for seq in own)
+    assert sum(isinstance(item, CaughtUp) for item in log) == 1
+
+
+def test_a_follower_gone_while_it_is_told_the_old_is_forgotten(
+    simulation: Simulation, a_probe: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "REPLAY_SLICE", 3)
+    house, follower = House(a_probe, *(epoch(number) for number in range(20))), a_probe("follower")
+    house.follow(follower)
+    follower.expect(Committed)
+    follower.ref.stop()
+    house.append(epoch(21))
+    house.writer.expect(Committed)
+    assert routes(house) == ({}, {}, {})
+
+
+@pytest.mark.parametrize("old", [(), (epoch(1),)], ids=["nothing old", "something old"])
+def test_a_follower_gone_before_it_is_told_anything_is_forgotten(
+    simulation: Simulation, a_probe: Probes, old: tuple[Fact, ...]
+) -> None:
+    house, follower = House(a_probe, *old), a_probe("follower")
+    follower.ref.stop()
+    house.follow(follower)
+    house.append(epoch(2))
+    house.writer.expect(Committed)
+    assert routes(house) == ({}, {}, {})
+
+
+def test_a_replay_that_was_replaced_stops(
+    simulation: Simulation, a_probe: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "REPLAY_SLICE", 3)
+    house, follower = House(a_probe, *(epoch(number) for number in range(20))), a_probe("follower")
+    house.follow(follower)
+    house.follow(follower, after=19)
+    told = news(follower)
+    assert told[-2:] == [20, CaughtUp(20, ID)]
+    assert told.count(CaughtUp(20, ID)) == 1
+
+
+def routes(house: House) -> tuple[object, object, object]:
+    actor = house.ref._actor_weakref()
+    assert actor is not None
+    by_kind = {kind: found for kind, found in actor._routes._by_kind.items() if found}
+    return actor._routes._follows, actor._routes._by_execution, by_kind
+
+
+def test_a_dead_follower_is_no_error_and_is_forgotten(house: House, a_probe: Probes, simulation: Simulation) -> None:
+    one, all_of_it = a_probe("one"), a_probe("all")
+    house.follow(one, execution=EXECUTION)
+    house.follow(all_of_it)
+    for probe in (one, all_of_it):
+        probe.expect(CaughtUp)
+        probe.ref.stop()
+    house.append(paused(1), paused(2))
+    assert [message.seq for message in house.writer.messages()] == [1, 2]
+    assert simulation.dead_letters == []
+    assert routes(house) == ({}, {}, {})
+
+
+def test_dead_followers_of_closed_executions_are_forgotten_although_nothing_happens_there(
+    house: House, a_probe: Probes
+) -> None:
+    living, watching = a_probe("living"), a_probe("watching")
+    house.follow(living, execution=EXECUTION)
+    house.follow(watching, execution=EXECUTION)
+    for number in range(5):
+        ended = a_probe(f"ended {number}")
+        house.follow(ended, execution=str(number))
+        ended.expect(CaughtUp)
+        house.append(a_closed(execution_id=str(number)), a_closed())
+        house.writer.expect(Committed)
+        ended.ref.stop()
+    living.ref.stop()
+    for number in range(10):
+        house.append(epoch(number))
+        house.writer.messages()
+    followed, by_execution, _ = routes(house)
+    assert followed == {watching.ref: Follow(follower=watching.ref, execution_id=EXECUTION)}
+    assert by_execution == {EXECUTION: {watching.ref: None}}
+    house.append(paused(1))
+    assert watching.messages()[-1].fact == paused(1)
+
+
+# Failing ------------------------------------------------------------------------------------------
+
+
+def test_after_a_failed_commit_nothing_is_told_and_nothing_is_appended(house: House, a_probe: Probes) -> None:
+    follower = a_probe("follower")
+    house.follow(follower)
+    follower.expect(CaughtUp)
+    house.store.fail_next(StoreFailed("the disk is full"))
+    house.append(epoch(1))
+    house.parent.expect(JournalFailed("the disk is full", invariant=False))
+    house.store.reopen()
+    house.append(epoch(2))
+    house.follow(a_probe("late"))
+    house.ref.tell(Ping(house.parent.ref))
+    house.parent.expect_none()
+    follower.expect_none()
+    house.writer.expect_none()
+    house.ref.stop()
+    assert house.store.last_seq() == 0
+
+
+def test_a_broken_claim_is_a_broken_invariant(house: House) -> None:
+    house.append(an_intent())
+    house.writer.expect(Committed)
+    house.append(epoch(2), an_intent())
+    failed = house.parent.expect(JournalFailed)
+    assert failed.invariant
+    assert "holds" in failed.detail
+    assert house.store.last_seq() == 1
+
+
+def test_a_failure_among_the_last_words_finds_nobody(house: House, simulation: Simulation) -> None:
+    house.store.fail_next(ClaimBroken("again"))
+    house.append(epoch(1))
+    house.parent.ref.stop()
+    house.ref.stop()
+    assert JournalFailed("again", invariant=True) in simulation.dead_letters
+    assert simulation.claim_failures() == []
+
+
+class Unreadable(MemoryStore):
+    def read(self, *_: Any, **__: Any) -> Iterator[Committed]:
+        yield Committed(1, NOW, epoch(1))
+        raise StoreFailed("page 7 is damaged")
+
+
+def test_a_journal_that_cannot_be_read_fails(simulation: Simulation, a_probe: Probes) -> None:
+    house, follower = House(a_probe, epoch(1), store=Unreadable()), a_probe("follower")
+    house.follow(follower)
+    house.parent.expect(JournalFailed("page 7 is damaged", invariant=False))
+    house.append(epoch(2))
+    assert news(follower) == [1]
+
+
+def test_a_fact_that_cannot_be_written_fails_the_journal(house: House) -> None:
+    house.append(an_intent(quantity=Decimal("NaN")))
+    assert "finite" in house.parent.expect(JournalFailed).detail
+
+
+# A crash, and the real thing ----------------------------------------------------------------------
+
+
+@pytest.mark.seeds
+def test_a_crash_keeps_a_prefix_and_the_writer_was_told_of_no_more(seed: int) -> None:
+    store = MemoryStore()
+    with Simulation(seed) as simulation:
+        node = simulation.node("daemon")
+        with node:
+            house = House(lambda name: Probe(simulation, name), store=store)
+        told = house.writer
+        for number in range(30):
+            house.append(epoch(number))
+        simulation.crash_at(node, node.handled + 1 + seed)
+        simulation.run(1)
+        known = [message.seq for message in told.messages()]
+        assert [record.fact for record in store.read()] == [epoch(number) for number in range(store.last_seq())]
+        assert known == list(range(1, len(known) + 1))
+        assert len(known) <= store.last_seq()
+        with node:
+            again = House(lambda name: Probe(simulation, name), store=store)
+        again.append(epoch(99))
+        assert again.writer.expect(Committed).seq == store.last_seq()
+
+
+def test_on_a_pool_with_a_file_every_fact_of_many_writers_is_durable_and_told_in_order(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "data")
+    with Pool(2) as pool:
+        parent, follower = Probe(pool, "parent"), Probe(pool, "follower")
+        writers = [Probe(pool, f"writer {number}") for number in range(4)]
+        ref = Journal.start(parent.ref, "journal", store=store)
+        ref.tell(Follow(follower=follower.ref, kinds=(ExecutionResumed,)))
+        follower.expect(CaughtUp, within=10)
+        for number in range(100):
+            for writer in writers:
+                ref.tell(Append((ExecutionResumed(detail=str(number)), paused(number)), NOW, writer.ref))
+        for writer in writers:
+            seqs = [writer.expect(Committed, within=10).seq for _ in range(200)]
+            assert all(first < second for first, second in pairwise(seqs))
+        told = [follower.expect(Committed, within=10) for _ in range(400)]
+    assert told == list(store.read(kinds=["ExecutionResumed"]))
+    assert store.verify() == 800
+    store.close()
