@@ -78,6 +78,11 @@ BALANCE_RECHECK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Open:
+    """Time to see whether the venue may be talked to."""
+
+
+@dataclass(frozen=True, slots=True)
 class _LookAgain:
     """Time to see whether what waits for budget may go."""
 
@@ -108,6 +113,7 @@ ExchangeMessage = (
     | CancelEverything
     | Ping
     | FactNews
+    | _Open
     | _LookAgain
     | _AskAgain
 )
@@ -135,6 +141,7 @@ class ExchangeActor(Follower, Child):
         self._outbox = Outbox(settings.most_waiting)
         self._not_after: dict[str, float] = {}
         self._cancels: dict[str, int] = {}
+        self._opened = False
         self._look_timer: Timer | None = None
         intervals = {
             Need.TIME: settings.time_refresh_seconds,
@@ -170,6 +177,8 @@ class ExchangeActor(Follower, Child):
                 self._connect(message)
             case Ping(reply_to=reply_to):
                 reply_to.tell(Pong(self.name))
+            case _Open():
+                self._open()
             case _LookAgain():
                 self._send_waiting()
             case _AskAgain(need=need):
@@ -234,8 +243,8 @@ class ExchangeActor(Follower, Child):
                 pass
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
-        """The past is folded."""
-        self._tell_if_ready()
+        """The past is folded: now the venue may be asked about the present."""
+        self._open()
 
     # Placing --------------------------------------------------------------------------------------
 
@@ -352,7 +361,18 @@ class ExchangeActor(Follower, Child):
     def _connect(self, connect: ConnectExchange) -> None:
         self._watcher, self._gate = connect.watcher, connect.gate
         self._venue.tell(ReportLimits(listener=self.actor_ref))
-        self._venue.tell(OpenUserStream(listener=connect.watcher))
+        self._open()
+
+    def _open(self) -> None:
+        """Begin to talk to the venue: after the journal is folded and a Retry-After in it is over."""
+        if self._opened or self._watcher is None or not self.caught_up:
+            return
+        until = self._door.budget.forbidden_until(self.runtime.now())
+        if until is not None:
+            self.runtime.tell_at(until, self.actor_ref, _Open())
+            return
+        self._opened = True
+        self._venue.tell(OpenUserStream(listener=self._watcher))
         for need in Need:
             self._ask(need)
 
@@ -450,7 +470,7 @@ class ExchangeActor(Follower, Child):
 
     def _tell_if_ready(self) -> None:
         known = all(refresh.known for refresh in self._refreshes.values())
-        if known and self.caught_up and not self._door.known:
+        if known and not self._door.known:
             self._door.known = True
             self._told.tell(ActorReady(self.name))
 

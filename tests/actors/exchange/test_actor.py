@@ -1,0 +1,687 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from actors.exchange.actor import ExchangeActor, ExchangeSettings
+from actors.exchange.budget import BudgetLimits
+from actors.runtime import EPOCH, Simulation
+from messages.control import (
+    ActorReady,
+    CancelEverything,
+    CaughtUp,
+    HaltTrading,
+    Ping,
+    Pong,
+    Readiness,
+    ReadinessChanged,
+    ResumeTrading,
+)
+from messages.facts import (
+    AttemptReappeared,
+    ChildCancelRequested,
+    ChildIntended,
+    ChildNotSent,
+    ChildRefused,
+    ExecutionCancelRequested,
+    ExecutionStarted,
+    Fact,
+    RateLimited,
+    TradingHalted,
+    TradingResumed,
+)
+from messages.ids import cancel_id, child_id, milliseconds
+from messages.market import BalancesChanged, RulesChanged
+from messages.order import (
+    BalancesFound,
+    BalancesSeen,
+    CancelChild,
+    ChildDeclined,
+    ConnectExchange,
+    Decline,
+    LimitsSeen,
+    OpenUserStream,
+    QueryBalances,
+    QueryFailed,
+    QueryOpenOrders,
+    QueryOrder,
+    QueryRules,
+    QueryTime,
+    Relay,
+    ReportLimits,
+    RulesFound,
+    SendCancel,
+    SendOrder,
+    TimeFound,
+    order_of,
+)
+from messages.signal import Side
+from tests.factories import (
+    CHILD,
+    EXECUTION,
+    D,
+    a_child_closed,
+    a_closed,
+    a_planned,
+    an_accepted,
+    an_acknowledged,
+    an_intent,
+    rules,
+)
+from tests.journal_stub import JournalStub
+from tests.order_tools import a_place
+from tests.probe import Probe
+
+SETTINGS = ExchangeSettings(symbols=("BTCUSDT",), limits=BudgetLimits(orders=((10, 100),)))
+BALANCES = (("BTC", D(10), D(0)), ("USDT", D(1_000_000), D(0)))
+EXECUTION_FACTS: tuple[Fact, ...] = (
+    an_accepted(),
+    a_planned(),
+    ExecutionStarted(execution_id=EXECUTION, incarnation=1),
+)
+OFFSET = 1234
+
+
+@dataclass
+class World:
+    """An ExchangeActor among probes."""
+
+    simulation: Simulation
+    journal: JournalStub
+    parent: Probe
+    venue: Probe
+    watcher: Probe
+    gate: Probe
+    twap: Probe
+    exchange: Any
+
+    def tell(self, *messages: object) -> None:
+        for message in messages:
+            self.exchange.tell(message)
+            self.simulation.run(0.0)
+
+    def place(self, **changes: Any) -> None:
+        self.tell(a_place(**{"reply_to": self.twap.ref, **changes}))
+
+    def sent(self) -> list[object]:
+        """What went to the venue since the last look."""
+        return self.venue.messages()
+
+    def orders(self) -> list[SendOrder]:
+        return [message for message in self.sent() if isinstance(message, SendOrder)]
+
+    def declined(self) -> ChildDeclined:
+        return self.twap.expect(ChildDeclined)
+
+
+def started(simulation: Simulation, *old: Fact, settings: ExchangeSettings = SETTINGS) -> World:
+    journal = JournalStub.begun(*old)
+    probes = [Probe(simulation, name) for name in ("parent", "venue", "watcher", "gate", "twap")]
+    parent, venue, watcher, gate, twap = probes
+    exchange = ExchangeActor.start(
+        parent.ref, "exchange", journal=journal.actor_ref, venue=venue.ref, settings=settings
+    )
+    return World(simulation, journal, parent, venue, watcher, gate, twap, exchange)
+
+
+def connected(simulation: Simulation, *old: Fact, settings: ExchangeSettings = SETTINGS) -> World:
+    world = started(simulation, *old, settings=settings)
+    world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    world.tell(TimeFound(offset_milliseconds=OFFSET), RulesFound(rules=(rules(),)), BalancesFound(balances=BALANCES))
+    world.tell(ReadinessChanged(Readiness.READY))
+    world.sent()
+    return world
+
+
+@pytest.fixture
+def world(simulation: Simulation) -> World:
+    """One that is ready, with the execution accepted and planned."""
+    return connected(simulation, *EXECUTION_FACTS)
+
+
+@pytest.fixture
+def held(world: World) -> World:
+    """One whose journal commits nothing until released."""
+    world.journal.held = True
+    return world
+
+
+# Start --------------------------------------------------------------------------------------------
+
+
+def test_a_start_asks_for_all_that_must_be_known_and_then_tells_that_it_is_ready(simulation: Simulation) -> None:
+    world = started(simulation)
+    world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    me = world.exchange
+    assert world.sent() == [
+        ReportLimits(listener=me),
+        OpenUserStream(listener=world.watcher.ref),
+        QueryTime(reply_to=me),
+        QueryRules(symbols=("BTCUSDT",), reply_to=me),
+        QueryBalances(reply_to=me),
+    ]
+    world.tell(TimeFound(offset_milliseconds=0), RulesFound(rules=(rules(),)))
+    world.gate.expect(RulesChanged(rules=rules()))
+    world.parent.expect_none(within=0.0)
+    world.tell(BalancesFound(balances=BALANCES))
+    world.gate.expect(BalancesChanged(free=(("BTC", D(10)), ("USDT", D(1_000_000)))))
+    world.parent.expect(ActorReady("exchange"))
+    world.tell(BalancesFound(balances=BALANCES))
+    world.parent.expect_none(within=0.0)
+
+
+def test_the_venue_is_not_asked_before_the_journal_is_folded(simulation: Simulation) -> None:
+    journal, parent, venue = (Probe(simulation, name) for name in ("journal", "parent", "venue"))
+    exchange = ExchangeActor.start(parent.ref, "exchange", journal=journal.ref, venue=venue.ref, settings=SETTINGS)
+    exchange.tell(ConnectExchange(watcher=parent.ref, gate=parent.ref))
+    venue.expect(ReportLimits)
+    venue.expect_none(within=60.0)
+    exchange.tell(CaughtUp(0, "journal"))
+    venue.expect(OpenUserStream)
+
+
+def test_a_failed_query_is_asked_again_ever_more_slowly(simulation: Simulation) -> None:
+    world = started(simulation)
+    world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    query = QueryTime(reply_to=world.exchange)
+    world.sent()
+    for pause in (0.5, 1.0, 2.0):
+        world.tell(QueryFailed(query=query, detail="503"))
+        world.venue.expect_none(within=pause - 0.01)
+        world.venue.expect(query, within=0.02)
+
+
+def test_a_query_that_failed_for_a_limit_is_asked_again_when_the_limit_ends(simulation: Simulation) -> None:
+    world = started(simulation)
+    world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    world.tell(RulesFound(rules=(rules(),)), TimeFound(offset_milliseconds=0))
+    world.sent()
+    query = QueryBalances(reply_to=world.exchange)
+    world.tell(QueryFailed(query=query, detail="429", until=EPOCH + timedelta(seconds=40)))
+    world.tell(QueryFailed(query=QueryRules(symbols=(), reply_to=world.exchange), detail="503"))
+    world.venue.expect(QueryRules, within=1.0)
+    world.venue.fish_for(lambda message: message == query, within=40.0)
+    assert simulation.now() >= 40.0
+
+
+def test_a_query_that_is_never_answered_is_asked_again(simulation: Simulation) -> None:
+    world = started(simulation)
+    world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    world.sent()
+    world.venue.expect_none(within=14.9)
+    world.venue.expect(QueryTime, within=0.2)
+
+
+def test_what_must_be_known_is_refreshed_on_a_timer(world: World) -> None:
+    world.simulation.run(59.0)
+    assert world.sent() == []
+    world.simulation.run(2.0)
+    assert {type(message) for message in world.sent()} == {QueryTime, QueryBalances}
+    answers = (TimeFound(offset_milliseconds=0), BalancesFound(balances=BALANCES))
+    world.tell(*answers)
+    world.venue.fish_for(lambda message: isinstance(message, QueryRules), within=3600.0)
+
+
+def test_rules_that_changed_are_pushed_and_a_symbol_that_vanished_is_not_tradable(world: World) -> None:
+    world.gate.messages()
+    world.tell(RulesFound(rules=(rules(),)))
+    world.gate.expect_none(within=0.0)
+    world.tell(RulesFound(rules=(rules(tick=D("0.1")),)))
+    world.gate.expect(RulesChanged(rules=rules(tick=D("0.1"))))
+    world.tell(RulesFound(rules=()))
+    world.gate.expect(RulesChanged(rules=rules(tick=D("0.1"), trading=False, status="UNKNOWN")))
+    world.place()
+    assert world.declined().reason is Decline.SYMBOL_STATUS
+
+
+def test_balances_that_the_stream_tells_are_pushed(world: World) -> None:
+    world.gate.messages()
+    world.tell(BalancesSeen(balances=(("BTC", D(11), D(0)),)))
+    world.gate.expect(BalancesChanged(free=(("BTC", D(11)), ("USDT", D(1_000_000)))))
+
+
+def test_a_ping_is_answered(world: World) -> None:
+    world.tell(Ping(world.twap.ref))
+    world.twap.expect(Pong("exchange"))
+
+
+# Placing ------------------------------------------------------------------------------------------
+
+
+def test_a_place_becomes_a_journalled_intent_and_then_one_order(held: World) -> None:
+    held.simulation.run(3.0)
+    held.place()
+    assert held.sent() == []
+    held.journal.release()
+    order = held.venue.expect(SendOrder)
+    intent = held.journal.last(ChildIntended)
+    assert order == order_of(intent, held.watcher.ref)
+    assert intent == an_intent(
+        request_timestamp=milliseconds(EPOCH) + 3000 + OFFSET,
+        spread=intent.spread,
+        quote_age_seconds=D("0.020000"),
+    )
+    assert intent.spread == D(2) / 42_000
+    held.twap.expect_none(within=60.0)
+    assert not held.orders()
+
+
+def test_each_place_is_answered_exactly_once(world: World) -> None:
+    world.place()
+    world.place()
+    assert world.declined().reason is Decline.SEEN
+    world.twap.expect_none(within=60.0)
+    assert len(world.journal.of(ChildIntended)) == 1
+    assert len(world.orders()) == 1
+
+
+def test_a_place_that_comes_again_while_the_first_is_committed_is_not_sent_twice(held: World) -> None:
+    held.place()
+    held.place()
+    held.journal.release()
+    held.simulation.run(1.0)
+    assert len(held.orders()) == 1
+    assert held.declined().reason is Decline.SEEN
+
+
+def test_two_places_under_one_commit_together_never_exceed_the_quantity(held: World) -> None:
+    held.place(slice=0, quantity=D("0.3"))
+    held.place(slice=1, quantity=D("0.3"))
+    held.journal.release()
+    held.simulation.run(1.0)
+    assert [order.quantity for order in held.orders()] == [D("0.3")]
+    assert held.declined().reason is Decline.OVER_QUANTITY
+
+
+def test_replayed_intents_are_not_sent(simulation: Simulation) -> None:
+    world = connected(simulation, *EXECUTION_FACTS, an_intent())
+    simulation.run(30.0)
+    assert world.orders() == []
+    world.place(slice=1, quantity=D("0.41"))
+    assert world.declined().reason is Decline.OVER_QUANTITY
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"execution_id": "zzzzzzzzzzzzz"}, Decline.UNKNOWN_EXECUTION),
+        ({"incarnation": 0}, Decline.OLD_INCARNATION),
+        ({"quantity": D("0.50001")}, Decline.OVER_QUANTITY),
+        ({"quantity": D("0.100001")}, Decline.FILTER),
+        ({"quantity": D("0.0001")}, Decline.BELOW_MINIMUM),
+        ({"limit_price": D("42085.001")}, Decline.FILTER),
+        ({"limit_price": None}, Decline.FILTER),
+        ({"order_type": "MARKET"}, Decline.FILTER),
+        ({"symbol": "ETHUSDT"}, Decline.SYMBOL_STATUS),
+        ({"not_after": -0.5}, Decline.TOO_LATE),
+    ],
+)
+def test_what_must_not_go_is_declined_once_and_leaves_no_trace(
+    world: World, changes: dict[str, Any], reason: Decline
+) -> None:
+    world.place(**changes)
+    assert world.declined().reason is reason
+    world.twap.expect_none(within=30.0)
+    assert world.journal.of(ChildIntended) == []
+    assert world.orders() == []
+
+
+def test_a_decline_says_which_place_it_is_for_and_when_to_ask_again(world: World) -> None:
+    world.tell(BalancesSeen(balances=(("USDT", D(4208), D(0)),)))
+    world.place(slice=3, attempt=2)
+    declined = world.declined()
+    assert (declined.execution_id, declined.slice, declined.attempt) == (EXECUTION, 3, 2)
+    assert declined.reason is Decline.BALANCE
+    assert declined.detail == "4208.5 USDT needed, 4208 free"
+    assert declined.retry_at == 5.0
+
+
+@pytest.mark.parametrize(
+    ("readiness", "reason"),
+    [
+        (Readiness.STARTING, Decline.NOT_READY),
+        (Readiness.FAILED, Decline.NOT_READY),
+        (Readiness.HALTED, Decline.HALTED),
+        (Readiness.DRAINING, Decline.DRAINING),
+    ],
+)
+def test_nothing_is_taken_unless_the_daemon_is_ready(world: World, readiness: Readiness, reason: Decline) -> None:
+    world.tell(ReadinessChanged(readiness))
+    world.place()
+    declined = world.declined()
+    assert (declined.reason, declined.retry_at) == (reason, 1.0)
+
+
+def test_nothing_is_taken_before_rules_balances_and_time_are_known(simulation: Simulation) -> None:
+    world = started(simulation, *EXECUTION_FACTS)
+    world.tell(ReadinessChanged(Readiness.READY))
+    world.place()
+    assert world.declined().reason is Decline.NOT_READY
+
+
+def test_a_closed_or_cancelled_execution_gets_nothing(world: World) -> None:
+    world.journal.commit(ExecutionCancelRequested(execution_id=EXECUTION))
+    world.simulation.run(0.0)
+    world.place()
+    assert world.declined().reason is Decline.CANCELLED
+    world.journal.commit(a_closed(children=0))
+    world.simulation.run(0.0)
+    world.place()
+    assert world.declined().reason is Decline.CLOSED
+
+
+def test_a_symbol_that_does_not_trade_is_declined_and_its_rules_are_asked_for_again(world: World) -> None:
+    world.tell(RulesFound(rules=(rules(trading=False, status="HALT"),)))
+    world.place()
+    assert world.declined().detail == "BTCUSDT is HALT"
+    world.venue.fish_for(lambda message: isinstance(message, QueryRules), within=16.0)
+
+
+def test_a_market_buy_is_reckoned_above_the_ask(world: World) -> None:
+    cost = D("0.1") * 42_001 * D("1.01")
+    market: dict[str, Any] = {"order_type": "MARKET", "time_in_force": None, "limit_price": None}
+    world.tell(BalancesSeen(balances=(("USDT", cost - 1, D(0)),)))
+    world.place(**market)
+    assert world.declined().reason is Decline.BALANCE
+    world.tell(BalancesSeen(balances=(("USDT", cost, D(0)),)))
+    world.place(**market)
+    world.venue.expect(SendOrder)
+
+
+def test_a_sell_needs_the_base_asset_and_what_open_children_take_is_not_free(world: World) -> None:
+    world.tell(BalancesSeen(balances=(("BTC", D("0.15"), D(0)),)))
+    sell: dict[str, Any] = {"side": Side.SELL, "limit_price": D("41900.00")}
+    world.place(slice=0, **sell)
+    world.venue.expect(SendOrder)
+    world.place(slice=1, **sell)
+    assert world.declined().detail == "0.1 BTC needed, 0.05 free"
+
+
+def test_a_refused_child_gives_its_balance_back_and_a_closed_one_when_it_is_told(world: World) -> None:
+    world.tell(BalancesSeen(balances=(("USDT", D(5000), D(0)),)))
+    world.place(slice=0)
+    refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=-2010, message="no")
+    world.journal.commit(refused)
+    world.simulation.run(0.0)
+    world.place(slice=1)
+    child = child_id("p", EXECUTION, 1, 0)
+    world.journal.commit(an_acknowledged(client_order_id=child), a_child_closed(client_order_id=child))
+    world.simulation.run(0.0)
+    world.place(slice=2)
+    assert world.declined().reason is Decline.BALANCE
+    world.sent()
+    world.venue.expect(QueryBalances, within=2.1)
+    world.tell(BalancesFound(balances=(("USDT", D(800), D(0)), ("BTC", D("10.1"), D(0)))))
+    world.place(slice=2)
+    assert world.declined().detail == "4208.5 USDT needed, 800 free"
+
+
+def test_more_orders_than_the_venue_allows_are_declined_until_the_window_moves(simulation: Simulation) -> None:
+    few = replace(SETTINGS, limits=BudgetLimits(orders=((10, 2),)))
+    world = connected(simulation, *EXECUTION_FACTS, settings=few)
+    for slice_ in range(3):
+        world.place(slice=slice_, not_after=99.0)
+    declined = world.declined()
+    assert (declined.reason, declined.slice, declined.retry_at) == (Decline.BUDGET, 2, 11.0)
+    simulation.run(11.0)
+    world.place(slice=2, not_after=99.0)
+    world.twap.expect_none(within=0.0)
+    assert len(world.orders()) == 3
+
+
+# Between intent and send --------------------------------------------------------------------------
+
+
+def not_sent(world: World) -> ChildNotSent:
+    """Release the journal; the one intent must end unsent."""
+    world.journal.release()
+    world.simulation.run(0.0)
+    assert world.orders() == []
+    fact = world.journal.last(ChildNotSent)
+    assert (fact.client_order_id, fact.source) == (CHILD, "exchange_actor")
+    world.twap.expect_none(within=0.0)
+    return fact
+
+
+def test_no_order_after_not_after(held: World) -> None:
+    held.place(not_after=1.0)
+    held.simulation.run(1.5)
+    assert not_sent(held).reason == "TOO_LATE"
+
+
+def test_no_order_after_its_receive_window(held: World) -> None:
+    held.place()
+    held.simulation.run(2.1)
+    assert not_sent(held).detail.startswith("recvWindow is over")
+
+
+def test_a_step_of_the_wall_clock_changes_neither_timestamp_nor_deadline(held: World) -> None:
+    held.simulation.step_clock(-3600.0)
+    held.place()
+    held.simulation.step_clock(7200.0)
+    held.journal.release()
+    order = held.venue.expect(SendOrder)
+    assert order.request_timestamp == milliseconds(EPOCH) + OFFSET
+
+
+def test_no_order_after_a_halt(held: World) -> None:
+    held.place()
+    held.tell(HaltTrading(reason="operator", detail=""))
+    assert not_sent(held).reason == "HALTED"
+
+
+def test_no_order_while_draining(held: World) -> None:
+    held.place()
+    held.tell(ReadinessChanged(Readiness.DRAINING))
+    assert not_sent(held).reason == "DRAINING"
+
+
+def test_no_order_within_a_retry_after(held: World) -> None:
+    held.place()
+    held.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=30)))
+    assert not_sent(held).reason == "RATE_LIMITED"
+
+
+def test_no_order_when_the_execution_was_cancelled_meanwhile(held: World) -> None:
+    held.place()
+    held.journal.commit(ExecutionCancelRequested(execution_id=EXECUTION))
+    held.simulation.run(0.0)
+    assert not_sent(held).reason == "CANCELLED"
+
+
+def test_no_order_of_an_older_incarnation(held: World) -> None:
+    held.place()
+    held.journal.commit(ExecutionStarted(execution_id=EXECUTION, incarnation=2))
+    held.simulation.run(0.0)
+    assert not_sent(held).reason == "OLD_INCARNATION"
+
+
+def test_no_order_when_the_execution_was_closed_meanwhile(held: World) -> None:
+    held.place()
+    held.journal.commit(a_closed())
+    held.simulation.run(0.0)
+    assert not_sent(held).reason == "CLOSED"
+
+
+def test_what_was_not_sent_is_free_again(held: World) -> None:
+    held.place(quantity=D("0.5"), not_after=1.0)
+    held.simulation.run(1.5)
+    not_sent(held)
+    held.place(slice=1, quantity=D("0.5"))
+    held.venue.expect(SendOrder)
+
+
+# Halts, limits ------------------------------------------------------------------------------------
+
+
+def test_a_halt_is_journalled_once_and_lifted_once(world: World) -> None:
+    world.tell(ResumeTrading(), HaltTrading(reason="operator", detail="lunch"), HaltTrading(reason="again", detail=""))
+    assert world.journal.of(TradingHalted) == [TradingHalted(reason="operator", detail="lunch")]
+    world.place()
+    assert world.declined().detail == "operator: lunch"
+    world.tell(ResumeTrading(detail="back"), ResumeTrading())
+    assert world.journal.of(TradingResumed) == [TradingResumed(detail="back")]
+    world.place()
+    world.venue.expect(SendOrder)
+
+
+def test_a_halt_survives_a_restart(simulation: Simulation) -> None:
+    world = connected(simulation, *EXECUTION_FACTS, TradingHalted(reason="operator", detail=""))
+    world.place()
+    declined = world.declined()
+    assert (declined.reason, declined.detail) == (Decline.HALTED, "operator")
+
+
+def test_a_retry_after_is_journalled_once_an_episode_and_stops_everything(world: World) -> None:
+    until = EPOCH + timedelta(seconds=20)
+    world.tell(LimitsSeen(retry_at=until, banned=True, detail="418"))
+    world.tell(LimitsSeen(retry_at=until + timedelta(milliseconds=300)))
+    assert world.journal.of(RateLimited) == [RateLimited(until=until, banned=True, detail="418")]
+    world.place()
+    declined = world.declined()
+    assert (declined.reason, declined.retry_at) == (Decline.RATE_LIMITED, 20.0)
+    query = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.watcher.ref)
+    world.tell(Relay(query=query), LimitsSeen(used_weight=1))
+    world.venue.expect_none(within=19.9)
+    world.venue.expect(query, within=0.2)
+    world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=60)))
+    assert len(world.journal.of(RateLimited)) == 2
+
+
+def test_a_retry_after_survives_a_restart(simulation: Simulation) -> None:
+    world = started(simulation, RateLimited(until=EPOCH + timedelta(seconds=20), banned=False, detail=""))
+    world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    assert [type(message) for message in world.sent()] == [ReportLimits]
+    world.venue.expect_none(within=19.9)
+    world.venue.expect(OpenUserStream, within=0.2)
+    world.venue.expect(QueryTime)
+
+
+# Cancels ------------------------------------------------------------------------------------------
+
+
+def a_cancel(**changes: Any) -> CancelChild:
+    cancel = CancelChild(
+        execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", order_id=1001, reason="timeout"
+    )
+    return replace(cancel, **changes)
+
+
+def test_a_cancel_is_journalled_before_it_is_sent_under_a_name_of_its_own(held: World) -> None:
+    held.place()
+    held.journal.release()
+    held.venue.expect(SendOrder)
+    held.journal.held = True
+    held.tell(a_cancel())
+    assert held.sent() == []
+    held.journal.release()
+    held.venue.expect(
+        SendCancel(
+            symbol="BTCUSDT",
+            client_order_id=CHILD,
+            order_id=1001,
+            cancel_id=cancel_id(CHILD, 0),
+            reply_to=held.watcher.ref,
+        )
+    )
+    held.tell(a_cancel())
+    assert held.venue.expect(SendCancel).cancel_id == cancel_id(CHILD, 1)
+    assert [fact.reason for fact in held.journal.of(ChildCancelRequested)] == ["timeout", "timeout"]
+
+
+def test_cancels_are_numbered_on_over_a_restart(simulation: Simulation) -> None:
+    before = ChildCancelRequested(
+        execution_id=EXECUTION,
+        client_order_id=CHILD,
+        cancel_id=cancel_id(CHILD, 4),
+        symbol="BTCUSDT",
+        order_id=None,
+        reason="",
+    )
+    world = connected(simulation, *EXECUTION_FACTS, an_intent(), before)
+    world.tell(a_cancel())
+    assert world.venue.expect(SendCancel).cancel_id == cancel_id(CHILD, 5)
+
+
+def test_a_child_that_is_over_is_not_cancelled(simulation: Simulation) -> None:
+    world = connected(simulation, *EXECUTION_FACTS, an_intent(), a_child_closed())
+    world.tell(a_cancel())
+    assert world.sent() == []
+    assert world.journal.of(ChildCancelRequested) == []
+
+
+def test_cancels_go_out_in_a_halt_and_go_before_everything_that_waits(simulation: Simulation) -> None:
+    world = connected(simulation, *EXECUTION_FACTS, an_intent())
+    world.tell(HaltTrading(reason="operator", detail=""), ReadinessChanged(Readiness.HALTED))
+    world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=5)))
+    poll = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.watcher.ref)
+    proof = QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=world.watcher.ref)
+    world.tell(Relay(query=poll), Relay(query=proof, urgent=True), a_cancel())
+    assert world.sent() == []
+    simulation.run(5.1)
+    assert [type(message) for message in world.sent()] == [SendCancel, QueryOrder, QueryOpenOrders]
+
+
+def test_everything_is_cancelled_at_once_without_the_journal(held: World) -> None:
+    held.place()
+    held.journal.release()
+    held.venue.expect(SendOrder)
+    held.journal.held = True
+    held.tell(CancelEverything(detail="disk full"))
+    assert held.venue.expect(SendCancel).cancel_id == cancel_id(CHILD, 0)
+    held.tell(a_cancel())
+    assert held.venue.expect(SendCancel).cancel_id == cancel_id(CHILD, 1)
+    held.place(slice=1)
+    assert held.declined().detail == "the journal is lost"
+    held.journal.release()
+    assert held.journal.of(ChildCancelRequested) == []
+
+
+def test_a_child_that_showed_up_again_is_among_what_is_cancelled(simulation: Simulation) -> None:
+    refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=-2010, message="no")
+    reappeared = AttemptReappeared(
+        execution_id=EXECUTION,
+        client_order_id=CHILD,
+        symbol="BTCUSDT",
+        order_id=1001,
+        status="NEW",
+        executed_quantity=D(0),
+    )
+    world = connected(simulation, *EXECUTION_FACTS, an_intent(), refused, a_closed(), reappeared)
+    world.tell(CancelEverything(detail=""))
+    assert world.venue.expect(SendCancel).client_order_id == CHILD
+
+
+# Queries ------------------------------------------------------------------------------------------
+
+
+def test_a_query_is_passed_on_and_one_too_many_is_answered_as_failed(simulation: Simulation) -> None:
+    world = connected(simulation, settings=replace(SETTINGS, most_waiting=1))
+    query = QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=world.watcher.ref)
+    world.tell(Relay(query=query))
+    world.venue.expect(query)
+    world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=5)))
+    other = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.watcher.ref)
+    world.tell(Relay(query=query), Relay(query=query), Relay(query=other))
+    world.watcher.expect(QueryFailed(query=other, detail="too many queries wait"))
+    simulation.run(6.0)
+    assert world.sent() == [query]
+
+
+def test_a_query_of_anothers_that_failed_is_left_aside(world: World) -> None:
+    query = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.exchange)
+    world.tell(QueryFailed(query=query, detail="503"))
+    world.venue.expect_none(within=30.0)
+
+
+@pytest.mark.parametrize(("code", "query"), [(-1013, QueryRules), (-1021, QueryTime)])
+def test_a_refusal_that_shows_old_knowledge_refreshes_it(world: World, code: int, query: type[object]) -> None:
+    world.place()
+    world.sent()
+    refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=code, message="")
+    world.journal.commit(refused)
+    world.venue.expect(query)
+    world.venue.expect_none(within=5.0)
