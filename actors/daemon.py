@@ -134,7 +134,7 @@ class Daemon(Follower, Parent):
         self._readiness, self._halt = Readiness.STARTING, ""
         self._epoch = 0
         self._quarantined: list[str] = []
-        self._not_ready: set[str] = set()
+        self._not_ready = {JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
         self._heard: dict[str, float] = {}
         self._start_timer: Timer | None = None
         self._stopping: list[Hashable] = []
@@ -172,7 +172,7 @@ class Daemon(Follower, Parent):
                 self._ping_everyone()
             case _StartTooSlow():
                 if self._readiness is Readiness.STARTING:
-                    waiting = ", ".join(sorted(self._not_ready)) or JOURNAL
+                    waiting = ", ".join(sorted(self._not_ready))
                     self._end(EXIT_UNAVAILABLE, f"not ready in time: still waiting for {waiting}")
             case _Farewell(exit_code, detail):
                 self._end(exit_code, detail)
@@ -229,7 +229,6 @@ class Daemon(Follower, Parent):
             twap=settings.twap,
         )
         self.spawn(NOTIFIER, Notifier, journal=journal)
-        self._not_ready = {MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
         exchange.tell(ConnectExchange(watcher=watcher, gate=gate))
         market.tell(ConnectMarket(gate=gate, symbols=settings.gate.symbols))
         self._observer.tell(DaemonUp(gate=gate, exchange=exchange, journal=journal))

@@ -1,0 +1,124 @@
+"""What is handed in during a run: scenarios by name, and scenarios drawn by seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MINUTE = 60.0
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSignal:
+    """A signal's JSON object, handed in `at` seconds after the daemon is ready.
+
+    With `age` its timestamp is made to be so many seconds old at that moment.
+    """
+
+    at: float
+    body: dict[str, Any]
+    note: str = ""
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Signals for one run, in the order of their time, and how long it may take (virtual seconds)."""
+
+    name: str
+    signals: tuple[TimedSignal, ...]
+    limit_seconds: float = 4 * HOUR
+
+
+def tour(interval_seconds: float = 6.0) -> Scenario:
+    """Show every verdict once: a sliced order, a small one, a repeat, a conflict, a stale one, a tiny one."""
+    large = {
+        "id": "tour-1",
+        "symbol": "BTCUSDT",
+        "side": "buy",
+        "quantity": "0.5",
+        "twap": {"num_chunks": 5, "interval_seconds": str(interval_seconds)},
+    }
+    return Scenario(
+        "tour",
+        (
+            TimedSignal(0.0, large, "0.5 BTC in five slices"),
+            TimedSignal(1.0, {"id": "tour-2", "symbol": "ETHUSDT", "side": "sell", "quantity": "0.3"}, "0.3 ETH at once"),
+            TimedSignal(2.0, large, "the same signal again"),
+            TimedSignal(3.0, {**large, "quantity": "0.7"}, "the same id, but 0.7 BTC"),
+            TimedSignal(
+                4.0, {"id": "tour-3", "symbol": "BNBUSDT", "side": "buy", "quantity": "1"}, "an hour old", age=HOUR
+            ),
+            TimedSignal(
+                5.0, {"id": "tour-4", "symbol": "BTCUSDT", "side": "sell", "quantity": "0.00002"}, "below the minimum"
+            ),
+        ),
+    )
+
+
+def scenario_of(signals: Sequence[dict[str, Any]], name: str = "given") -> Scenario:
+    """Make a scenario of signals that carry their time as `at` (seconds from the start, 0 if missing)."""
+    timed = [
+        TimedSignal(float(body.get("at", 0)), {key: value for key, value in body.items() if key != "at"})
+        for body in signals
+    ]
+    return Scenario(name, tuple(sorted(timed, key=lambda signal: signal.at)))
+
+
+def drawn(seed: int) -> Scenario:
+    """Draw a small mixed scenario: some sliced and direct orders, repeats, conflicts and nonsense."""
+    chance = random.Random(f"scenario-{seed}")  # noqa: S311 - to be repeated, not to be secret
+    signals: list[TimedSignal] = []
+    at = 0.0
+    for number in range(chance.randint(1, 4)):
+        at += chance.uniform(0, 15)
+        body = _order(chance, number)
+        signals.append(TimedSignal(at, body))
+        for echo in _echoes(chance, body):
+            signals.append(TimedSignal(at + chance.uniform(0, 30), echo))
+    if chance.random() < 0.5:
+        signals.append(TimedSignal(at + 1, chance.choice(_NONSENSE)))
+    signals.sort(key=lambda signal: signal.at)
+    return Scenario(f"drawn-{seed}", tuple(signals))
+
+
+_NONSENSE: tuple[dict[str, Any], ...] = (
+    {"symbol": "BTCUSDT", "side": "buy", "quantity": "-1"},
+    {"symbol": "BTCUSDT", "side": "buy", "quantity": "NaN"},
+    {"symbol": "BTCUSDT", "side": "hold", "quantity": "1"},
+    {"symbol": "NOSUCH", "side": "buy", "quantity": "1"},
+    {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.00001"},
+    {"symbol": "BTCUSDT", "side": "buy", "quantity": "1", "leverage": 10},
+    {"symbol": "BTCUSDT", "side": "buy", "quantity": "1e30"},
+)
+
+_SIZES = {"BTCUSDT": (0.002, 1.5), "ETHUSDT": (0.05, 30.0), "BNBUSDT": (0.2, 20.0), "DOGEUSDT": (300.0, 60_000.0)}
+_HELD = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
+
+
+def _order(chance: random.Random, number: int) -> dict[str, Any]:
+    symbol = chance.choice(tuple(_SIZES))
+    side = chance.choice(("buy", "SELL")) if symbol in _HELD else "Buy"
+    low, high = _SIZES[symbol]
+    quantity = low * (high / low) ** chance.random()
+    body: dict[str, Any] = {"symbol": symbol, "side": side, "quantity": f"{quantity:.5f}"}
+    if symbol == "DOGEUSDT":
+        body["quantity"] = f"{quantity:.0f}"
+    if chance.random() < 0.7:
+        body["id"] = f"s{number}"
+    if chance.random() < 0.7:
+        body["twap"] = {"num_chunks": chance.randint(1, 6), "interval_seconds": str(chance.choice((1, 2, 5, 10)))}
+    if chance.random() < 0.3:
+        body.setdefault("twap", {})["child"] = chance.choice(("market", "ioc"))
+    return body
+
+
+def _echoes(chance: random.Random, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Draw what senders do with a signal that they have sent already."""
+    echoes = [body for _ in range(chance.choice((0, 0, 1, 2)))]
+    if "id" in body and chance.random() < 0.2:
+        echoes.append({**body, "quantity": "0.31"})
+    return echoes

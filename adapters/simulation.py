@@ -1,0 +1,296 @@
+"""A whole daemon in virtual time against the paper exchange: one run, from signals to the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol, assert_never
+
+import orjson
+import pykka
+
+from actors.runtime import Simulation
+from adapters.intake.signals import decode_signal, verdict_object
+from adapters.paper.audit import Audit, Mode, audit
+from adapters.paper.exchange import PaperExchange, PaperSettings
+from adapters.paper.faults import FaultPlan
+from adapters.paper.venue import LatencySettings, PaperVenue, VenueLink
+from adapters.scenarios import Scenario, TimedSignal
+from adapters.storage.codec import export_line
+from adapters.storage.memory import MemoryStore
+from messages.control import (
+    CaughtUp,
+    Committed,
+    DaemonEnded,
+    DaemonNews,
+    DaemonStands,
+    DaemonUp,
+    FactNews,
+    Follow,
+    JournalCommand,
+    Readiness,
+    ShutDown,
+)
+from messages.execution import ExecutionCommand
+from messages.facts import ExecutionClosed, ExecutionQuarantined, SignalAccepted
+from messages.ids import microseconds
+from messages.market import WatchMarket
+from messages.order import VenueCommand
+from messages.refs import Tells
+from messages.signal import Signal, SignalReceived, Verdict
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+
+
+class NotConverged(Exception):
+    """A run did not come to its end in the time allowed; the text says what was still open."""
+
+
+class StartDaemon(Protocol):
+    """Starts a daemon on what it is given; only run.py, which knows all actors, has one."""
+
+    def __call__(
+        self,
+        observer: Tells[DaemonNews],
+        *,
+        store: MemoryStore,
+        venue: Tells[VenueCommand],
+        market: Tells[WatchMarket],
+    ) -> pykka.ActorRef[Any]:
+        """Start the root actor and return its ref."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A signal that was handed in, and the verdict once there is one."""
+
+    name: str
+    body: dict[str, Any]
+    verdict: Verdict | None = None
+
+    def tell(self, message: Verdict, /) -> None:
+        """Take the verdict; a second one is the gate's fault and must not pass unseen."""
+        if self.verdict is not None:
+            raise AssertionError(f"{self.name} got a second verdict: {message}")
+        self.verdict = message
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to. `journal` is the export, a JSON line a fact; times in virtual seconds."""
+
+    seed: int
+    scenario: str
+    answers: tuple[Answer, ...]
+    closed: tuple[ExecutionClosed, ...]
+    journal: bytes
+    truth: dict[str, object]
+    audit: Audit
+    seconds: float
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The journal's export, parsed."""
+        return parse_export(self.journal)
+
+
+def parse_export(journal: bytes) -> list[dict[str, Any]]:
+    """Read a journal export."""
+    return [orjson.loads(line) for line in journal.splitlines()]
+
+
+class _News:
+    """Hears what the root actor says, and what the journal makes durable."""
+
+    def __init__(self) -> None:
+        self.up: DaemonUp | None = None
+        self.readiness = Readiness.STARTING
+        self.ended: DaemonEnded | None = None
+        self.open: dict[str, SignalAccepted] = {}
+        self.closed: dict[str, ExecutionClosed] = {}
+
+    def tell(self, message: DaemonNews | FactNews, /) -> None:
+        match message:
+            case DaemonUp():
+                self.up = message
+                message.journal.tell(
+                    Follow(follower=self, kinds=(SignalAccepted, ExecutionClosed, ExecutionQuarantined))
+                )
+            case DaemonStands(readiness=readiness):
+                self.readiness = readiness
+            case DaemonEnded():
+                self.ended = message
+            case Committed(fact=SignalAccepted() as accepted):
+                self.open[accepted.execution_id] = accepted
+            case Committed(fact=ExecutionClosed() as closed):
+                self.open.pop(closed.execution_id, None)
+                self.closed[closed.execution_id] = closed
+            case Committed(fact=fact):
+                self.open.pop(fact.execution_id, None)
+            case CaughtUp():
+                pass
+            case _:
+                assert_never(message)
+
+
+@dataclass
+class World:
+    """One daemon and one exchange, on nodes of their own, in a simulation that is entered."""
+
+    sim: Simulation
+    start_daemon: StartDaemon
+    paper: PaperSettings = field(default_factory=PaperSettings)
+    latency: LatencySettings = field(default_factory=LatencySettings)
+    faults: FaultPlan | None = None
+    check_codec: bool = False
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(journal_id=f"simulation-{self.sim.seed}", check_codec=self.check_codec)
+        self.daemon_node, self.exchange_node = self.sim.node("daemon"), self.sim.node("exchange")
+        self.exchange = PaperExchange(self.paper, now=microseconds(self.sim.wall_time()))
+        with self.exchange_node:
+            self.venue = PaperVenue.start(
+                self.exchange, latency=self.latency, chance=self.sim.stream("latency"), faults=self.faults
+            )
+        self.answers: list[Answer] = []
+        self.news = _News()
+
+    def start(self) -> None:
+        """Start the daemon and wait until it is ready."""
+        self.news = _News()
+        with self.daemon_node:
+            link = VenueLink(self.sim, self.venue, latency=self.latency, chance=self.sim.stream("way"))
+            self.daemon = self.start_daemon(self.news, store=self.store, venue=link, market=link)
+        news = self.news
+        self.sim.run_until(lambda: news.readiness is not Readiness.STARTING or news.ended is not None, START_SECONDS)
+        if news.readiness is Readiness.STARTING or news.up is None or news.ended is not None:
+            raise NotConverged(f"the daemon did not become ready: {news.ended}")
+
+    def crash(self) -> None:
+        """End the daemon's process as `kill -9` does; what was not committed is lost."""
+        self.daemon_node.crash()
+        self.store.reopen()
+
+    def send(self, body: dict[str, Any], name: str | None = None) -> Answer:
+        """Hand a signal in as an outside sender would; its answer comes when the simulation runs on."""
+        answer = Answer(name or str(body.get("id") or f"#{len(self.answers) + 1}"), body)
+        self.answers.append(answer)
+        decoded = decode_signal(orjson.dumps(body))
+        if isinstance(decoded, Verdict):
+            answer.tell(decoded)
+        else:
+            self.hand_in(decoded, answer)
+        return answer
+
+    def hand_in(self, signal: Signal, reply_to: Tells[Verdict]) -> None:
+        """Tell the gate of a signal."""
+        self._up().gate.tell(SignalReceived(signal, reply_to=reply_to))
+
+    def command(self, command: ExecutionCommand) -> None:
+        """Tell the gate of a command on an execution."""
+        self._up().gate.tell(command)
+
+    @property
+    def journal(self) -> Tells[JournalCommand]:
+        """The daemon's journal."""
+        return self._up().journal
+
+    def settled(self) -> bool:
+        """Whether every signal has its verdict and every accepted one its report."""
+        return not self.news.open and all(answer.verdict is not None for answer in self.answers)
+
+    def settle(self, seconds: float) -> None:
+        """Run until nothing is open any more. Raises `NotConverged` if that takes too long."""
+        if not self.sim.run_until(self.settled, seconds):
+            silent = [answer.name for answer in self.answers if answer.verdict is None]
+            raise NotConverged(f"after {seconds:.0f} s open: {sorted(self.news.open)}, without verdict: {silent}")
+
+    def stop(self) -> DaemonEnded:
+        """Shut the daemon down in order."""
+        news = self.news
+        self.daemon.tell(ShutDown("end of the run"))
+        if not self.sim.run_until(lambda: news.ended is not None, STOP_SECONDS) or news.ended is None:
+            raise NotConverged("the daemon did not end when told to")
+        return news.ended
+
+    def export(self) -> bytes:
+        """Export the journal: a JSON line a fact."""
+        return b"".join(export_line(committed) for committed in self.store.read())
+
+    def audit(self, mode: Mode = "converged") -> Audit:
+        """Compare the journal with what the exchange knows."""
+        return audit(
+            parse_export(self.export()),
+            self.exchange.truth(),
+            mode=mode,
+            initial_balances=self.paper.balances,
+            verdicts={
+                answer.name: [verdict_object(answer.verdict)] if answer.verdict else [] for answer in self.answers
+            },
+        )
+
+    def _up(self) -> DaemonUp:
+        if self.news.up is None:
+            raise NotConverged("the daemon is not up")
+        return self.news.up
+
+
+def simulate(
+    scenario: Scenario,
+    seed: int,
+    start_daemon: StartDaemon,
+    *,
+    paper: PaperSettings | None = None,
+    latency: LatencySettings | None = None,
+    check_codec: bool = False,
+) -> Outcome:
+    """Run a scenario to its end and audit it. Raises `NotConverged` if it has none in its time."""
+    with Simulation(seed) as sim:
+        world = World(
+            sim,
+            start_daemon,
+            paper=paper or PaperSettings(),
+            latency=latency or LatencySettings(),
+            check_codec=check_codec,
+        )
+        world.start()
+        began = sim.now()
+        for timed in scenario.signals:
+            sim.run(max(0.0, began + timed.at - sim.now()))
+            world.send(stamped(timed, sim))
+        world.settle(scenario.limit_seconds)
+        seconds = sim.now() - began
+        world.stop()
+        return Outcome(
+            seed=seed,
+            scenario=scenario.name,
+            answers=tuple(world.answers),
+            closed=tuple(world.news.closed.values()),
+            journal=world.export(),
+            truth=world.exchange.truth(),
+            audit=world.audit(),
+            seconds=seconds,
+        )
+
+
+def stamped(timed: TimedSignal, sim: Simulation) -> dict[str, Any]:
+    """Give a signal whose age is told the timestamp that it would have by now."""
+    if timed.age is None:
+        return timed.body
+    milliseconds = microseconds(sim.wall_time()) // 1000 - round(timed.age * 1000)
+    return {**timed.body, "timestamp": milliseconds}
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Add up what several runs came to, for the command line."""
+    filled = sum((closed.report.filled_quote for o in outcomes for closed in o.closed), Decimal(0))
+    return {
+        "runs": len(outcomes),
+        "signals": sum(len(o.answers) for o in outcomes),
+        "executions": sum(len(o.closed) for o in outcomes),
+        "filled_quote": str(filled),
+        "violations": sum(len(o.audit.violations) for o in outcomes),
+        "failed_seeds": [o.seed for o in outcomes if not o.audit.ok],
+    }
