@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.bounds import Breach, judge, percent, sound
+from messages.execution import StopReason
+from messages.market import Bounds
+from messages.signal import Side
+from tests.factories import a_quote
+
+D = Decimal
+
+
+def bounds(side: Side = Side.BUY, arrival: str = "42000", **changes: Any) -> Bounds:
+    return Bounds(side=side, arrival_price=D(arrival), **changes)
+
+
+def around(mid: str, width: str = "2") -> Any:
+    return a_quote(D(mid) - D(width) / 2, D(mid) + D(width) / 2)
+
+
+ALL = bounds(max_spread=D("0.005"), max_deviation=D("0.01"), limit_price=D(43_000), max_age=5.0)
+
+
+def test_a_market_within_all_bounds_is_fit() -> None:
+    assert judge(around("42000"), 0.0, ALL) is None
+
+
+def test_without_bounds_every_true_quote_is_fit() -> None:
+    assert judge(around("90000", "5000"), 1e9, bounds()) is None
+
+
+def test_a_rise_from_42000_to_42500_stops_a_buy() -> None:
+    assert judge(around("42500"), 0.0, ALL) == Breach(StopReason.PRICE_DEVIATION, "1.19%")
+
+
+def test_a_spread_of_0_6_percent_stops() -> None:
+    assert judge(around("42000", "252"), 0.0, ALL) == Breach(StopReason.SPREAD_TOO_WIDE, "0.60%")
+
+
+def test_the_spread_comes_before_the_deviation_and_that_before_the_limit() -> None:
+    wide = judge(around("44000", "440"), 0.0, ALL)
+    narrow = judge(around("44000"), 0.0, ALL)
+    assert wide is not None
+    assert narrow is not None
+    assert (wide.reason, narrow.reason) == (StopReason.SPREAD_TOO_WIDE, StopReason.PRICE_DEVIATION)
+
+
+@pytest.mark.parametrize(
+    ("side", "mid", "fit"),
+    [
+        (Side.BUY, "42420", True),
+        (Side.BUY, "42420.01", False),
+        (Side.BUY, "30000", True),
+        (Side.SELL, "41580", True),
+        (Side.SELL, "41579.99", False),
+        (Side.SELL, "60000", True),
+    ],
+)
+def test_a_deviation_counts_on_the_adverse_side_only_and_its_bound_holds(side: Side, mid: str, *, fit: bool) -> None:
+    breach = judge(around(mid), 0.0, bounds(side, max_deviation=D("0.01")))
+    assert (breach is None) is fit
+    if breach is not None:
+        assert breach.reason is StopReason.PRICE_DEVIATION
+
+
+@pytest.mark.parametrize(("width", "fit"), [("210", True), ("210.01", False)])
+def test_a_spread_equal_to_its_bound_holds(width: str, *, fit: bool) -> None:
+    assert (judge(around("42000", width), 0.0, bounds(max_spread=D("0.005"))) is None) is fit
+
+
+@pytest.mark.parametrize(
+    ("side", "limit", "detail"),
+    [
+        (Side.BUY, "42001", None),
+        (Side.BUY, "42000.99", "ask 42001 above 42000.99"),
+        (Side.SELL, "41999", None),
+        (Side.SELL, "41999.01", "bid 41999 below 41999.01"),
+    ],
+)
+def test_the_touch_must_not_be_worse_than_the_limit_price(side: Side, limit: str, detail: str | None) -> None:
+    expected = None if detail is None else Breach(StopReason.LIMIT_PRICE, detail)
+    assert judge(around("42000"), 0.0, bounds(side, limit_price=D(limit))) == expected
+
+
+def test_what_is_not_known_is_never_fine() -> None:
+    assert judge(None, 0.0, bounds()) == Breach(StopReason.STALE_MARKET, "no quote")
+    assert judge(around("42000"), 5.0, ALL) is None
+    assert judge(around("42000"), 5.01, ALL) == Breach(StopReason.STALE_MARKET, "quote 5.0 s old")
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        a_quote(42_001, 41_999),
+        a_quote(42_000, 42_000),
+        a_quote(0, 42_000),
+        a_quote(-1, 1),
+        a_quote(bid_quantity=D(0)),
+        a_quote(ask_quantity=D(0)),
+    ],
+    ids=["crossed", "locked", "no bid", "negative", "empty bid", "empty ask"],
+)
+def test_a_quote_that_cannot_be_true_is_never_fine(quote: Any) -> None:
+    assert not sound(quote)
+    breach = judge(quote, 0.0, bounds())
+    assert breach is not None
+    assert breach.reason is StopReason.STALE_MARKET
+
+
+@pytest.mark.parametrize(
+    ("fraction", "bound", "text"),
+    [
+        ("0.0061", "0.005", "0.61%"),
+        ("0.011904", "0.01", "1.19%"),
+        ("0.00615", "0.005", "0.62%"),
+        ("0.0050001", "0.005", "0.50001%"),
+        ("0.005000000001", "0.005", "0.500000%"),
+        ("1.5", "0.01", "150.00%"),
+    ],
+)
+def test_figures_show_that_they_are_above_their_bound(fraction: str, bound: str, text: str) -> None:
+    assert percent(D(fraction), D(bound)) == text

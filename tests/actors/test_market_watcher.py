@@ -1,0 +1,442 @@
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import pykka
+import pytest
+
+from actors.market_watcher import Market, MarketSettings, MarketWatcher, _DeadlineReached
+from actors.runtime import Simulation
+from messages.control import ActorReady, Ping, Pong
+from messages.market import (
+    Await,
+    Awaited,
+    Bounds,
+    ConnectMarket,
+    Level,
+    MarketGap,
+    QuoteChanged,
+    QuoteLost,
+    QuoteSeen,
+    Unawait,
+    WatchMarket,
+)
+from messages.signal import Side
+from tests.probe import Probe
+
+D = Decimal
+BTC, ETH = "BTCUSDT", "ETHUSDT"
+SETTINGS = MarketSettings()
+
+
+def seen(bid: Any = 41_999, ask: Any = 42_001, symbol: str = BTC, **changes: Any) -> QuoteSeen:
+    fields: dict[str, Any] = {"bid_quantity": D(1), "ask_quantity": D(1)}
+    return QuoteSeen(symbol=symbol, bid=D(bid), ask=D(ask), **{**fields, **changes})
+
+
+NARROW, WIDE = seen(), seen(41_874, 42_126)
+BOUNDS = Bounds(side=Side.BUY, arrival_price=D(42_000), max_spread=D("0.005"), max_deviation=D("0.01"), max_age=5.0)
+
+
+class House:
+    """A MarketWatcher with stand-ins for its venue, its parent, the gate and one who waits."""
+
+    def __init__(self, simulation: Simulation, settings: MarketSettings = SETTINGS) -> None:
+        self.simulation = simulation
+        self.parent, self.venue = Probe(simulation, "parent"), Probe(simulation, "venue")
+        self.gate, self.waiter = Probe(simulation, "gate"), Probe(simulation, "waiter")
+        self.ref: pykka.ActorRef[MarketWatcher] = MarketWatcher.start(
+            self.parent.ref, "market", venue=self.venue.ref, settings=settings
+        )
+
+    def tell(self, *messages: object) -> None:
+        for message in messages:
+            self.ref.tell(message)
+        self.simulation.run(0.0)
+
+    def wait(self, seconds: float = 10.0, *, slice_: int = 0, symbol: str = BTC, bounds: Bounds = BOUNDS) -> None:
+        deadline = self.simulation.now() + seconds
+        key = ("execution", slice_)
+        self.tell(Await(key=key, symbol=symbol, bounds=bounds, deadline=deadline, reply_to=self.waiter.ref))
+
+    def hot(self) -> list[tuple[str, bool]]:
+        return [(watch.symbol, watch.hot) for watch in self.venue.messages()]
+
+    def actor(self) -> MarketWatcher:
+        actor = self.ref._actor_weakref()
+        assert actor is not None
+        return actor
+
+
+@pytest.fixture
+def house(simulation: Simulation) -> House:
+    return House(simulation)
+
+
+# One market ---------------------------------------------------------------------------------------
+
+
+def test_the_integral_of_the_mid_is_exact() -> None:
+    market = Market(BTC, SETTINGS)
+    market.see(seen("0.3", "0.5"), 100.0)
+    market.see(seen("0.1", "0.3"), 100.1)
+    market.see(seen(2, 4), 100.3)
+    assert market.quote is not None
+    assert market.quote.integral == D("0.4") * D("0.1") + D("0.2") * D("0.2")
+    assert market.quote.integral_seconds == D("0.3")
+
+
+def test_the_integral_runs_on_to_the_moment_of_the_question() -> None:
+    market = Market(BTC, SETTINGS)
+    assert market.quote_at(0.0) is None
+    market.see(NARROW, 10.0)
+    quote = market.quote_at(12.5)
+    assert quote is not None
+    assert (quote.integral, quote.integral_seconds, quote.seen_at) == (D(105_000), D("2.5"), 10.0)
+
+
+def test_a_long_integral_keeps_every_digit() -> None:
+    market = Market(BTC, SETTINGS)
+    for tick in range(3000):
+        market.see(seen("42000.01", "42000.02"), tick / 1000)
+    assert market.quote is not None
+    assert market.quote.integral == D("42000.015") * D("2.999")
+
+
+def test_the_time_of_a_gap_does_not_count() -> None:
+    market = Market(BTC, SETTINGS)
+    market.see(seen(99, 101), 0.0)
+    market.lose()
+    lost = market.quote_at(5.0)
+    assert lost is not None
+    assert lost.integral_seconds == 0
+    assert market.trusted is None
+    market.see(seen(199, 201), 10.0)
+    market.see(seen(299, 301), 11.0)
+    assert market.quote is not None
+    assert (market.quote.integral, market.quote.integral_seconds) == (D(200), D(1))
+
+
+def levels(*pairs: tuple[Any, Any]) -> tuple[Level, ...]:
+    return tuple((D(price), D(quantity)) for price, quantity in pairs)
+
+
+def test_depth_is_what_stands_within_the_band() -> None:
+    market = Market(BTC, SETTINGS)
+    bids = levels((41_999, 1), (41_958, 2), ("41957.99", 4))
+    asks = levels((42_001, 8), (42_042, 16), ("42042.01", 32))
+    market.see(seen(bids=bids, asks=asks), 0.0)
+    assert market.quote is not None
+    assert (market.quote.depth_bid, market.quote.depth_ask) == (D(3), D(24))
+
+
+def test_a_book_is_believed_for_a_while() -> None:
+    market = Market(BTC, SETTINGS)
+    market.see(NARROW, 0.0)
+    assert market.quote is not None
+    assert market.quote.depth_bid is None
+    market.see(seen(bids=levels((41_999, 1)), asks=levels((42_001, 2))), 1.0)
+    for now, depth in ((6.0, 2), (6.1, None)):
+        market.see(NARROW, now)
+        assert market.quote.depth_ask == depth
+
+
+def test_a_gap_makes_the_depth_unknown() -> None:
+    market = Market(BTC, SETTINGS)
+    market.see(seen(bids=levels((41_999, 1)), asks=levels((42_001, 2))), 1.0)
+    market.lose()
+    market.see(NARROW, 1.1)
+    assert market.quote is not None
+    assert market.quote.depth_bid is None
+
+
+def test_age_is_endless_before_the_first_quote() -> None:
+    market = Market(BTC, SETTINGS)
+    assert market.age(3.0) == math.inf
+    market.see(NARROW, 3.0)
+    assert market.age(5.5) == 2.5
+
+
+# Being ready --------------------------------------------------------------------------------------
+
+
+def test_it_watches_its_symbols_coldly_and_is_ready_when_it_has_seen_them_all(house: House) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC, ETH)))
+    assert house.hot() == [(BTC, False), (ETH, False)]
+    house.tell(NARROW)
+    house.parent.expect_none(within=1.0)
+    house.tell(seen(symbol=ETH))
+    house.parent.expect(ActorReady("market"), within=0.0)
+    house.parent.expect_none(within=10.0)
+
+
+def test_it_is_ready_in_a_while_although_a_symbol_is_silent(house: House) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC, ETH)), NARROW)
+    house.parent.expect_none(within=1.99)
+    house.parent.expect(ActorReady("market"), within=0.02)
+    house.tell(seen(symbol=ETH), ConnectMarket(gate=house.gate.ref, symbols=(BTC, "BNBUSDT")))
+    house.parent.expect_none(within=10.0)
+
+
+def test_without_symbols_it_is_ready_at_once(house: House) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=()))
+    house.parent.expect(ActorReady("market"), within=0.0)
+
+
+def test_it_answers_pings(house: House) -> None:
+    house.tell(Ping(house.parent.ref))
+    house.parent.expect(Pong("market"))
+
+
+# Pushing to the gate ------------------------------------------------------------------------------
+
+
+def bids(probe: Probe) -> list[Any]:
+    return [int(news.quote.bid) if isinstance(news, QuoteChanged) else news for news in probe.messages()]
+
+
+def test_pushes_are_throttled_and_the_latest_always_comes(house: House, simulation: Simulation) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC,)))
+    for number in range(1, 8):
+        house.tell(seen(number, 100))
+        simulation.run(0.019)
+    simulation.run(1.0)
+    assert bids(house.gate) == [1, 3, 6, 7]
+    house.tell(seen(8, 100))
+    assert bids(house.gate) == [8]
+
+
+def test_each_symbol_is_throttled_by_itself(house: House) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC, ETH)), seen(1, 9), seen(2, 9, ETH), seen(3, 9))
+    assert bids(house.gate) == [1, 2]
+
+
+def test_a_gate_that_comes_later_gets_what_is_known(house: House) -> None:
+    house.tell(seen(1, 9), seen(2, 9))
+    house.simulation.run(1.0)
+    house.tell(MarketGap(symbols=(ETH,)))
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC, ETH)))
+    assert bids(house.gate) == [2]
+
+
+def test_a_gap_is_told_at_once_and_once_and_ends_with_the_next_quote(house: House) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC,)), seen(1, 9), seen(2, 9))
+    house.tell(MarketGap(symbols=(BTC,)), MarketGap(symbols=(BTC,)))
+    house.simulation.run(1.0)
+    assert bids(house.gate) == [1, QuoteLost(symbol=BTC)]
+    house.tell(seen(3, 9))
+    assert bids(house.gate) == [3]
+
+
+@pytest.mark.parametrize(
+    "untrue",
+    [seen(42_001, 41_999), seen(42_000, 42_000), seen(0, 1), seen(-2, -1), seen(bid_quantity=D(0))],
+    ids=["crossed", "locked", "zero", "negative", "empty"],
+)
+def test_quotes_that_cannot_be_true_are_dropped_and_counted(house: House, untrue: QuoteSeen) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC,)), untrue)
+    assert bids(house.gate) == []
+    assert house.actor().dropped == {BTC: 1}
+    house.wait(0.0)
+    answer = house.waiter.expect(Awaited)
+    assert (answer.held, answer.failed, answer.quote) == (False, "STALE_MARKET", None)
+
+
+# Waiting ------------------------------------------------------------------------------------------
+
+
+def test_bounds_that_hold_are_answered_at_once_without_watching_closely(house: House) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC,)), NARROW)
+    house.simulation.run(1.5)
+    house.hot()
+    house.wait()
+    answer = house.waiter.expect(Awaited)
+    assert (answer.key, answer.held, answer.failed, answer.detail) == (("execution", 0), True, None, None)
+    assert (answer.age, answer.waited) == (1.5, 0.0)
+    assert answer.quote is not None
+    assert (answer.quote.bid, answer.quote.integral, answer.quote.integral_seconds) == (D(41_999), D(63_000), D("1.5"))
+    assert house.hot() == []
+
+
+def test_a_wait_makes_the_symbol_hot_and_ends_when_the_bounds_hold(house: House, simulation: Simulation) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC, ETH)), WIDE)
+    house.hot()
+    house.wait(10.0)
+    assert house.hot() == [(BTC, True)]
+    simulation.run(3.0)
+    house.tell(WIDE, seen(symbol=ETH))
+    house.waiter.expect_none(within=1.0)
+    house.tell(NARROW)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.waited, answer.age) == (True, 4.0, 0.0)
+    assert house.hot() == [(BTC, False)]
+    house.waiter.expect_none(within=100.0)
+
+
+@pytest.mark.parametrize(
+    ("quote", "failed", "detail"),
+    [
+        (WIDE, "SPREAD_TOO_WIDE", "0.60%"),
+        (seen(42_499, 42_501), "PRICE_DEVIATION", "1.19%"),
+        (seen(42_100, 42_102), "LIMIT_PRICE", "ask 42102 above 42050"),
+    ],
+)
+def test_at_the_deadline_the_answer_names_the_bound_and_the_figure(
+    house: House, quote: QuoteSeen, failed: str, detail: str
+) -> None:
+    bounds = Bounds(
+        side=Side.BUY,
+        arrival_price=D(42_000),
+        max_spread=D("0.005"),
+        max_deviation=D("0.01"),
+        limit_price=D(42_050),
+        max_age=30.0,
+    )
+    house.tell(quote)
+    house.wait(10.0, bounds=bounds)
+    house.waiter.expect_none(within=9.999)
+    answer = house.waiter.expect(Awaited, within=0.002)
+    assert (answer.held, answer.failed, answer.detail, answer.waited) == (False, failed, detail, 10.0)
+    assert house.hot() == [(BTC, True), (BTC, False)]
+
+
+def test_a_deadline_that_has_passed_asks_for_the_present_state(house: House) -> None:
+    house.tell(WIDE)
+    house.wait(-1.0)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.failed, answer.waited) == (False, "SPREAD_TOO_WIDE", 0.0)
+    house.tell(NARROW)
+    house.wait(-1.0)
+    assert house.waiter.expect(Awaited, within=0.0).held
+
+
+def test_asking_for_an_unknown_symbol_has_it_watched(house: House) -> None:
+    house.wait(-1.0, symbol=ETH)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.failed, answer.detail) == (False, "STALE_MARKET", "no quote")
+    assert (answer.quote, answer.age) == (None, math.inf)
+    watch = house.venue.expect(WatchMarket)
+    assert (watch.symbol, watch.hot) == (ETH, False)
+    assert watch.listener is house.ref
+
+
+def test_an_old_quote_is_not_fine_and_a_fresh_one_is(house: House, simulation: Simulation) -> None:
+    house.tell(NARROW)
+    simulation.run(6.0)
+    house.wait()
+    house.waiter.expect_none(within=1.0)
+    house.tell(NARROW)
+    assert house.waiter.expect(Awaited).held
+
+
+def test_after_a_gap_no_wait_holds_until_a_quote_comes(house: House) -> None:
+    house.tell(NARROW, MarketGap(symbols=(BTC,)))
+    house.wait(2.0)
+    answer = house.waiter.expect(Awaited, within=3.0)
+    assert (answer.held, answer.failed, answer.waited) == (False, "STALE_MARKET", 2.0)
+    assert answer.quote is not None
+
+
+def test_an_untrue_quote_answers_nobody(house: House) -> None:
+    house.wait(5.0)
+    house.tell(seen(42_001, 41_999))
+    house.waiter.expect_none(within=4.0)
+
+
+def test_a_wait_that_is_taken_back_is_not_answered(house: House) -> None:
+    house.wait(5.0)
+    house.tell(Unawait(key=("execution", 0)), Unawait(key=("execution", 0)), NARROW)
+    house.waiter.expect_none(within=100.0)
+    assert house.hot() == [(BTC, True), (BTC, False)]
+
+
+def test_a_second_wait_with_the_same_key_replaces_the_first(house: House) -> None:
+    house.wait(5.0)
+    house.wait(8.0)
+    house.waiter.expect_none(within=7.9)
+    assert not house.waiter.expect(Awaited, within=0.2).held
+    house.waiter.expect_none(within=100.0)
+    assert house.hot() == [(BTC, True), (BTC, False)]
+
+
+def test_a_second_wait_may_be_for_another_symbol(house: House) -> None:
+    house.wait(5.0)
+    house.wait(5.0, symbol=ETH)
+    house.tell(NARROW)
+    house.waiter.expect_none(within=1.0)
+    house.tell(seen(symbol=ETH))
+    assert house.waiter.expect(Awaited).held
+    assert house.hot() == [(BTC, True), (BTC, False), (ETH, True), (ETH, False)]
+
+
+def test_a_deadline_that_crossed_with_the_answer_changes_nothing(house: House) -> None:
+    house.wait(5.0)
+    (waiting,) = house.actor()._waiting[BTC].values()
+    house.tell(NARROW, _DeadlineReached(waiting))
+    assert house.waiter.expect(Awaited).held
+    house.waiter.expect_none(within=100.0)
+
+
+def test_a_symbol_stays_hot_until_the_last_wait_ends(house: House) -> None:
+    house.tell(WIDE)
+    house.wait(5.0, slice_=1)
+    house.wait(8.0, slice_=2)
+    assert house.waiter.expect(Awaited, within=6.0).key == ("execution", 1)
+    assert house.hot() == [(BTC, True)]
+    assert house.waiter.expect(Awaited, within=6.0).key == ("execution", 2)
+    assert house.hot() == [(BTC, False)]
+
+
+def test_one_quote_answers_all_whose_bounds_it_meets(house: House) -> None:
+    low = Bounds(side=Side.BUY, arrival_price=D(42_000), limit_price=D(41_000))
+    for number in range(5):
+        house.wait(20.0, slice_=number, bounds=low if number == 2 else BOUNDS)
+    house.tell(NARROW)
+    assert [answer.key[1] for answer in house.waiter.messages()] == [0, 1, 3, 4]
+    assert house.waiter.expect(Awaited, within=30.0).failed == "LIMIT_PRICE"
+
+
+def test_one_who_is_gone_does_not_matter(house: House) -> None:
+    house.wait(5.0)
+    house.waiter.ref.stop()
+    house.tell(NARROW, Ping(house.parent.ref))
+    house.parent.expect(Pong("market"))
+
+
+def test_a_tick_looks_only_at_those_who_wait_for_its_symbol(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(50):
+        house.wait(100.0, slice_=number, symbol=ETH)
+    looked: list[object] = []
+    monkeypatch.setattr("actors.market_watcher.judge", lambda *arguments: looked.append(arguments))
+    house.tell(*[NARROW] * 10)
+    assert looked == []
+
+
+def test_a_stop_leaves_no_timer_behind(house: House, simulation: Simulation) -> None:
+    house.tell(ConnectMarket(gate=house.gate.ref, symbols=(BTC, ETH)), WIDE, WIDE)
+    house.wait(5.0)
+    house.ref.stop()
+    simulation.run(100.0)
+    assert simulation.dead_letters == []
+
+
+@pytest.mark.seeds
+def test_every_wait_gets_exactly_one_answer_in_whatever_order_things_happen(seed: int) -> None:
+    with Simulation(seed) as simulation:
+        house, chance = House(simulation), simulation.stream("test")
+        waits = 60
+        for number in range(waits):
+            due = simulation.now() + chance.uniform(0.0, 2.0)
+            symbol = chance.choice((BTC, ETH))
+            request = Await(key=("e", number), symbol=symbol, bounds=BOUNDS, deadline=due, reply_to=house.waiter.ref)
+            simulation.tell_after(chance.uniform(0.0, 3.0), house.ref, request)
+            quote = chance.choice((NARROW, WIDE, MarketGap(symbols=(BTC,)), seen(symbol=ETH), seen(5, 4)))
+            simulation.tell_after(chance.uniform(0.0, 5.0), house.ref, quote)
+        simulation.run(10.0)
+        answers = house.waiter.messages()
+        assert sorted(answer.key[1] for answer in answers) == list(range(waits))
+        assert all(answer.held is (answer.failed is None) for answer in answers)
+        hot = house.actor()._hot
+        assert not any(hot.values())
