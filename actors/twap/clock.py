@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from actors.runtime import Runtime
 
-
 SLEW = timedelta(seconds=1)
 """A wall clock that is off by no more than this is being slewed and is followed; else it has stepped."""
 

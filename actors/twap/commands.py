@@ -37,8 +37,7 @@ def _amendment(execution: Execution, command: AmendExecution, now: datetime) -> 
     quantity, limit, end = command.quantity, command.limit_price, command.end_at
     if quantity is None and limit is None and end is None:
         return "nothing to change"
-    if execution.plan is None:
-        return "the execution is not planned yet"
+    assert execution.plan is not None, "an execution without a plan"
     if quantity is not None:
         quantity = floor_to(quantity, execution.plan.step)
         if quantity <= 0 or quantity < execution.committed:

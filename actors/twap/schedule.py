@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import assert_never
 
 from actors.exchange.rules import quantity_step
 from actors.twap.settings import TwapSettings
@@ -255,6 +256,8 @@ def _wish(plan: Plan, slot: int, rest: Decimal) -> Decimal:
         case "spread":
             share = behind / (count - slot)
             return planned + (ceil_to(share, plan.step) if behind > 0 else floor_to(share, plan.step))
+        case _:
+            assert_never(plan.catch_up)
 
 
 def _planned(plan: Plan, slot: int) -> Decimal:

@@ -121,7 +121,8 @@ def test_slices_keep_the_least_quantity() -> None:
 
 def test_less_than_one_step_gives_no_slice() -> None:
     schedule = planned("0.000001")
-    assert (schedule.slices, schedule.quantity) == ((), 0)
+    assert not schedule.slices
+    assert schedule.quantity == 0
 
 
 def test_an_order_above_the_venues_maximum_is_cut_even_if_it_should_go_directly() -> None:
@@ -150,20 +151,27 @@ quantities = st.integers(1, 10**9)
 prices = st.decimals("0.0001", "100000", places=4)
 
 
+venues = st.builds(
+    lambda step, least, min_notional: rules(
+        step=D(step), min_quantity=least * D(step), min_notional=D(min_notional), max_quantity=D(0)
+    ),
+    step=st.sampled_from(["0.00001", "0.001", "0.1", "1"]),
+    least=st.integers(0, 100),
+    min_notional=st.sampled_from([0, 5, 10]),
+)
+
+
 @given(
     steps=quantities,
     price=prices,
-    step=st.sampled_from(["0.00001", "0.001", "0.1", "1"]),
+    venue=venues,
     wanted=st.integers(1, 50),
-    min_notional=st.sampled_from([D(0), D(5), D(10)]),
-    least=st.integers(0, 100),
     dust=st.decimals("0", "0.999", places=3),
 )
 def test_slices_are_exact_even_multiples_of_the_step_and_never_below_a_minimum(
-    steps: int, price: Decimal, step: str, wanted: int, min_notional: Decimal, least: int, dust: Decimal
+    steps: int, price: Decimal, venue: SymbolRules, wanted: int, dust: Decimal
 ) -> None:
-    unit = D(step)
-    venue = rules(step=unit, min_quantity=least * unit, min_notional=min_notional, max_quantity=D(0))
+    unit = venue.step
     accepted = an_accepted(
         quantity=(steps + dust) * unit,
         bid=price,
@@ -177,7 +185,9 @@ def test_slices_are_exact_even_multiples_of_the_step_and_never_below_a_minimum(
     assert all(quantity % unit == 0 and quantity > 0 for quantity in slices)
     assert max(slices) - min(slices) <= unit
     assert 1 <= len(slices) <= wanted
-    minimum = max(SETTINGS.min_chunk_value / price, MIN_NOTIONAL_MARGIN * min_notional / price, least * unit)
+    minimum = max(
+        SETTINGS.min_chunk_value / price, MIN_NOTIONAL_MARGIN * venue.min_notional / price, venue.min_quantity
+    )
     if len(slices) > 1:
         assert min(slices) >= minimum
     elif wanted > 1:  # At once only if two would not have been large enough, rounding included.
@@ -219,7 +229,7 @@ def test_an_end_stands_for_a_duration_unless_chunks_and_interval_say_how_long_it
     assert planned(end_at=end).interval_seconds == 40
     assert len(planned(end_at=end, interval_seconds=D(20)).slices) == 10
     both = planned(end_at=end, interval_seconds=D(20), num_chunks=4)
-    assert (both.interval_seconds, both.end_at) == (20, end)
+    assert (both.interval_seconds, both.end_at) == (D(20), end)
 
 
 def test_slots_are_drawn_together_so_that_all_lie_before_the_end() -> None:
@@ -231,7 +241,7 @@ def test_slots_are_drawn_together_so_that_all_lie_before_the_end() -> None:
 
 def test_an_end_does_not_stretch_a_direct_order() -> None:
     schedule = planned("0.01", end_at=NOW + timedelta(hours=1))
-    assert (schedule.direct, schedule.interval_seconds) == (True, 30)
+    assert (schedule.direct, schedule.interval_seconds) == (True, D(30))
 
 
 def test_slots_never_fall_on_top_of_each_other() -> None:
@@ -244,10 +254,10 @@ def test_slots_never_fall_on_top_of_each_other() -> None:
 
 def test_a_signals_options_come_before_the_settings() -> None:
     schedule = planned(cap_bps=D(0), catch_up="cap", child="market", remainder="sweep", limit_price=D(43_000))
-    assert (schedule.cap_bps, schedule.catch_up, schedule.child) == (0, "cap", "market")
-    assert (schedule.remainder, schedule.limit_price) == ("sweep", 43_000)
+    assert (schedule.cap_bps, schedule.catch_up, schedule.child) == (D(0), "cap", "market")
+    assert (schedule.remainder, schedule.limit_price) == ("sweep", D(43_000))
     plain = planned()
-    assert (plain.cap_bps, plain.catch_up, plain.child, plain.remainder) == (20, "spread", "ioc", "report")
+    assert (plain.cap_bps, plain.catch_up, plain.child, plain.remainder) == (D(20), "spread", "ioc", "report")
 
 
 def test_partial_fills_of_direct_orders_are_accepted_and_those_of_slices_requeued() -> None:
@@ -301,6 +311,11 @@ def test_a_tail_below_the_minimum_is_taken_along() -> None:
 
 def test_a_child_leaves_a_whole_minimum_where_the_cap_forbids_to_take_all() -> None:
     assert due(10, "0.2005") == D("0.1995")
+
+
+def test_dust_is_left_for_the_report_where_neither_the_cap_nor_two_minima_help() -> None:
+    tight = replace(TEN, catch_up_cap=D(1))
+    assert due_quantity(tight, 10, D("0.105"), D("0.09")) == D("0.1")
 
 
 def test_a_share_below_the_minimum_is_raised_to_it() -> None:

@@ -1,0 +1,266 @@
+"""The report: sums, measures and their signs, the same for both sides."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.twap.execution import Close
+from actors.twap.report import MidIntegral, report_of
+from messages.execution import ChildOutcome, ExecutionReport, StopReason
+from messages.facts import ChildNotSent, ChildRefused
+from messages.signal import Side
+from tests.actors.twap.world import World, after
+from tests.factories import EXECUTION, NOW, D, a_quote, a_signal, an_accepted
+
+COMPLETED = Close(StopReason.COMPLETED)
+TINY = D("1e-9")
+
+
+def report(
+    world: World, close: Close = COMPLETED, seconds: float = 120, mid: MidIntegral | None = None
+) -> ExecutionReport:
+    return report_of(world.execution, close, after(seconds), mid or MidIntegral())
+
+
+def a_sold(price: Decimal | None = None) -> World:
+    accepted = an_accepted(side=Side.SELL, signal=a_signal(side=Side.SELL, price=price))
+    return World(accepted)
+
+
+# Sums ---------------------------------------------------------------------------------------------
+
+
+def test_a_report_carries_every_figure_of_a_filled_execution() -> None:
+    world = World()
+    for slot in range(5):
+        name = world.intend(slot, "0.1", 30 * slot)
+        world.trade(name, "0.1", price=D(42_010 + 10 * slot), commission=D("4.2"), commission_asset="USDT")
+        world.close(name, polls=slot)
+    made = report(world)
+
+    assert (made.symbol, made.side, made.quantity) == ("BTCUSDT", Side.BUY, D("0.5"))
+    assert (made.total_filled, made.filled_quote, made.average_price) == (D("0.5"), D(21_015), D(42_030))
+    assert (made.arrival_price, made.arrival_slippage_bps) == (D(42_000), D(30) / D(42_000) * 10_000)
+    assert made.slippage_percent == D(30) / D(42_000) * 100
+    assert made.total_fees == (("USDT", D(21)),)
+    assert made.fees_bps == 10
+    assert (made.started_at, made.ended_at) == (NOW, NOW + timedelta(seconds=120))
+    assert made.execution_time_seconds == 120
+    assert not made.stopped_early
+    assert made.stop_reason == "COMPLETED"
+    assert (made.chunks_executed, made.total_chunks, made.children_sent) == (5, 5, 5)
+    assert [order.polls for order in made.orders] == [0, 1, 2, 3, 4]
+    assert all(order.outcome is ChildOutcome.FILLED for order in made.orders)
+
+
+def test_average_price_from_price() -> None:
+    """A price that the venue tells for the order is never looked at: trades make the average."""
+    world = World()
+    name = world.intend(0, "0.1", 0, order_type="MARKET", time_in_force=None, limit_price=None)
+    world.trade(name, "0.04", price=D(42_000))
+    world.trade(name, "0.06", price=D(42_100))
+    world.close(name, executed_quote=D(0))
+    made = report(world)
+    assert made.average_price == D(42_060)
+    assert made.orders[0].average_price == D(42_060)
+
+
+def test_fees_are_summed_per_asset() -> None:
+    world = World()
+    one, two = world.intend(0, "0.1", 0), world.intend(1, "0.1", 30)
+    world.trade(one, "0.05", commission=D("0.00005"), commission_asset="BTC")
+    world.trade(one, "0.05", commission=D("0.002"), commission_asset="BNB")
+    world.trade(two, "0.1", commission=D("0.003"), commission_asset="BNB")
+    made = report(world)
+    assert made.total_fees == (("BTC", D("0.00005")), ("BNB", D("0.005")))
+    assert made.orders[0].fees == (("BTC", D("0.00005")), ("BNB", D("0.002")))
+
+
+def test_fees_read_from_a_status_reply() -> None:
+    """Fees come from trades alone: the end of a child, however told, has none."""
+    world = World()
+    name = world.intend(0, "0.1", 0)
+    world.close(name, executed_quantity=D("0.1"), executed_quote=D(4_200))
+    assert report(world).total_fees == ()
+
+
+def test_fees_in_base_are_valued_at_the_fills_own_price() -> None:
+    world = World()
+    world.trade(world.intend(0, "0.1", 0), "0.1", price=D(42_420), commission=D("0.0001"), commission_asset="BTC")
+    assert report(world).fees_bps == D("0.0001") * 42_420 / (42_000 * D("0.1")) * 10_000
+
+
+def test_fees_in_a_third_asset_have_no_figure_in_bps() -> None:
+    world = World()
+    name = world.intend(0, "0.1", 0)
+    world.trade(name, "0.05", commission=D("0.001"), commission_asset="BNB")
+    world.trade(name, "0.05", commission=D(2), commission_asset="USDT")
+    assert report(world).fees_bps is None
+
+
+def test_a_third_asset_that_took_nothing_does_not_matter() -> None:
+    world = World()
+    world.trade(world.intend(0, "0.1", 0), "0.1", commission=D(0), commission_asset="BNB")
+    assert report(world).fees_bps == 0
+
+
+def test_nothing_filled_has_no_prices_and_no_measures() -> None:
+    made = report(World(), Close(StopReason.STALE_MARKET, "no quote"))
+    assert (made.total_filled, made.filled_quote, made.average_price) == (D(0), D(0), None)
+    assert (made.arrival_slippage_bps, made.interval_twap_bps, made.slippage_percent) == (None, None, None)
+    assert made.fees_bps is None
+    assert (made.chunks_executed, made.total_chunks, made.children_sent) == (0, 5, 0)
+
+
+def test_slippage_against_the_signals_price_needs_one() -> None:
+    world = World(an_accepted(signal=a_signal(price=None)))
+    world.fill(0, "0.1", 0)
+    assert report(world).slippage_percent is None
+
+
+def test_an_early_stop_has_its_reason_and_figures() -> None:
+    made = report(World(), Close(StopReason.PRICE_DEVIATION, "1.19%"))
+    assert made.stopped_early
+    assert made.stop_reason == "PRICE_DEVIATION: 1.19%"
+
+
+def test_each_child_is_reported_in_the_four_words() -> None:
+    world = World()
+    world.fill(0, "0.1", 0)
+    world.fill(1, "0.1", 30, filled="0.03")
+    refused = world.intend(2, "0.1", 60)
+    world.add(
+        ChildRefused(execution_id=EXECUTION, client_order_id=refused, symbol="BTCUSDT", code=-1021, message="too late"),
+        after(60),
+    )
+    late = world.intend(3, "0.1", 90)
+    world.trade(late, "0.01")
+    world.close(late, ChildOutcome.TIMEOUT, polls=14, failure_reason="no end within 30 s")
+    held = world.intend(4, "0.1", 120)
+    world.add(
+        ChildNotSent(execution_id=EXECUTION, client_order_id=held, reason="HALTED", detail="", source="exchange_actor"),
+        after(120),
+    )
+    orders = report(world).orders
+    assert [order.outcome for order in orders] == [
+        ChildOutcome.FILLED,
+        ChildOutcome.PARTIAL,
+        ChildOutcome.FAILED,
+        ChildOutcome.TIMEOUT,
+        ChildOutcome.FAILED,
+    ]
+    assert [order.failure_reason for order in orders[2:]] == ["-1021: too late", "no end within 30 s", "HALTED"]
+    assert orders[3].polls == 14
+    assert orders[3].executed_quantity == D("0.01")
+    assert report(world).children_sent == 4
+    assert report(world).chunks_executed == 3
+
+
+def test_extra_slots_that_were_used_count_as_chunks() -> None:
+    world = World()
+    for slot in range(5):
+        world.fill(slot, "0.1", 30 * slot, filled="0.09")
+    world.fill(5, "0.05", 150)
+    made = report(world)
+    assert (made.chunks_executed, made.total_chunks) == (6, 6)
+
+
+# The time-weighted mid ----------------------------------------------------------------------------
+
+
+def running(integral: int, seconds: int) -> MidIntegral:
+    mid = MidIntegral()
+    mid.see(a_quote(integral=D(5), integral_seconds=D(1)))
+    mid.see(a_quote(integral=D(5 + integral), integral_seconds=D(1 + seconds)))
+    return mid
+
+
+def test_the_time_weighted_mid_is_counted_from_the_first_look() -> None:
+    world = World()
+    world.fill(0, "0.1", 0)
+    made = report(world, mid=running(4_190_000, 100))
+    assert made.interval_twap_price == 41_900
+    assert made.interval_twap_bps == D(100) / 41_900 * 10_000
+
+
+def test_the_time_weighted_mid_goes_on_from_what_was_journalled() -> None:
+    mid = MidIntegral(D(420_000), D(10))
+    mid.see(a_quote(integral=D(7), integral_seconds=D(1)))
+    assert (mid.integral, mid.seconds) == (D(420_000), D(10))
+    mid.see(a_quote(integral=D(43_007), integral_seconds=D(2)))
+    assert (mid.integral, mid.seconds) == (D(463_000), D(11))
+
+
+def test_a_market_that_starts_anew_adds_nothing_by_itself() -> None:
+    mid = running(420_000, 10)
+    mid.see(a_quote(integral=D(84_000), integral_seconds=D(2)))
+    assert (mid.integral, mid.seconds) == (D(420_000), D(10))
+    mid.see(a_quote(integral=D(126_000), integral_seconds=D(3)))
+    assert (mid.integral, mid.seconds) == (D(462_000), D(11))
+
+
+# Signs --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("side", "price"), [(Side.BUY, 42_042), (Side.SELL, 41_958)])
+def test_a_cost_is_positive_for_both_sides(side: Side, price: int) -> None:
+    world = World(an_accepted(side=side, signal=a_signal(side=side, price=D(42_000))))
+    world.trade(world.intend(0, "0.1", 0, side=side), "0.1", price=D(price))
+    made = report(world, mid=running(420_000, 10))
+    assert (made.arrival_slippage_bps, made.interval_twap_bps) == (D(10), D(10))
+    assert made.slippage_percent == D("0.1")
+
+
+class Fill(NamedTuple):
+    away: Decimal
+    quantity: Decimal
+    fee: Decimal
+
+
+fills = st.lists(
+    st.builds(
+        Fill,
+        away=st.decimals("-500", "500", places=2),
+        quantity=st.decimals("0.00001", "0.1", places=5),
+        fee=st.decimals("0", "10", places=8),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(fills=fills)
+def test_buying_and_selling_mirror_each_other(fills: list[Fill]) -> None:
+    """Prices mirrored at the arrival mid, the other side: every measure is the same.
+
+    The time-weighted mid is itself the arrival mid here, for what is measured in parts of it.
+    """
+    made = {}
+    for side in Side:
+        world = World(an_accepted(side=side, signal=a_signal(side=side, price=D(42_000))))
+        for slot, fill in enumerate(fills):
+            name = world.intend(slot, "0.1", 30 * slot, side=side)
+            price = 42_000 + side.sign * fill.away
+            world.trade(name, fill.quantity, price=price, side=side, commission=fill.fee, commission_asset="USDT")
+            world.close(name, ChildOutcome.PARTIAL)
+        made[side] = report(world, mid=running(420_000, 10))
+    buy, sell = made[Side.BUY], made[Side.SELL]
+    for name in ("arrival_slippage_bps", "interval_twap_bps", "slippage_percent", "fees_bps"):
+        assert abs(getattr(buy, name) - getattr(sell, name)) < TINY, name
+    assert buy.average_price is not None
+    assert sell.average_price is not None
+    assert abs(buy.average_price + sell.average_price - 84_000) < TINY
+    assert buy.total_filled == sell.total_filled
+
+
+def test_a_sale_below_the_signals_price_cost_something() -> None:
+    world = a_sold(price=D(42_000))
+    world.trade(world.intend(0, "0.1", 0), "0.1", price=D(41_790))
+    assert report(world).slippage_percent == D("0.5")
+    assert report(world).side is Side.SELL
