@@ -239,6 +239,7 @@ class Alerts:
             )
 
     def _end(self, episode: Episode, text: str) -> None:
-        if self._true.pop(episode, None) is not None:
+        if episode in self._true:
+            del self._true[episode]
             self._over[episode] = text
             self._touched[episode] = None
