@@ -314,7 +314,9 @@ class Execution:
             slot = max(slot, min(number, latest))
         if slot > self.next_slot:
             quantity = sum(plan.slices[self.next_slot : slot], ZERO)
-            return Skip(slot - 1, quantity, OVERDUE, f"slots {self.next_slot} to {slot - 1} had passed")
+            first, last = self.next_slot, slot - 1
+            passed = f"slot {first}" if first == last else f"slots {first} to {last}"
+            return Skip(last, quantity, OVERDUE, f"{passed} had passed")
         slot_end = slot_at(plan, number + 1)
         if self.end_at is not None:
             slot_end = min(slot_end, self.end_at)

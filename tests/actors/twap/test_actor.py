@@ -11,6 +11,7 @@ import pytest
 from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.runtime import Simulation
 from actors.supervision import ChildFailed, ChildStopped
+from actors.twap.actor import _Due
 from messages.control import Ping, Pong
 from messages.execution import (
     AmendExecution,
@@ -32,6 +33,7 @@ from messages.facts import (
     ExecutionClosed,
     ExecutionPaused,
     ExecutionPlanned,
+    ExecutionQuarantined,
     ExecutionResumed,
     ExecutionStarted,
     SlotSkipped,
@@ -541,6 +543,24 @@ def test_a_child_of_an_older_incarnation_that_comes_late_counts(simulation: Simu
     assert (place.slice, place.quantity) == (1, D("0.1"))
 
 
+def test_a_late_child_of_another_slot_does_not_answer_the_wish(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    old = stage.placed()
+    crash(stage)
+    run_to(simulation, 35.0)
+    stage.start()
+    new = stage.placed()
+    assert (old.slice, new.slice) == (0, 1)
+    late = stage.intend(old)
+    simulation.run(0.0)
+    stage.decline(new, Decline.OVER_QUANTITY)
+    stage.market.expect_none(within=20.0)
+    stage.trade(late, D("0.1"))
+    stage.close(late, D("0.1"), ChildOutcome.FILLED)
+    stage.market.expect_none(within=4.9)  # There is one child an interval at most.
+    assert stage.placed(within=0.2).quantity == D("0.13334")
+
+
 def test_the_running_mid_goes_on_after_a_start(simulation: Simulation) -> None:
     stage = Stage(simulation)
     stage.fill(stage.placed(quote=a_quote(integral=D(0), integral_seconds=D(0))))
@@ -771,6 +791,23 @@ def test_a_command_that_comes_before_the_past_is_folded_is_kept(seed: int) -> No
         stage.answer(stage.market.fish_for(lambda message: isinstance(message, Await)))
         stage.parent.expect_stopped(stage.actor, within=0.0)
         assert stage.journal.last(ExecutionClosed).reason == "CANCELLED"
+
+
+def test_a_timer_that_was_under_way_when_something_else_happened_is_ignored(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    simulation.run(0.0)
+    stage.actor.tell(_Due(0))
+    stage.market.expect_none(within=29.9)
+    assert stage.placed(within=0.2).slice == 1
+
+
+def test_a_quarantined_execution_is_left_alone(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    stage.journal.commit(ExecutionQuarantined(execution_id=EXECUTION, detail="failed three times"))
+    stage.parent.expect_stopped(stage.actor, within=0.0)
+    assert not stage.journal.of(ExecutionClosed)
 
 
 @pytest.mark.seeds(default=20)

@@ -369,6 +369,7 @@ def test_a_stall_of_ten_slots_is_followed_by_no_burst() -> None:
 def test_overdue_slots_are_merged_and_the_journal_says_so() -> None:
     world = World()
     assert world.next(65) == Skip(1, D("0.2"), "OVERDUE", "slots 0 to 1 had passed")
+    assert World().next(35) == Skip(0, D("0.1"), "OVERDUE", "slot 0 had passed")
     assert world.serve(65) == Serve(2, after(90), after(90))
     assert quantity(world, 2) == D("0.16667")
 
