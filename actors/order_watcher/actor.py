@@ -13,6 +13,8 @@ from actors.order_watcher.ledger import Ledger
 from actors.order_watcher.outcomes import Effect, effect_of
 from actors.order_watcher.proof import Proof, gap_before
 from actors.order_watcher.register import REGISTER_FACTS, Register
+from actors.order_watcher.settings import WatcherSettings
+from actors.order_watcher.watch import Watch, Watches, order_question, trades_question
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from messages.control import (
@@ -26,7 +28,7 @@ from messages.control import (
     ReportSettled,
     Settled,
 )
-from messages.facts import ChildIntended, ChildNotSent, ChildRefused, ChildUnknown, Fact, StreamGap
+from messages.facts import ChildIntended, ChildNotSent, Fact, StreamGap
 from messages.ids import milliseconds, parse_child_id
 from messages.order import (
     Acknowledged,
@@ -49,7 +51,6 @@ from messages.order import (
     QueryAnswer,
     QueryFailed,
     QueryOpenOrders,
-    QueryOrder,
     QueryTrades,
     Refused,
     Relay,
@@ -66,24 +67,6 @@ from messages.refs import Tells
 
 NOT_OPEN = -2011
 MOST_EARLY = 1_000
-ROUNDING_SECONDS = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatcherSettings:
-    """How orders are watched; durations in seconds.
-
-    An order that is not final after `poll_interval_seconds` is asked for, again and again; after
-    `timeout_seconds` a resting one is cancelled and of any other the outcome is unknown. What is
-    said of an own order that the journal has not told yet waits for `early_seconds`. `remembered`
-    is the number of ended orders kept at hand for late news.
-    """
-
-    poll_interval_seconds: float = 2.0
-    timeout_seconds: float = 30.0
-    cancel_repeat_seconds: float = 2.0
-    early_seconds: float = 1.0
-    remembered: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +104,8 @@ class _SettleOver:
     report: ReportSettled
 
 
+__all__ = ["OrderWatcher", "WatcherMessage", "WatcherSettings"]
+
 WatcherMessage = (
     OrderReply
     | CancelReply
@@ -135,23 +120,6 @@ WatcherMessage = (
     | _EarlyOver
     | _SettleOver
 )
-
-
-@dataclass(slots=True)
-class _Watch:
-    """What only this run knows of an open order. `sent_at` is monotonic."""
-
-    ledger: Ledger
-    sent_at: float
-    recovered: bool = False
-    polled: bool = False
-    timed_out: bool = False
-    ask_order: bool = False
-    cancel_reason: str | None = None
-    cancelled_at: float = 0.0
-    round: int = 0
-    chase: Timer | None = None
-    deadline: Timer | None = None
 
 
 @dataclass(slots=True)
@@ -178,7 +146,7 @@ class OrderWatcher(Follower, Child):
         self.use_journal(journal)
         self._told, self._exchange, self._settings = parent, exchange, settings
         self._register = Register(settings.remembered)
-        self._watches: dict[str, _Watch] = {}
+        self._watches = Watches()
         self._polls: dict[str, Timer] = {}
         self._early: dict[str, _Early] = {}
         self._before_start: list[OrderReply | CancelReply | QueryAnswer | OrderReport] = []
@@ -239,8 +207,7 @@ class OrderWatcher(Follower, Child):
         """Reconcile every order that is not known to be over, then take what came meanwhile."""
         for ledger in tuple(self._register.all_open()):
             child = ledger.intent.client_order_id
-            if ledger.attempt.life is Life.INTENDED:
-                self._append_unknown(ledger, "the daemon stopped before the outcome was known")
+            self._settle(ledger, ledger.attempt.unknown("the daemon stopped before the outcome was known"))
             watch = self._begin_watch(child, recovered=True)
             watch.ask_order = True
             self._start_chase(watch, at_once=True)
@@ -289,56 +256,30 @@ class OrderWatcher(Follower, Child):
             case Refused():
                 self._take_refusal(ledger, word)
             case NotSent(detail=detail):
-                if ledger.attempt.allows(ChildNotSent):
-                    self.append(
-                        ChildNotSent(
-                            execution_id=ledger.intent.execution_id,
-                            client_order_id=child,
-                            reason="NOT_SENT",
-                            detail=detail,
-                            source="venue",
-                        )
-                    )
-                    self._look_after(child)
+                self._settle(ledger, ledger.attempt.not_sent(detail))
             case OutcomeUnknown(detail=detail):
                 self._take_unknown(ledger, detail)
             case _:
                 assert_never(word)
 
     def _take_refusal(self, ledger: Ledger, refused: Refused) -> None:
-        effect = effect_of(refused.code, refused.message)
-        if effect is not Effect.REFUSED:
+        if effect_of(refused.code, refused.message) is Effect.REFUSED:
+            self._settle(ledger, ledger.attempt.refused(refused.code, refused.message))
+        else:
             self._take_unknown(ledger, f"{refused.code}: {refused.message}")
-        elif ledger.attempt.allows(ChildRefused):
-            self.append(
-                ChildRefused(
-                    execution_id=ledger.intent.execution_id,
-                    client_order_id=refused.client_order_id,
-                    symbol=ledger.intent.symbol,
-                    code=refused.code,
-                    message=refused.message,
-                )
-            )
-            self._look_after(refused.client_order_id)
 
     def _take_unknown(self, ledger: Ledger, detail: str) -> None:
-        if ledger.attempt.allows(ChildUnknown):
-            self._append_unknown(ledger, detail)
+        self._settle(ledger, ledger.attempt.unknown(detail))
         watch = self._watches.get(ledger.intent.client_order_id)
         if watch is not None:
             watch.ask_order = True
             self._start_chase(watch)
 
-    def _append_unknown(self, ledger: Ledger, detail: str) -> None:
-        intent = ledger.intent
-        self.append(
-            ChildUnknown(
-                execution_id=intent.execution_id,
-                client_order_id=intent.client_order_id,
-                symbol=intent.symbol,
-                detail=detail,
-            )
-        )
+    def _settle(self, ledger: Ledger, fact: Fact | None) -> None:
+        """Append what became of an order, if that is news."""
+        if fact is not None:
+            self.append(fact)
+            self._look_after(ledger.intent.client_order_id)
 
     def _take_cancel_word(self, word: CancelReply) -> None:
         ledger = self._register.get(word.client_order_id)
@@ -371,22 +312,12 @@ class OrderWatcher(Follower, Child):
     def _take_open_orders(self, found: OpenOrdersFound) -> None:
         for order in found.orders:
             self._take_snapshot(order)
-        listed = {order.client_order_id for order in found.orders}
-        wanted: list[_Watch] = []
-        for ledger in self._register.open_of(found.symbol):
-            watch = self._watches[ledger.intent.client_order_id]
-            if not watch.polled:
-                continue
-            watch.polled = False
-            child = ledger.intent.client_order_id
-            if child not in listed and not ledger.final:
-                me = self.actor_ref
-                self._relay(QueryOrder(symbol=found.symbol, client_order_id=child, reply_to=me))
-                wanted.append(watch)
-            elif ledger.missing:
-                wanted.append(watch)
-        if wanted:
-            self._relay(self._trades_since(found.symbol, wanted))
+        unlisted, lacking = self._watches.after_poll(found)
+        for watch in unlisted:
+            self._relay(order_question(watch.ledger, self.actor_ref))
+        if unlisted or lacking:
+            last = self._register.last_trade(found.symbol)
+            self._relay(trades_question(found.symbol, last, (*unlisted, *lacking), self.actor_ref))
 
     def _take_trades(self, found: TradesFound) -> None:
         by_order: dict[int, list[Trade]] = {}
@@ -438,10 +369,7 @@ class OrderWatcher(Follower, Child):
             return
         ledger = watch.ledger
         if not ledger.attempt.life.open:
-            del self._watches[child]
-            for timer in (watch.chase, watch.deadline):
-                if timer is not None:
-                    timer.cancel()
+            self._watches.end(child)
             self._tell_if_settled()
         elif ledger.attempt.life is Life.ACKED:
             if watch.timed_out and ledger.attempt.rests and not ledger.final and watch.cancel_reason is None:
@@ -477,7 +405,7 @@ class OrderWatcher(Follower, Child):
 
     # Asking ---------------------------------------------------------------------------------------
 
-    def _begin_watch(self, child: str, *, recovered: bool = False) -> _Watch:
+    def _begin_watch(self, child: str, *, recovered: bool = False) -> Watch:
         ledger = self._register.open(child)
         assert ledger is not None, f"{child} is not open"
         now = self.runtime.now()
@@ -485,10 +413,10 @@ class OrderWatcher(Follower, Child):
         if recovered:
             wall = milliseconds(self.runtime.wall_time())
             age = max(0.0, (wall - ledger.intent.request_timestamp) / 1000)
-        watch = _Watch(ledger, now, recovered)
+        watch = Watch(ledger, now, recovered)
         due = now + max(0.0, self._settings.timeout_seconds - age)
         watch.deadline = self.runtime.tell_at(due, self.actor_ref, _TimedOut(child))
-        self._watches[child] = watch
+        self._watches.add(watch)
         self._schedule_poll(ledger.intent.symbol, now + self._settings.poll_interval_seconds)
         return watch
 
@@ -498,31 +426,19 @@ class OrderWatcher(Follower, Child):
             self._polls[symbol] = self.runtime.tell_at(due, self.actor_ref, _Poll(symbol))
 
     def _poll(self, symbol: str, *, silent_for: float) -> None:
-        """Ask for the open orders of a symbol if any that should be known by now is not final."""
+        """Ask for the open orders of a symbol if any that should be final by now is not."""
         now = self.runtime.now()
-        open_ = [self._watches[ledger.intent.client_order_id] for ledger in self._register.open_of(symbol)]
-        unsettled = [
-            watch for watch in open_ if not watch.ledger.final and watch.ledger.attempt.life is not Life.UNKNOWN
-        ]
-        silent = [watch for watch in unsettled if watch.sent_at + silent_for <= now + ROUNDING_SECONDS]
+        silent = self._watches.silent(symbol, now, silent_for)
         for watch in silent:
             watch.polled = True
             watch.ledger.polls += 1
         if silent:
             self._relay(QueryOpenOrders(symbol=symbol, reply_to=self.actor_ref))
-        if open_:
-            interval = self._settings.poll_interval_seconds
-            due = now + interval if silent or not unsettled else min(watch.sent_at for watch in unsettled) + interval
+        due = self._watches.next_poll(symbol, now, self._settings.poll_interval_seconds)
+        if due is not None:
             self._schedule_poll(symbol, due)
 
-    def _trades_since(self, symbol: str, watches: list[_Watch]) -> QueryTrades:
-        last = self._register.last_trade(symbol)
-        if last is not None:
-            return QueryTrades(symbol=symbol, from_id=last + 1, reply_to=self.actor_ref)
-        since = min(watch.ledger.intent.request_timestamp for watch in watches) - 1000
-        return QueryTrades(symbol=symbol, since=since, reply_to=self.actor_ref)
-
-    def _start_chase(self, watch: _Watch, *, at_once: bool = False) -> None:
+    def _start_chase(self, watch: Watch, *, at_once: bool = False) -> None:
         """Ask about one order, at growing intervals, until nothing is missing of it."""
         if watch.chase is not None:
             return
@@ -536,39 +452,26 @@ class OrderWatcher(Follower, Child):
         if watch is None:
             return
         watch.chase = None
-        questions = self._questions(watch)
+        questions = watch.questions(self.actor_ref)
         for question in questions:
             self._relay(question, urgent=True)
-        due = watch.cancelled_at + self._settings.cancel_repeat_seconds
-        if watch.cancel_reason is not None and not watch.ledger.final and due <= self.runtime.now():
+        if watch.wants_cancel and watch.cancelled_at + self._settings.cancel_repeat_seconds <= self.runtime.now():
             self._tell_cancel(watch)
-        if questions or (watch.cancel_reason is not None and not watch.ledger.final):
+        if questions or watch.wants_cancel:
             watch.ledger.polls += bool(questions)
             watch.round += 1
             delay = gap_before(watch.round)
             watch.chase = self.runtime.tell_after(delay, self.actor_ref, _Chase(child))
 
-    def _questions(self, watch: _Watch) -> list[Query]:
-        ledger, me = watch.ledger, self.actor_ref
-        intent, order_id = ledger.intent, ledger.attempt.order_id
-        if ledger.attempt.life is Life.UNKNOWN:
-            return Proof(intent).questions(watch.round, me)
-        asked: list[Query] = []
-        if watch.ask_order and not ledger.final:
-            asked.append(QueryOrder(symbol=intent.symbol, client_order_id=intent.client_order_id, reply_to=me))
-        if order_id is not None and (ledger.missing or (watch.recovered and watch.round == 0)):
-            asked.append(QueryTrades(symbol=intent.symbol, order_id=order_id, reply_to=me))
-        return asked
-
     def _relay(self, query: Query, *, urgent: bool = False) -> None:
         self._exchange.tell(Relay(query=query, urgent=urgent))
 
-    def _poll_source(self, watch: _Watch | None) -> Source:
+    def _poll_source(self, watch: Watch | None) -> Source:
         return "recovery" if watch is not None and watch.recovered else "poll"
 
     # Ending ---------------------------------------------------------------------------------------
 
-    def _cancel(self, watch: _Watch, reason: str) -> None:
+    def _cancel(self, watch: Watch, reason: str) -> None:
         """Cancel an order, again and again until its final state is read."""
         watch.cancel_reason = reason
         if reason == TIMEOUT_CANCEL:  # The answer may come before the journal tells of the cancel.
@@ -576,7 +479,7 @@ class OrderWatcher(Follower, Child):
         self._tell_cancel(watch)
         self._start_chase(watch)
 
-    def _tell_cancel(self, watch: _Watch) -> None:
+    def _tell_cancel(self, watch: Watch) -> None:
         assert watch.cancel_reason is not None
         intent = watch.ledger.intent
         watch.cancelled_at = self.runtime.now()
@@ -596,8 +499,7 @@ class OrderWatcher(Follower, Child):
             return  # Trades that are still missing are being asked for.
         watch.timed_out = True
         ledger = watch.ledger
-        if ledger.attempt.allows(ChildUnknown):
-            self._append_unknown(ledger, f"no word of it within {self._settings.timeout_seconds:g} s")
+        self._settle(ledger, ledger.attempt.unknown(f"no word of it within {self._settings.timeout_seconds:g} s"))
         if ledger.attempt.rests and watch.cancel_reason is None:
             self._cancel(watch, TIMEOUT_CANCEL)
         watch.ask_order = True
@@ -636,7 +538,7 @@ class OrderWatcher(Follower, Child):
                 self._tell_if_ready()
             case _:
                 assert_never(event)
-        for symbol in dict.fromkeys(watch.ledger.intent.symbol for watch in self._watches.values()):
+        for symbol in self._watches.symbols():
             self._poll(symbol, silent_for=0.0)
 
     def _append_gap(self, cut: StreamCut) -> None:

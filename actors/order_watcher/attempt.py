@@ -93,6 +93,41 @@ class Attempt:
         """Whether a fact of this kind may follow now."""
         return self.life in STEPS[kind][0]
 
+    def unknown(self, detail: str) -> ChildUnknown | None:
+        """Return the fact that nobody knows what became of it; None if something is known."""
+        if not self.allows(ChildUnknown):
+            return None
+        return ChildUnknown(
+            execution_id=self.intent.execution_id,
+            client_order_id=self.intent.client_order_id,
+            symbol=self.intent.symbol,
+            detail=detail,
+        )
+
+    def refused(self, code: int, message: str) -> ChildRefused | None:
+        """Return the fact that the venue did not take it; None if the venue is known to have it."""
+        if not self.allows(ChildRefused):
+            return None
+        return ChildRefused(
+            execution_id=self.intent.execution_id,
+            client_order_id=self.intent.client_order_id,
+            symbol=self.intent.symbol,
+            code=code,
+            message=message,
+        )
+
+    def not_sent(self, detail: str) -> ChildNotSent | None:
+        """Return the fact that it never left the house; None if the venue is known to have it."""
+        if not self.allows(ChildNotSent):
+            return None
+        return ChildNotSent(
+            execution_id=self.intent.execution_id,
+            client_order_id=self.intent.client_order_id,
+            reason="NOT_SENT",
+            detail=detail,
+            source="venue",
+        )
+
     def fold(self, fact: Fact) -> None:
         """Take in a fact about this child.
 

@@ -1,7 +1,8 @@
-"""What is asked about an order of unknown outcome, and what answer shows that the venue has it.
+"""What is asked about an order of unknown outcome.
 
-Only positive evidence decides here: one answer that shows the order is enough, and no number of
-answers that do not show it proves anything, for the venue's queries lag behind its engine.
+Only positive evidence decides: whatever shows the order, on any path, goes to its `Ledger` and
+resolves it. No number of answers that do not show it proves anything, for the venue's queries lag
+behind its engine; until an absence is proven, the order stays unknown and its quantity reserved.
 """
 
 from __future__ import annotations
@@ -11,10 +12,6 @@ from decimal import Decimal
 
 from messages.facts import ChildIntended
 from messages.order import (
-    AllOrdersFound,
-    OpenOrdersFound,
-    OrderFound,
-    OrderSnapshot,
     Query,
     QueryAllOrders,
     QueryAnswer,
@@ -56,16 +53,6 @@ class Proof:
             asked.append(QueryTrades(symbol=intent.symbol, since=since, reply_to=reply_to))
         return asked
 
-    def evidence(self, answer: QueryAnswer) -> OrderSnapshot | None:
-        """Return the order itself if the answer shows that the venue has it."""
-        match answer:
-            case OrderFound(order=order):
-                return order if self._is_ours(order) else None
-            case OpenOrdersFound(orders=orders) | AllOrdersFound(orders=orders):
-                return next((order for order in orders if self._is_ours(order)), None)
-            case _:
-                return None
-
     def suspects(self, answer: TradesFound, claimed: Container[tuple[str, int]]) -> bool:
         """Whether a trade may be this order's: it fits, and its order is nobody's (symbol, order id).
 
@@ -85,7 +72,3 @@ class Proof:
         """Return the question that tells whose trades those are."""
         since = self.intent.request_timestamp - BEFORE_TIMESTAMP_MS
         return QueryAllOrders(symbol=self.intent.symbol, since=since, reply_to=reply_to)
-
-    def _is_ours(self, order: OrderSnapshot) -> bool:
-        intent = self.intent
-        return order.symbol == intent.symbol and order.client_order_id == intent.client_order_id
