@@ -561,6 +561,19 @@ def test_a_late_child_of_another_slot_does_not_answer_the_wish(simulation: Simul
     assert stage.placed(within=0.2).quantity == D("0.13334")
 
 
+def test_an_unanswered_wish_counts_as_open_whatever_else_ends(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    old = stage.placed()
+    crash(stage)
+    run_to(simulation, 35.0)
+    stage.start()
+    new = stage.placed()
+    stage.fill(old)
+    stage.market.expect_none(within=300.0)
+    stage.fill(new)
+    assert stage.placed().slice > new.slice
+
+
 def test_the_running_mid_goes_on_after_a_start(simulation: Simulation) -> None:
     stage = Stage(simulation)
     stage.fill(stage.placed(quote=a_quote(integral=D(0), integral_seconds=D(0))))
