@@ -113,7 +113,8 @@ def _joined(entries: Iterable[tuple[Decimal, Decimal, object]]) -> Iterator[Leve
 class Plan:
     """What an order would do on arrival: its matches, whom self-trade prevention ends, what is left.
 
-    `out_of_range` says that the price range rule stopped it, `stopped` that its own prevention did.
+    `out_of_range` says that the price range rule stopped it, `stopped` whom its own prevention met,
+    `exhausted` that it wants more than it could take.
     """
 
     matches: list[tuple[Decimal, Decimal, LiveOrder | None]] = field(default_factory=list)
@@ -162,7 +163,7 @@ def plan(book: Book, new: NewOrder, limit: Decimal | None, range_limit: Decimal 
         taken = min(wanted, there)
         result.matches.append((price, taken, maker))
         more(price, taken)
-    if new.quantity is not None and result.quantity == new.quantity:
+    if result.matches and not more(result.matches[-1][0], ZERO):
         result.exhausted = False
     return result
 

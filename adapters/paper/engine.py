@@ -17,6 +17,7 @@ from adapters.paper.errors import (
     WOULD_TAKE,
     refuse,
 )
+from adapters.paper.filters import Candidate, check, range_limit
 from adapters.paper.liquidity.base import Happening, Moved, Print
 from adapters.paper.records import (
     AccountPosition,
@@ -29,7 +30,6 @@ from adapters.paper.records import (
     PublicTrade,
     TradeRecord,
 )
-from adapters.paper.rules import Candidate, check, range_limit
 from messages.money import ZERO
 from messages.order import OrderStatus
 from messages.signal import Side
@@ -167,6 +167,7 @@ class Engine:
             time=at,
             update_time=at,
             working_time=at,
+            short=new.quantity is None and planned.exhausted,
         )
         if new.side is Side.SELL:
             held = quantity
@@ -311,7 +312,7 @@ class Engine:
         self.trades.append(trade)
         self.trades_of.setdefault((trade.symbol, trade.order_id), []).append(trade)
         self.changes.trades.append(trade)
-        if order.left:
+        if order.left or order.short:
             order.status = OrderStatus.PARTIALLY_FILLED
         else:
             self._end(book, order, OrderStatus.FILLED, None, at)

@@ -19,23 +19,20 @@ from adapters.paper.book import Book
 from adapters.paper.engine import Changes, Engine
 from adapters.paper.errors import (
     CANCEL_RESTRICTED,
-    ID_MISMATCH,
-    NO_SUCH_ORDER,
-    TOO_LONG_SPAN,
     UNKNOWN_ORDER,
     ExchangeError,
-    missing,
     refuse,
 )
-from adapters.paper.limits import DAY, Limits, LimitSettings
+from adapters.paper.limits import Limits, LimitSettings
 from adapters.paper.liquidity.base import Liquidity
 from adapters.paper.liquidity.scripted import SteeredMarket
 from adapters.paper.markets import MarketChoice, build_markets
-from adapters.paper.records import Cancelled, Event, LiveOrder, OrderRecord, Placed, TradeRecord
-from adapters.paper.requests import Params, check_time, client_id, known_symbol, new_order, whole
+from adapters.paper.queries import all_orders, find, my_trades
+from adapters.paper.records import Cancelled, Event, OrderRecord, Placed, TradeRecord
+from adapters.paper.requests import Params, check_time, client_id, known_symbol, new_order
 from adapters.paper.rules import SymbolSpec, SymbolStatus, built_in, exchange_info, with_filter
 from adapters.paper.shapes import balances_shape, order_shape, trade_shape
-from adapters.paper.store import AccountFile
+from adapters.paper.store import AccountFile, counters, restore
 from messages.market import Level
 from messages.signal import Side
 
@@ -55,8 +52,6 @@ WEIGHTS: Mapping[str, int] = {
     "bookTicker": 2,
 }
 """Request weights (protocol §4); what succeeds in trading costs nothing."""
-
-_ID_BLOCK = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +98,8 @@ class PaperExchange:
         self._trade_blocks: dict[str, int] = {}
         self._now = now
         if file is not None:
-            self._load(file, meta, now)
+            restore(self.engine, file, now)
+            self._received.extend(file.received())
 
     # Time and events ------------------------------------------------------------------------------
 
@@ -160,7 +156,7 @@ class PaperExchange:
             self.limits.check_weight(weight, at)
             check_time(params, at)
             known_symbol(params, self.engine.books)
-            order = self._find(params, open_only=True)
+            order = find(self.engine, params, open_only=True)
             cancel_id = client_id(params, "newClientOrderId", self._draw)
             self.engine.present(self.engine.books[params["symbol"]], now)
             restriction = params.get("cancelRestrictions")
@@ -217,7 +213,7 @@ class PaperExchange:
         """Look up one order (`GET /order`); -2013 if there is none."""
         self._ask(params, now, "order.query")
         known_symbol(params, self.engine.books)
-        return self._find(params, open_only=False).record()
+        return find(self.engine, params, open_only=False).record()
 
     def open_orders(self, params: Params, now: int) -> list[OrderRecord]:
         """List the open orders of a symbol, or of all (`GET /openOrders`)."""
@@ -228,33 +224,12 @@ class PaperExchange:
     def all_orders(self, params: Params, now: int) -> list[OrderRecord]:
         """List orders of a symbol, oldest first (`GET /allOrders`): from an id, in a span, or the newest."""
         self._ask(params, now, "allOrders")
-        symbol = known_symbol(params, self.engine.books)
-        start, end = _span(params)
-        limit, first = _limit(params), whole(params, "orderId")
-        found = [
-            order
-            for (name, number), order in self.engine.orders.items()
-            if name == symbol and (first is None or number >= first) and start <= order.time // 1000 <= end
-        ]
-        oldest = first is not None or "startTime" in params
-        return [order.record() for order in (found[:limit] if oldest else found[-limit:])]
+        return all_orders(self.engine, params)
 
     def my_trades(self, params: Params, now: int) -> list[TradeRecord]:
         """List own trades of a symbol, oldest first (`GET /myTrades`)."""
         self._ask(params, now, "myTrades.order" if "orderId" in params else "myTrades")
-        symbol = known_symbol(params, self.engine.books)
-        start, end = _span(params)
-        limit, first, order_id = _limit(params), whole(params, "fromId"), whole(params, "orderId")
-        among = self.engine.trades if order_id is None else self.engine.trades_of.get((symbol, order_id), [])
-        found = [
-            trade
-            for trade in among
-            if trade.symbol == symbol
-            and (first is None or trade.trade_id >= first)
-            and start <= trade.time // 1000 <= end
-        ]
-        oldest = first is not None or "startTime" in params
-        return found[:limit] if oldest else found[-limit:]
+        return my_trades(self.engine, params)
 
     def balances(self, params: Params, now: int) -> tuple[tuple[str, Decimal, Decimal], ...]:
         """Say (asset, free, locked) of every asset (`GET /account`)."""
@@ -350,22 +325,6 @@ class PaperExchange:
             self.engine.advance(now)
             self._commit()
 
-    def _find(self, params: Params, *, open_only: bool) -> LiveOrder:
-        order_id, name = whole(params, "orderId"), params.get("origClientOrderId")
-        unknown = UNKNOWN_ORDER if open_only else NO_SUCH_ORDER
-        if order_id is None and not name:
-            raise missing("origClientOrderId")
-        if order_id is not None:
-            order = self.engine.orders.get((params["symbol"], order_id))
-            if order is not None and name and name not in {order.new.client_order_id, order.shown_id}:
-                refuse(ID_MISMATCH)
-        else:
-            named = self.engine.by_client_id.get(name or "", ())
-            order = next((one for one in reversed(named) if one.new.symbol == params["symbol"]), None)
-        if order is None or (open_only and order.status.final):
-            refuse(unknown)
-        return order
-
     def _draw(self) -> str:
         """Make up a client id, as the exchange does where none was sent."""
         self._drawn += 1
@@ -376,7 +335,8 @@ class PaperExchange:
         book = self.engine.books.get(f"BNB{quote}")
         if book is None:
             return None
-        self.engine.present(book, self._now - self.engine.skew)
+        if not book.busy:  # A busy book may be in the middle of something, and is not far behind.
+            book.source.skip(self._now - self.engine.skew)
         return book.middle()
 
     def _commit(self) -> None:
@@ -390,69 +350,18 @@ class PaperExchange:
             trades=changes.trades,
             balances=self.account.balances(),
             received=unsaved,
-            meta=self._meta(),
+            meta={"origin": str(self._origin), "drawn": str(self._drawn)}
+            | counters(self.engine, max(self._now, self._floor)),
         )
-
-    def _meta(self) -> dict[str, str]:
-        meta = {
-            "origin": str(self._origin),
-            "clock": str(max(self._now, self._floor)),
-            "execution": str(self.engine.last_execution_id),
-            "drawn": str(self._drawn),
-        }
-        for symbol, book in self.engine.books.items():
-            block = book.last_trade_id // _ID_BLOCK + 2
-            if book.last_trade_id:
-                meta[f"trades/{symbol}"] = str(block * _ID_BLOCK)
-        return meta
-
-    def _load(self, file: AccountFile, meta: Mapping[str, str], now: int) -> None:
-        engine = self.engine
-        balances = file.balances()
-        if balances:
-            self.account.free = {asset: free for asset, free, _ in balances}
-            self.account.locked = {asset: locked for asset, _, locked in balances}
-        engine.last_execution_id = int(meta.get("execution", 0))
-        for symbol, book in engine.books.items():
-            book.last_trade_id = int(meta.get(f"trades/{symbol}", 0))
-        self._received.extend(file.received())
-        for trade in file.trades():
-            engine.trades.append(trade)
-            engine.trades_of.setdefault((trade.symbol, trade.order_id), []).append(trade)
-        for order in file.orders():
-            key = (order.new.symbol, order.order_id)
-            engine.orders[key] = order
-            engine.by_client_id.setdefault(order.new.client_order_id, []).append(order)
-            restored = engine.books.get(order.new.symbol)
-            if restored is None:
-                continue
-            restored.last_order_id = max(restored.last_order_id, order.order_id)
-            if not order.status.final:
-                engine.open[key] = order
-                restored.source.skip(now)
-                restored.rest(order)
 
 
 def _near(levels: Iterator[Level], most: int, band: Decimal, at_most: int) -> tuple[Level, ...]:
-    near: list[Level] = []
-    reach = Decimal(0)
-    for level in islice(levels, at_most):
-        if not near:
-            reach = level[0] * band
-        elif len(near) >= most and abs(level[0] - near[0][0]) > reach:
+    first = next(levels, None)
+    if first is None:
+        return ()
+    near, (low, high) = [first], (first[0] * (1 - band), first[0] * (1 + band))
+    for level in islice(levels, at_most - 1):
+        if len(near) >= most and not low <= level[0] <= high:
             break
         near.append(level)
     return tuple(near)
-
-
-def _span(params: Params) -> tuple[int, int]:
-    """Read startTime and endTime (ms), at most 24 hours apart where both are given."""
-    start, end = whole(params, "startTime"), whole(params, "endTime")
-    if start is not None and end is not None and end - start > DAY // 1000:
-        refuse(TOO_LONG_SPAN)
-    return (0 if start is None else start), (2**62 if end is None else end)
-
-
-def _limit(params: Params) -> int:
-    limit = whole(params, "limit")
-    return 500 if limit is None else min(limit, 1000)

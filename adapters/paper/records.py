@@ -64,7 +64,11 @@ class OrderRecord:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LiveOrder:
-    """An order in the engine's hands. `ahead` is the queue before it, `locked` what the account holds for it."""
+    """An order in the engine's hands. `ahead` is the queue before it, `locked` what the account holds for it.
+
+    `short` says that it asked for an amount in quote which the book could not satisfy: it ends EXPIRED
+    although its quantity, which followed from the book, is filled.
+    """
 
     order_id: int
     new: NewOrder
@@ -81,6 +85,7 @@ class LiveOrder:
     locked: Decimal = ZERO
     shown_id: str = ""
     expiry_reason: str | None = None
+    short: bool = False
 
     @property
     def left(self) -> Decimal:

@@ -1,4 +1,4 @@
-"""What may be traded and how: symbols, their filters, and the check of an order against them (protocol §9)."""
+"""What may be traded and how: symbols, their filters, and how the exchange writes them down (protocol §5.1, §9)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from adapters.paper.errors import (
-    INVALID_PRICE,
-    INVALID_QUANTITY,
-    MARKET_CLOSED,
-    filter_failure,
-    refuse,
-    too_precise,
-)
 from messages.market import SymbolRules
 from messages.money import ZERO
-from messages.signal import Side
 
 
 class SymbolStatus(StrEnum):
@@ -248,97 +239,3 @@ def symbol_rules(spec: SymbolSpec) -> SymbolRules:
         ask_multiplier_down=spec.ask_multiplier_down,
         max_orders=spec.max_orders,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """What the filters look at. `reference` is the average price that NOTIONAL and PERCENT_PRICE go by.
-
-    `open_orders` are those of the symbol, `position` is the base balance with all open buys added.
-    """
-
-    side: Side
-    market: bool
-    quantity: Decimal | None
-    quote_quantity: Decimal | None
-    price: Decimal | None
-    reference: Decimal | None
-    open_orders: int
-    position: Decimal
-
-
-def _decimals(amount: Decimal) -> int:
-    exponent = amount.normalize().as_tuple().exponent
-    return max(0, -int(exponent))
-
-
-def _off_grid(amount: Decimal, low: Decimal, high: Decimal, step: Decimal) -> bool:
-    return bool((low and amount < low) or (high and amount > high) or (step and amount % step))
-
-
-def check(spec: SymbolSpec, order: Candidate) -> None:
-    """Raise `ExchangeError` for the first rule that an order breaks, in the order in which the exchange looks."""
-    for name, amount in (
-        ("quantity", order.quantity),
-        ("quoteOrderQty", order.quote_quantity),
-        ("price", order.price),
-    ):
-        if amount is not None and _decimals(amount) > spec.precision:
-            raise too_precise(name)
-    for amount in (order.quantity, order.quote_quantity):
-        if amount is not None and amount <= 0:
-            refuse(INVALID_QUANTITY)
-    if order.price is not None and order.price <= 0:
-        refuse(INVALID_PRICE)
-    if spec.status is not SymbolStatus.TRADING:
-        refuse(MARKET_CLOSED)
-    if order.price is not None:
-        _check_price(spec, order, order.price)
-    if order.quantity is not None:
-        _check_quantity(spec, order, order.quantity)
-    _check_notional(spec, order)
-    if order.open_orders >= spec.max_orders and not order.market:
-        raise filter_failure("MAX_NUM_ORDERS")
-    if spec.max_position and order.side is Side.BUY and order.position + (order.quantity or ZERO) > spec.max_position:
-        raise filter_failure("MAX_POSITION")
-
-
-def _check_price(spec: SymbolSpec, order: Candidate, price: Decimal) -> None:
-    if _off_grid(price, spec.min_price, spec.max_price, spec.tick):
-        raise filter_failure("PRICE_FILTER")
-    buy = order.side is Side.BUY
-    up = spec.bid_multiplier_up if buy else spec.ask_multiplier_up
-    down = spec.bid_multiplier_down if buy else spec.ask_multiplier_down
-    if order.reference is not None and (
-        (up and price > order.reference * up) or (down and price < order.reference * down)
-    ):
-        raise filter_failure("PERCENT_PRICE_BY_SIDE")
-
-
-def _check_quantity(spec: SymbolSpec, order: Candidate, quantity: Decimal) -> None:
-    if _off_grid(quantity, spec.min_quantity, spec.max_quantity, spec.step):
-        raise filter_failure("LOT_SIZE")
-    if order.market and _off_grid(quantity, spec.market_min_quantity, spec.market_max_quantity, spec.market_step):
-        raise filter_failure("MARKET_LOT_SIZE")
-
-
-def _check_notional(spec: SymbolSpec, order: Candidate) -> None:
-    price = order.reference if order.price is None else order.price
-    if order.quote_quantity is not None:
-        notional = order.quote_quantity
-    elif order.quantity is not None and price is not None:
-        notional = order.quantity * price
-    else:
-        return  # A market order before there is any price: nothing to judge it by.
-    low = bool(spec.min_notional) and (spec.apply_min_to_market or not order.market)
-    high = bool(spec.max_notional) and (spec.apply_max_to_market or not order.market)
-    if (low and notional < spec.min_notional) or (high and notional > spec.max_notional):
-        raise filter_failure("NOTIONAL")
-
-
-def range_limit(spec: SymbolSpec, side: Side, reference: Decimal | None) -> Decimal | None:
-    """Name the worst price at which `side` may take under the price range rule, None where it does not bind."""
-    if spec.price_range is None or reference is None:
-        return None
-    multiple = spec.price_range.bid_up if side is Side.BUY else spec.price_range.ask_down
-    return None if multiple is None else reference * multiple

@@ -5,16 +5,16 @@ It answers what a live adapter answers, after latencies that are drawn, and goes
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
 
-from actors.runtime import Actor, Runtime, Timer
+from actors.runtime import Actor, Timer
 from adapters.paper.errors import NO_SUCH_ORDER, ExchangeError
 from adapters.paper.exchange import PaperExchange
 from adapters.paper.faults import FaultKind, FaultPlan
 from adapters.paper.limits import DAY
+from adapters.paper.link import LatencySettings, LinkMessage, TimeAsked, VenueLink
 from adapters.paper.liquidity.base import SECOND
 from adapters.paper.rules import symbol_rules
 from adapters.paper.wording import (
@@ -58,34 +58,16 @@ from messages.order import (
     TimeFound,
     TradesFound,
     UserEvent,
-    VenueCommand,
 )
 from messages.refs import Tells
+
+__all__ = ["LatencySettings", "PaperVenue", "VenueLink", "VenueMessage"]
 
 M = TypeVar("M")
 
 HOT_SECONDS = 0.1
 COLD_SECONDS = 1.0
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencySettings:
-    """Medians in milliseconds of log-normal latencies with `sigma`; 0 means at once.
-
-    `unknown_after_ms` is how long the client waits for a reply that never comes.
-    """
-
-    order_in_ms: float = 5.0
-    ack_out_ms: float = 5.0
-    user_stream_ms: float = 8.0
-    market_data_ms: float = 5.0
-    sigma: float = 1.07
-    unknown_after_ms: float = 1000.0
-
-    def draw(self, median_ms: float, chance: random.Random) -> float:
-        """Draw a latency in seconds."""
-        return median_ms / 1000.0 * math.exp(self.sigma * chance.gauss()) if median_ms else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,48 +81,7 @@ class _LetPass:
     """Own orders rest: let the others trade."""
 
 
-@dataclass(frozen=True, slots=True)
-class _TimeAsked:
-    """A `QueryTime` with what the asker's clock shows when it arrives, in ms since 1970."""
-
-    query: QueryTime
-    asker_ms: int
-
-
-VenueMessage = VenueCommand | WatchMarket | _Look | _LetPass | _TimeAsked
-
-
-class VenueLink:
-    """The client's end of the way to the venue: messages are under way for a drawn latency.
-
-    It belongs to whoever calls it, so in a simulation a crash of the caller's node may lose what is
-    under way. Orders may overtake each other, subscriptions not.
-    """
-
-    def __init__(
-        self, runtime: Runtime, venue: Tells[VenueMessage], *, latency: LatencySettings, chance: random.Random
-    ) -> None:
-        """Lead to `venue`; `chance` draws the latencies."""
-        self._runtime, self._venue, self._latency, self._chance = runtime, venue, latency, chance
-        self._subscribed = 0.0
-
-    def tell(self, message: VenueCommand | WatchMarket, /) -> None:
-        """Send `message` on its way."""
-        delay = self._latency.draw(self._latency.order_in_ms, self._chance)
-        due = self._runtime.now() + delay
-        if isinstance(message, QueryTime):
-            arrival = milliseconds(self._runtime.wall_time()) + round(delay * 1000)
-            self._send(due, delay, _TimeAsked(message, arrival))
-            return
-        if isinstance(message, WatchMarket | OpenUserStream | ReportLimits):
-            due = self._subscribed = max(due, self._subscribed)
-        self._send(due, due - self._runtime.now(), message)
-
-    def _send(self, due: float, delay: float, message: VenueMessage) -> None:
-        if delay > 0:
-            self._runtime.tell_at(due, self._venue, message)
-        else:
-            self._runtime.send(self._venue, message)
+VenueMessage = LinkMessage | _Look | _LetPass
 
 
 @dataclass(slots=True)
@@ -202,7 +143,7 @@ class PaperVenue(Actor):
                 self._tell_stream(StreamOpened())
             case ReportLimits():
                 self._limits = message.listener
-            case _TimeAsked():
+            case TimeAsked():
                 offset = self.exchange.server_time(self._now()) - message.asker_ms
                 self._answer(message.query.reply_to, TimeFound(offset_milliseconds=offset))
             case QueryTime():

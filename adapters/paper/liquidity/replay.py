@@ -214,12 +214,20 @@ class ReplayMarket:
                 self._sides[side].put(price, quantity)
         early, self._early = self._early, []
         for diff in early:
-            self._apply(diff)
+            if self._book_id >= 0:
+                self._apply(diff)
+            else:
+                self._early.append(diff)
 
     def _apply(self, data: dict[str, Any]) -> bool:
-        """Apply a diff; after a gap the book waits for the next snapshot, the touch goes on."""
+        """Apply a diff. After a gap the book behind the touch is unknown until the next snapshot."""
         if data["u"] <= self._book_id:
             return False
+        if data["U"] > self._book_id + 1:
+            self._book_id, self._early = -1, [data]
+            for side in Side:
+                self._sides[side].clear()
+            return True
         for side, name in ((Side.BUY, "b"), (Side.SELL, "a")):
             for price, quantity in data[name]:
                 self._sides[side].put(price, quantity)

@@ -25,6 +25,7 @@ _LEAD = 24
 """Steps that the imbalance looks ahead."""
 _COARSE_AFTER = 120 * SECOND
 _MOST_TAKERS = 8
+_KEPT_LEVELS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,34 +230,30 @@ class SyntheticMarket:
         first, steps = (touch.bid, touch.bid_steps) if buy else (touch.ask, touch.ask_steps)
         yield first * self._tick, steps * self._step
         g = -(-first // self._grid) - 1 if buy else first // self._grid + 1
-        way = -1 if buy else 1
-        for _ in range(self._far):
-            if g <= 0:
-                return
-            level = self._level(buy, g, n)
+        cache, last = self._cache[buy], max(0, g - self._far) if buy else g + self._far
+        for k in range(g, last, -1 if buy else 1):
+            epoch = (n + (k & 15) * 16) >> 8  # A level lasts 16 seconds; they are not all renewed at once.
+            entry = cache.get(k)
+            if entry is None or entry[0] != epoch:
+                entry = self._level(side, k, epoch)
+            level = entry[1]
             if level is not None:
                 yield level if touch.depth == 1.0 else (level[0], self._scaled(level[1], touch.depth))
-            g += way
 
     def _scaled(self, quantity: Decimal, factor: float) -> Decimal:
         return max(1, round(float(quantity / self._step) * factor)) * self._step
 
-    def _level(self, buy: bool, g: int, n: int) -> Level | None:  # noqa: FBT001 - a hot inner call
-        """Draw a level; each lasts four seconds, and they are not all renewed at once."""
-        epoch = (n + (g & 15) * 4) >> 6
-        cache = self._cache[buy]
-        entry = cache.get(g)
-        if entry is not None and entry[0] == epoch:
-            return entry[1]
-        number = (g << 34) + (epoch << 1) + buy
+    def _level(self, side: Side, k: int, epoch: int) -> tuple[int, Level | None]:
+        cache = self._cache[side is Side.BUY]
+        number = (k << 34) + (epoch << 1) + (side is Side.BUY)
         level: Level | None = None
         if not self._preset.gap or self._wide.uniform(-number) >= self._preset.gap:
             steps = round(self._level_steps * exp(0.6 * self._levels_noise.normal(number) - 0.18))
-            level = (g * self._grid * self._tick, max(1, steps) * self._step)
-        if len(cache) > 4096:
+            level = (k * self._grid * self._tick, max(1, steps) * self._step)
+        if len(cache) > _KEPT_LEVELS:
             cache.clear()
-        cache[g] = (epoch, level)
-        return level
+        cache[k] = entry = (epoch, level)
+        return entry
 
     # The others -----------------------------------------------------------------------------------
 

@@ -1,0 +1,364 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.paper.account import Fees
+from adapters.paper.errors import ExchangeError
+from adapters.paper.rules import PriceRange
+from messages.order import OrderStatus
+from messages.signal import Side
+from tests.adapters.paper.worlds import World, fills
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# Taking -------------------------------------------------------------------------------------------
+
+
+def test_a_limit_order_takes_the_best_prices_first_and_pays_what_it_meets(world: World) -> None:
+    placed = world.place(quantity="2", price="102.00")
+    assert fills(placed) == [("101.00", "1"), ("102.00", "1")]
+    assert placed.order.status is OrderStatus.FILLED
+    assert placed.order.executed_quote == Decimal(203)
+    assert world.held("USDT") == (Decimal(1_000_000) - 203, Decimal(0))
+
+
+def test_a_sell_takes_the_bids_from_the_highest_down(world: World) -> None:
+    placed = world.place(side="SELL", quantity="2", price="99.00")
+    assert fills(placed) == [("100.00", "1"), ("99.00", "1")]
+
+
+def test_what_a_good_till_cancelled_order_cannot_take_rests_at_its_price(world: World) -> None:
+    placed = world.place(quantity="3", price="101.50")
+    assert fills(placed) == [("101.00", "1")]
+    assert placed.order.status is OrderStatus.PARTIALLY_FILLED
+    assert world.held("USDT")[1] == Decimal("203.00")
+    bids, _ = world.exchange.look("BTCUSDT", world.now)
+    assert bids[0] == (Decimal("101.50"), Decimal(2))
+
+
+def test_what_own_orders_took_is_gone_from_the_book(world: World) -> None:
+    world.place(quantity="0.4")
+    _, asks = world.exchange.look("BTCUSDT", world.now)
+    assert asks[0] == (Decimal("101.00"), Decimal("0.6"))
+    assert fills(world.place(quantity="1", price="102.00", newClientOrderId="b")) == [
+        ("101.00", "0.6"),
+        ("102.00", "0.4"),
+    ]
+
+
+def test_an_immediate_or_cancel_order_expires_with_what_it_could_not_take(world: World) -> None:
+    placed = world.place(quantity="3", timeInForce="IOC")
+    assert (placed.order.status, placed.order.executed) == (OrderStatus.EXPIRED, 1)
+    assert placed.order.expiry_reason == "UNFILLED_IOC_QUANTITY_EXPIRED"
+    assert world.held("USDT") == (Decimal(1_000_000) - 101, Decimal(0))
+
+
+def test_a_fill_or_kill_order_takes_all_or_nothing(world: World) -> None:
+    killed = world.place(quantity="4", price="102.00", timeInForce="FOK")
+    assert (killed.order.status, killed.trades) == (OrderStatus.EXPIRED, ())
+    assert killed.order.expiry_reason == "UNFILLED_FOK_ORDER_EXPIRED"
+    filled = world.place(quantity="3", price="102.00", timeInForce="FOK", newClientOrderId="b")
+    assert filled.order.status is OrderStatus.FILLED
+
+
+def test_a_market_order_walks_the_book_and_has_no_price(world: World) -> None:
+    placed = world.place(type="MARKET", quantity="3")
+    assert fills(placed) == [("101.00", "1"), ("102.00", "2")]
+    assert (placed.order.price, placed.order.time_in_force) == (0, "GTC")
+
+
+def test_a_market_order_that_empties_the_book_expires_with_what_traded(world: World) -> None:
+    placed = world.place(type="MARKET", quantity="9", side="SELL")
+    assert (placed.order.status, placed.order.executed) == (OrderStatus.EXPIRED, 8)
+    assert placed.order.expiry_reason == "INSUFFICIENT_LIQUIDITY"
+    assert world.held("BTC") == (Decimal(2), Decimal(0))
+
+
+def test_a_market_order_on_an_empty_book_expires_with_nothing(world: World) -> None:
+    world.market.set_levels([("100.00", "1")], [])
+    placed = world.place(type="MARKET", quantity="1")
+    assert (placed.order.status, placed.order.executed, placed.trades) == (OrderStatus.EXPIRED, 0, ())
+
+
+def test_an_amount_in_quote_buys_as_many_whole_steps_as_it_pays_for(world: World) -> None:
+    placed = world.place(type="MARKET", quantity=None, quoteOrderQty="202.00")
+    assert fills(placed) == [("101.00", "1"), ("102.00", "0.99019")]
+    assert placed.order.status is OrderStatus.FILLED
+    assert placed.order.quantity == placed.order.executed
+    assert placed.order.quote_quantity == 202
+    assert placed.order.executed_quote <= 202
+
+
+def test_an_amount_in_quote_larger_than_the_book_is_filled_as_far_as_it_goes() -> None:
+    world = World(balances={"USDT": "5000"})
+    placed = world.place(type="MARKET", quantity=None, quoteOrderQty="5000")
+    assert (placed.order.status, placed.order.executed) == (OrderStatus.EXPIRED, 8)
+
+
+def test_an_amount_in_quote_on_an_empty_book_is_refused(world: World) -> None:
+    world.market.set_levels([("100.00", "1")], [])
+    refusal = world.refusal(type="MARKET", quantity=None, quoteOrderQty="100")
+    assert (refusal.code, refusal.message) == (
+        -2010,
+        "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.",
+    )
+
+
+def test_a_post_only_order_that_would_take_is_refused_and_else_rests(world: World) -> None:
+    refusal = world.refusal(type="LIMIT_MAKER", price="101.00")
+    assert (refusal.code, refusal.message) == (-2010, "Order would immediately match and take.")
+    assert world.place(type="LIMIT_MAKER", price="100.99").order.status is OrderStatus.NEW
+
+
+def test_the_price_range_rule_stops_a_taker_with_its_reason() -> None:
+    world = World(specs={"price_range": PriceRange(bid_up=Decimal("1.01"), ask_down=Decimal("0.99"))})
+    placed = world.place(type="MARKET", quantity="3")  # The mid is 100.50, so 101.505 is the worst price.
+    assert (placed.order.executed, placed.order.status) == (1, OrderStatus.EXPIRED)
+    assert placed.order.expiry_reason == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+
+
+# Resting ------------------------------------------------------------------------------------------
+
+
+def test_an_own_order_waits_behind_what_is_displayed_at_its_price(world: World) -> None:
+    world.place(price="100.00", quantity="1")
+    world.market.trade(Side.SELL, "100.00", "0.7")
+    world.later()
+    assert world.exchange.engine.trades == []
+    world.market.trade(Side.SELL, "100.00", "0.7")
+    world.later()
+    (trade,) = world.exchange.engine.trades
+    assert (trade.price, trade.quantity, trade.maker) == (Decimal("100.00"), Decimal("0.4"), True)
+
+
+def test_own_orders_at_one_price_are_filled_in_the_order_of_their_arrival(world: World) -> None:
+    for name in ("first", "second", "third"):
+        world.place(price="100.50", quantity="1", newClientOrderId=name)
+    world.exchange.drain()
+    world.market.trade(Side.SELL, "100.00", "1.5")
+    world.later()
+    assert world.story() == ["first TRADE FILLED", "second TRADE PARTIALLY_FILLED", "balances"]
+
+
+def test_a_better_price_goes_before_an_earlier_arrival(world: World) -> None:
+    world.place(price="100.20", newClientOrderId="early")
+    world.place(price="100.60", newClientOrderId="better")
+    world.exchange.drain()
+    world.market.trade(Side.SELL, "100.00", "1")
+    world.later()
+    assert world.story() == ["better TRADE FILLED", "balances"]
+
+
+def test_a_trade_at_a_worse_price_goes_through_our_own_first(world: World) -> None:
+    world.place(side="SELL", price="101.00", quantity="2")
+    world.market.trade(Side.BUY, "102.00", "5")
+    world.later()
+    (trade,) = world.exchange.engine.trades
+    assert (trade.price, trade.quantity) == (Decimal("101.00"), Decimal(2))
+
+
+def test_a_trade_at_a_better_price_or_of_our_own_side_does_not_reach_us(world: World) -> None:
+    world.place(price="99.00")
+    world.market.trade(Side.SELL, "100.00", "50")
+    world.market.trade(Side.BUY, "99.00", "50")
+    world.later()
+    assert world.exchange.engine.trades == []
+
+
+def test_a_market_that_comes_through_our_price_fills_us_at_our_price(world: World) -> None:
+    world.place(price="100.00", quantity="3")
+    world.market.set_levels([("98.00", "1")], [("99.00", "1"), ("99.50", "1.5"), ("101.00", "9")])
+    world.later()
+    assert [(str(t.price), str(t.quantity)) for t in world.exchange.engine.trades] == [
+        ("100.00", "1"),
+        ("100.00", "1.5"),
+    ]
+    bids, asks = world.exchange.look("BTCUSDT", world.now)
+    assert bids[0] == (Decimal("100.00"), Decimal("0.5"))
+    assert asks[0][0] == Decimal("101.00")
+
+
+def test_an_own_order_is_first_once_the_others_have_left_its_price(world: World) -> None:
+    world.place(price="100.00", quantity="1")
+    world.market.set_levels([("99.00", "5")], [("101.00", "1")])
+    world.later()
+    world.market.trade(Side.SELL, "100.00", "0.2")
+    world.later()
+    assert world.exchange.engine.trades[0].quantity == Decimal("0.2")
+
+
+def test_others_trades_carry_ids_of_the_same_row_as_our_own(world: World) -> None:
+    world.place(price="100.50", quantity="1")
+    world.market.trade(Side.BUY, "101.00", "1")
+    world.market.trade(Side.SELL, "100.00", "1")
+    world.later()
+    assert [trade.trade_id for trade in world.exchange.engine.books["BTCUSDT"].recent] == [1, 2]
+    assert world.exchange.engine.trades[0].trade_id == 2
+
+
+# Self-trade prevention ----------------------------------------------------------------------------
+
+
+def test_by_default_the_resting_order_yields_to_an_own_taker(world: World) -> None:
+    world.place(side="SELL", price="100.50", newClientOrderId="maker")
+    world.exchange.drain()
+    placed = world.place(quantity="1", price="101.00", newClientOrderId="taker")
+    assert fills(placed) == [("101.00", "1")]
+    assert world.story() == [
+        "taker NEW NEW",
+        "maker TRADE_PREVENTION EXPIRED_IN_MATCH",
+        "taker TRADE FILLED",
+        "balances",
+    ]
+    assert world.held("BTC")[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "maker", "taker"),
+    [
+        ("EXPIRE_TAKER", OrderStatus.NEW, OrderStatus.EXPIRED_IN_MATCH),
+        ("EXPIRE_BOTH", OrderStatus.EXPIRED_IN_MATCH, OrderStatus.EXPIRED_IN_MATCH),
+        ("NONE", OrderStatus.FILLED, OrderStatus.FILLED),
+    ],
+)
+def test_the_takers_mode_decides_who_yields(world: World, mode: str, maker: OrderStatus, taker: OrderStatus) -> None:
+    world.place(side="SELL", price="100.50", newClientOrderId="maker")
+    placed = world.place(price="101.00", newClientOrderId="taker", selfTradePreventionMode=mode)
+    orders = world.exchange.engine.by_client_id
+    assert (orders["maker"][0].status, placed.order.status) == (maker, taker)
+    if mode == "NONE":
+        first, second = world.exchange.engine.trades
+        assert first.trade_id == second.trade_id
+        assert (first.maker, second.maker) == (False, True)
+
+
+# Cancels and events -------------------------------------------------------------------------------
+
+
+def test_events_come_as_new_then_trades_then_the_end_then_balances(world: World) -> None:
+    world.place(quantity="3", price="102.00", timeInForce="IOC")
+    assert world.story() == ["a NEW NEW", "a TRADE PARTIALLY_FILLED", "a TRADE FILLED", "balances"]
+    world.place(type="MARKET", quantity="9", newClientOrderId="b")
+    assert world.story() == ["b NEW NEW", "b TRADE PARTIALLY_FILLED", "b EXPIRED EXPIRED", "balances"]
+
+
+def test_execution_ids_and_order_ids_and_trade_ids_only_rise(world: World) -> None:
+    for name in "abc":
+        world.place(type="MARKET", quantity="2", newClientOrderId=name)
+    executions = world.executions()
+    assert [one.execution_id for one in executions] == sorted({one.execution_id for one in executions})
+    trades = [one.trade.trade_id for one in executions if one.trade is not None]
+    assert trades == sorted(set(trades))
+    assert [order.order_id for order in world.exchange.engine.orders.values()] == [1, 2, 3]
+
+
+def test_a_cancel_carries_its_own_id_and_the_orders(world: World) -> None:
+    world.place(price="100.50", quantity="1")
+    world.market.trade(Side.SELL, "100.00", "0.3")
+    world.now += 1000
+    cancelled = world.cancel(origClientOrderId="a", newClientOrderId="a_c0")
+    assert (cancelled.order.status, cancelled.order.executed) == (OrderStatus.CANCELED, Decimal("0.3"))
+    report = world.executions()[-1]
+    assert (report.client_order_id, report.original_client_order_id) == ("a_c0", "a")
+    assert (report.order.client_order_id, report.order.shown_id) == ("a", "a_c0")
+    assert world.held("USDT")[1] == 0
+
+
+def test_the_exchange_may_end_an_order_on_its_own_account(world: World) -> None:
+    world.place(price="100.50")
+    world.exchange.engine.expire(world.exchange.engine.by_client_id["a"][0], world.now)
+    assert world.exchange.engine.by_client_id["a"][0].expiry_reason == "EXCHANGE_CANCELED"
+    assert world.held("USDT") == (Decimal(1_000_000), Decimal(0))
+
+
+def test_a_halted_market_takes_no_order_but_lets_cancel(world: World) -> None:
+    world.place(price="100.50")
+    world.market.set_halted(halted=True)
+    refusal = world.refusal(newClientOrderId="b")
+    assert (refusal.code, refusal.message) == (-2010, "Market is closed.")
+    assert world.cancel(orderId="1").order.status is OrderStatus.CANCELED
+
+
+# Money --------------------------------------------------------------------------------------------
+
+_orders = st.lists(
+    st.tuples(
+        st.sampled_from(["BUY", "SELL"]),
+        st.sampled_from(
+            ["LIMIT/GTC", "LIMIT/IOC", "LIMIT/FOK", "LIMIT_MAKER/", "MARKET/", "QUOTE/", "CANCEL/", "TRADE/"]
+        ),
+        st.integers(9700, 10400),
+        st.integers(5000, 400000),
+        st.sampled_from(["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"]),
+    ),
+    max_size=25,
+)
+
+
+def _act(world: World, number: int, side: str, kind: str, cents: int, steps: int, prevention: str) -> None:
+    order_type, _, time_in_force = kind.partition("/")
+    price, quantity = f"{Decimal(cents) / 100:.2f}", f"{Decimal(steps) / 100000:.5f}"
+    name = f"o{number}"
+    if order_type == "TRADE":
+        world.market.trade(Side(side), price, quantity)
+        world.later()
+    elif order_type == "CANCEL":
+        world.cancel(origClientOrderId=f"o{steps % (number + 1)}")
+    elif order_type == "QUOTE":
+        world.place(type="MARKET", side=side, quantity=None, quoteOrderQty=price, newClientOrderId=name)
+    elif order_type == "MARKET":
+        world.place(
+            type="MARKET", side=side, quantity=quantity, newClientOrderId=name, selfTradePreventionMode=prevention
+        )
+    else:
+        world.place(
+            type=order_type,
+            side=side,
+            timeInForce=time_in_force or None,
+            price=price,
+            quantity=quantity,
+            newClientOrderId=name,
+            selfTradePreventionMode=prevention,
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(_orders, st.booleans())
+def test_whatever_is_ordered_no_money_appears_or_vanishes(
+    actions: list[tuple[str, str, int, int, str]], bnb: bool
+) -> None:
+    world = World(balances={"BTC": "4", "USDT": "500", "BNB": "1"}, fees=Fees(pay_in_bnb=bnb))
+    world.markets["BNBUSDT"].set_touch("600.00", "5", "600.01", "5")
+    for number, action in enumerate(actions):
+        try:
+            _act(world, number, *action)
+        except ExchangeError as refusal:
+            assert refusal.code in {-1013, -2010, -2011}
+    expected = {"BTC": Decimal(4), "USDT": Decimal(500), "BNB": Decimal(1)}
+    engine = world.exchange.engine
+    for trade in engine.trades:
+        expected["BTC"] += trade.side.sign * trade.quantity
+        expected["USDT"] -= trade.side.sign * trade.quote
+        expected[trade.commission_asset] -= trade.commission
+    for asset, amount in expected.items():
+        assert sum(world.held(asset)) == amount
+    locked = {"BTC": Decimal(0), "USDT": Decimal(0)}
+    for order in engine.orders.values():
+        executed = sum(t.quantity for t in engine.trades if t.order_id == order.order_id)
+        assert order.executed == executed <= order.quantity
+        assert (order.status is OrderStatus.FILLED) == (not order.left and not order.prevented)
+        if not order.status.final:
+            locked["BTC" if order.new.side is Side.SELL else "USDT"] += (
+                order.left if order.new.side is Side.SELL else order.left * order.price
+            )
+    assert {asset: world.held(asset)[1] for asset in locked} == locked
+    bids, asks = world.exchange.look("BTCUSDT", world.now)
+    assert not bids or not asks or bids[0][0] < asks[0][0]

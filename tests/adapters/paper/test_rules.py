@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from adapters.paper.filters import Candidate, check, range_limit
+from adapters.paper.rules import (
+    PriceRange,
+    SymbolStatus,
+    built_in,
+    exchange_info,
+    symbol_rules,
+    text,
+    with_filter,
+)
+from messages.order import OrderStatus
+from messages.signal import Side
+from tests.adapters.paper.worlds import World
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({"symbol": None}, -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."),
+        ({"symbol": "NOSUCH"}, -1121, "Invalid symbol."),
+        ({"side": "HOLD"}, -1117, "Invalid side."),
+        ({"side": None}, -1102, "Mandatory parameter 'side' was not sent, was empty/null, or malformed."),
+        ({"type": "STOP"}, -1116, "Invalid orderType."),
+        ({"timeInForce": "DAY"}, -1115, "Invalid timeInForce."),
+        ({"timeInForce": None}, -1102, "Mandatory parameter 'timeInForce' was not sent, was empty/null, or malformed."),
+        ({"price": None}, -1102, "Mandatory parameter 'price' was not sent, was empty/null, or malformed."),
+        ({"quantity": None}, -1102, "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed."),
+        ({"quantity": ""}, -1102, "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed."),
+        (
+            {"quantity": "1e-05"},
+            -1100,
+            r"Illegal characters found in parameter 'quantity'; legal range is '^([0-9]{1,20})(\.[0-9]{1,20})?$'.",
+        ),
+        ({"type": "MARKET", "timeInForce": "GTC"}, -1106, "Parameter 'timeInForce' sent when not required."),
+        ({"type": "MARKET", "price": "101.00"}, -1106, "Parameter 'price' sent when not required."),
+        ({"type": "LIMIT_MAKER", "timeInForce": "GTC"}, -1106, "Parameter 'timeInForce' sent when not required."),
+        ({"quoteOrderQty": "10"}, -1106, "Parameter 'quoteOrderQty' sent when not required."),
+        ({"icebergQty": "0.5"}, -1106, "Parameter 'icebergQty' sent when not required."),
+        (
+            {"type": "MARKET", "quantity": None},
+            -1102,
+            "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed.",
+        ),
+        ({"type": "MARKET", "quoteOrderQty": "10"}, -1128, "Combination of optional parameters invalid."),
+        (
+            {"newClientOrderId": "a.b"},
+            -1100,
+            "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
+        ),
+        (
+            {"newClientOrderId": "a" * 37},
+            -1100,
+            "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
+        ),
+        (
+            {"selfTradePreventionMode": "DECREMENT"},
+            -1013,
+            "This symbol does not allow the specified self-trade prevention mode.",
+        ),
+        ({"quantity": "0.123456789"}, -1111, "Parameter 'quantity' has too much precision."),
+        ({"price": "101.123456789"}, -1111, "Parameter 'price' has too much precision."),
+        ({"quantity": "0"}, -1013, "Invalid quantity."),
+        ({"price": "0.00"}, -1013, "Invalid price."),
+        ({"price": "101.001"}, -1013, "Filter failure: PRICE_FILTER"),
+        ({"price": "2000000.00"}, -1013, "Filter failure: PRICE_FILTER"),
+        ({"price": "503.00"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+        ({"price": "20.00"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+        ({"price": "20.00", "side": "SELL"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+        ({"quantity": "0.000001"}, -1013, "Filter failure: LOT_SIZE"),
+        ({"quantity": "1.000001"}, -1013, "Filter failure: LOT_SIZE"),
+        ({"quantity": "9001"}, -1013, "Filter failure: LOT_SIZE"),
+        ({"type": "MARKET", "quantity": "130"}, -1013, "Filter failure: MARKET_LOT_SIZE"),
+        ({"quantity": "0.04950", "price": "100.99"}, -1013, "Filter failure: NOTIONAL"),
+        ({"type": "MARKET", "quantity": "0.04900"}, -1013, "Filter failure: NOTIONAL"),
+        ({"type": "MARKET", "quantity": None, "quoteOrderQty": "4.99"}, -1013, "Filter failure: NOTIONAL"),
+    ],
+)
+def test_each_broken_rule_is_told_in_the_exchanges_own_words(
+    changes: dict[str, str | None], code: int, message: str
+) -> None:
+    world = World()
+    refusal = world.refusal(**changes)
+    assert (refusal.code, refusal.message, refusal.http_status) == (code, message, 400)
+    assert world.exchange.engine.orders == {}
+    assert world.story() == []
+
+
+def test_an_order_at_the_very_bounds_is_taken() -> None:
+    world = World()
+    assert world.place(quantity="0.04951", price="101.00").order.status is OrderStatus.FILLED
+    world.place(price="502.50", quantity="0.01", newClientOrderId="c")
+
+
+def test_open_orders_are_limited_by_number() -> None:
+    world = World(specs={"max_orders": 2})
+    world.place(price="99.00", newClientOrderId="a")
+    world.place(price="99.00", newClientOrderId="b")
+    assert world.refusal(price="99.00", newClientOrderId="c").message == "Filter failure: MAX_NUM_ORDERS"
+    assert world.place(type="MARKET", newClientOrderId="d").order.executed == 1
+
+
+def test_a_position_limit_counts_what_is_held_and_what_open_buys_may_add() -> None:
+    world = World(specs={"max_position": Decimal(12)})
+    world.place(price="99.00", newClientOrderId="a")
+    assert world.refusal(quantity="2", newClientOrderId="b").message == "Filter failure: MAX_POSITION"
+    assert world.place(quantity="1", newClientOrderId="c").order.executed == 1
+    assert world.place(side="SELL", quantity="1", price="100.00", newClientOrderId="d").order.executed == 1
+
+
+@pytest.mark.parametrize("status", [SymbolStatus.HALT, SymbolStatus.BREAK, SymbolStatus.CANCEL_ONLY])
+def test_a_symbol_that_does_not_trade_takes_no_order_but_a_cancel(status: SymbolStatus) -> None:
+    world = World()
+    world.place(price="99.00")
+    world.exchange.set_status("BTCUSDT", status)
+    refusal = world.refusal(newClientOrderId="b")
+    assert (refusal.code, refusal.message) == (-2010, "Market is closed.")
+    assert world.cancel(orderId="1").order.status is OrderStatus.CANCELED
+    world.exchange.set_status("BTCUSDT", SymbolStatus.TRADING)
+    assert world.place(newClientOrderId="c").order.executed == 1
+
+
+def test_a_filter_can_be_changed_while_the_exchange_runs() -> None:
+    world = World()
+    world.exchange.set_filter("BTCUSDT", "LOT_SIZE", {"stepSize": "0.1", "minQty": "0.1"})
+    assert world.refusal(quantity="0.25").message == "Filter failure: LOT_SIZE"
+    world.exchange.set_filter("BTCUSDT", "NOTIONAL", {"applyMinToMarket": False})
+    assert world.exchange.rules(["BTCUSDT"], world.now)[0].apply_min_to_market is False
+    world.exchange.set_filter("BTCUSDT", "MAX_NUM_ORDERS", {"maxNumOrders": 0})
+    assert world.refusal().message == "Filter failure: MAX_NUM_ORDERS"
+    with pytest.raises(KeyError):
+        with_filter(built_in()["BTCUSDT"], "LOT_SIZE", {"noSuch": "1"})
+
+
+def test_zero_means_that_there_is_no_bound() -> None:
+    spec = built_in()["BTCUSDT"]
+    for filter_type, fields in (
+        ("PRICE_FILTER", {"minPrice": "0", "maxPrice": "0", "tickSize": "0"}),
+        ("LOT_SIZE", {"minQty": "0", "maxQty": "0", "stepSize": "0"}),
+        ("NOTIONAL", {"minNotional": "0", "maxNotional": "0"}),
+        ("PERCENT_PRICE_BY_SIDE", {"bidMultiplierUp": "0", "bidMultiplierDown": "0"}),
+    ):
+        spec = with_filter(spec, filter_type, dict(fields))
+    check(spec, _candidate(quantity=Decimal("0.0000001"), price=Decimal("12345678.00000001")))
+
+
+def test_before_there_is_a_price_a_market_order_is_not_judged_by_its_notional() -> None:
+    check(built_in()["BTCUSDT"], _candidate(market=True, reference=None, quantity=Decimal("0.00001")))
+
+
+def test_a_huge_limit_order_is_over_the_greatest_notional() -> None:
+    world = World()
+    assert world.refusal(quantity="9000", price="500.00", side="SELL").code == -2010
+    world.exchange.set_filter("BTCUSDT", "NOTIONAL", {"maxNotional": "1000"})
+    assert world.refusal(quantity="11", price="100.00").message == "Filter failure: NOTIONAL"
+
+
+def test_the_price_range_binds_only_with_a_rule_a_reference_and_a_multiple() -> None:
+    spec = built_in()["BTCUSDT"]
+    assert range_limit(spec, Side.BUY, Decimal(100)) is None
+    ranged = World(specs={"price_range": PriceRange(bid_up=Decimal("1.1"))}).exchange.engine.books["BTCUSDT"].spec
+    assert range_limit(ranged, Side.BUY, Decimal(100)) == Decimal(110)
+    assert range_limit(ranged, Side.BUY, None) is None
+    assert range_limit(ranged, Side.SELL, Decimal(100)) is None
+
+
+def test_the_exchange_describes_its_symbols_as_the_real_one_does() -> None:
+    world = World(specs={"max_position": Decimal(50)})
+    info = world.exchange.exchange_info(["BTCUSDT"], world.now)
+    assert info["serverTime"] == world.now // 1000
+    symbols: Any = info["symbols"]
+    (btc,) = symbols
+    filters = {one["filterType"]: one for one in btc["filters"]}
+    assert filters["LOT_SIZE"] == {
+        "filterType": "LOT_SIZE",
+        "minQty": "0.00001000",
+        "maxQty": "9000.00000000",
+        "stepSize": "0.00001000",
+    }
+    assert filters["NOTIONAL"]["applyMinToMarket"] is True
+    assert filters["MAX_POSITION"]["maxPosition"] == "50.00000000"
+    assert btc["defaultSelfTradePreventionMode"] == "EXPIRE_MAKER"
+    whole = world.exchange.exchange_info([], world.now)
+    names: Any = whole["symbols"]
+    assert [one["symbol"] for one in names] == ["BTCUSDT", "ETHUSDT", "BNBUSDT", "DOGEUSDT"]
+    assert "MAX_POSITION" not in {one["filterType"] for one in names[1]["filters"]}
+
+
+def test_the_projects_own_words_say_the_same() -> None:
+    rules = symbol_rules(built_in()["DOGEUSDT"])
+    assert (rules.step, rules.tick, rules.min_notional) == (1, Decimal("0.00001"), 1)
+    assert rules.trading
+    assert not symbol_rules(World(specs={"status": SymbolStatus.HALT}).exchange.engine.books["BTCUSDT"].spec).trading
+
+
+def test_amounts_are_written_with_eight_decimals_or_as_many_as_they_have() -> None:
+    assert text(Decimal("1.5")) == "1.50000000"
+    assert text(Decimal("1E-9")) == "0.000000001"
+    assert text(Decimal("0E-7")) == "0.00000000"
+    assert exchange_info(built_in()["ETHUSDT"])["baseAsset"] == "ETH"
+
+
+def _candidate(**changes: Any) -> Candidate:
+    fields: dict[str, Any] = {
+        "side": Side.BUY,
+        "market": False,
+        "quantity": Decimal(1),
+        "quote_quantity": None,
+        "price": None,
+        "reference": Decimal(100),
+        "open_orders": 0,
+        "position": Decimal(0),
+    }
+    return Candidate(**{**fields, **changes})
