@@ -371,11 +371,8 @@ class OrderWatcher(Follower, Child):
         if not ledger.attempt.life.open:
             self._watches.end(child)
             self._tell_if_settled()
-        elif ledger.attempt.life is Life.ACKED:
-            if watch.timed_out and ledger.attempt.rests and not ledger.final and watch.cancel_reason is None:
-                self._cancel(watch, TIMEOUT_CANCEL)
-            if ledger.final and ledger.missing:
-                self._start_chase(watch)
+        elif ledger.final and ledger.missing:
+            self._start_chase(watch)
 
     # Orders that the journal does not know --------------------------------------------------------
 
@@ -497,7 +494,6 @@ class OrderWatcher(Follower, Child):
         watch = self._watches.get(child)
         if watch is None or watch.ledger.final:
             return  # Trades that are still missing are being asked for.
-        watch.timed_out = True
         ledger = watch.ledger
         self._settle(ledger, ledger.attempt.unknown(f"no word of it within {self._settings.timeout_seconds:g} s"))
         if ledger.attempt.rests and watch.cancel_reason is None:

@@ -34,7 +34,6 @@ class Watch:
     sent_at: float
     recovered: bool = False
     polled: bool = False
-    timed_out: bool = False
     ask_order: bool = False
     cancel_reason: str | None = None
     cancelled_at: float = 0.0
