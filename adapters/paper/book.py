@@ -33,11 +33,17 @@ class Book:
     last_price: Decimal | None = None
     last_order_id: int = 0
     last_trade_id: int = 0
+    followed: bool = False
 
     @property
     def busy(self) -> bool:
         """Whether own orders rest here, so that what others do matters."""
         return bool(self.resting[Side.BUY] or self.resting[Side.SELL])
+
+    @property
+    def live(self) -> bool:
+        """Whether each trade of others is wanted: own orders rest here, or somebody follows the trades."""
+        return self.followed or self.busy
 
     def rest(self, order: LiveOrder) -> None:
         """Put an order on the book, behind all that is displayed at its price and all own ones there."""

@@ -9,6 +9,10 @@ from decimal import Decimal
 from adapters.paper.account import Account
 from adapters.paper.book import Book, Plan, plan, worse
 from adapters.paper.errors import (
+    AMEND_LARGER,
+    AMEND_NOTHING,
+    AMEND_TOO_OFTEN,
+    AMEND_UNKNOWN,
     DUPLICATE_ORDER,
     INSUFFICIENT_BALANCE,
     MARKET_CLOSED,
@@ -21,6 +25,7 @@ from adapters.paper.filters import Candidate, check, range_limit
 from adapters.paper.liquidity.base import Happening, Moved, Print
 from adapters.paper.records import (
     AccountPosition,
+    Amended,
     Cancelled,
     Event,
     Execution,
@@ -30,9 +35,12 @@ from adapters.paper.records import (
     PublicTrade,
     TradeRecord,
 )
+from adapters.paper.rules import SymbolStatus
 from messages.money import ZERO
 from messages.order import OrderStatus
 from messages.signal import Side
+
+MOST_AMENDMENTS = 10
 
 
 def _ignore(maker: bool) -> None:  # noqa: FBT001 - what a listener is told
@@ -72,14 +80,14 @@ class Engine:
     def advance(self, now: int, symbols: Iterable[str] | None = None) -> None:
         """Let others trade up to `now`: on all books where own orders rest, and on `symbols`."""
         for book in self.books.values():
-            if book.busy:
+            if book.live:
                 self._pass(book, book.source.follow(now))
         for symbol in symbols or ():
             self.present(self.books[symbol], now)
 
     def present(self, book: Book, now: int) -> None:
         """Bring one book to `now`."""
-        if book.busy:
+        if book.live:
             self._pass(book, book.source.follow(now))
         else:
             book.source.skip(now)
@@ -113,6 +121,42 @@ class Engine:
         self._tell_balances(order.update_time)
         return Cancelled(at=order.update_time, order=order.record(), cancel_id=cancel_id)
 
+    def amend(self, order: LiveOrder, now: int, quantity: Decimal, client_order_id: str) -> Amended:
+        """Make an open order smaller; it keeps its place in the queue. -2038 if that cannot be."""
+        book = self.books[order.new.symbol]
+        self.present(book, now)
+        if order.status.final:
+            refuse(AMEND_UNKNOWN)
+        if quantity > order.quantity:
+            refuse(AMEND_LARGER)
+        if quantity == order.quantity or quantity <= order.executed:
+            refuse(AMEND_NOTHING)
+        if order.amendments >= MOST_AMENDMENTS:
+            refuse(AMEND_TOO_OFTEN)
+        spec = book.spec
+        if spec.status is SymbolStatus.CANCEL_ONLY:  # That is, cancel and amend only.
+            spec = replace(spec, status=SymbolStatus.TRADING)
+        check(spec, self._candidate(book, replace(order.new, quantity=quantity), amends=True))
+        original = order.new.client_order_id
+        if client_order_id != original:
+            self._refuse_duplicate(client_order_id)
+        order.quantity, order.update_time, order.amendments = quantity, now + self.skew, order.amendments + 1
+        order.new = replace(order.new, quantity=quantity, client_order_id=client_order_id)
+        self.by_client_id[original].remove(order)
+        self.by_client_id.setdefault(client_order_id, []).append(order)
+        self.account.release(order, book.spec)
+        self.account.lock(order, book.spec, order.left * (order.price if order.new.side is Side.BUY else 1))
+        self._report(order, "REPLACED", order.update_time, original=original, on_book=True)
+        execution_id = self.last_execution_id
+        self._tell_balances(order.update_time)
+        return Amended(at=order.update_time, order=order.record(), execution_id=execution_id, original_id=original)
+
+    def judge(self, new: NewOrder, now: int) -> None:
+        """Judge an order by the rules without taking it; `ExchangeError` if it breaks one."""
+        book = self.books[new.symbol]
+        self.present(book, now)
+        self._check_rules(book, new)
+
     def expire(self, order: LiveOrder, now: int, reason: str = "EXCHANGE_CANCELED") -> None:
         """End an open order on the exchange's own account."""
         self._end(self.books[order.new.symbol], order, OrderStatus.EXPIRED, reason, now + self.skew)
@@ -122,26 +166,33 @@ class Engine:
     # Placing --------------------------------------------------------------------------------------
 
     def _check(self, book: Book, new: NewOrder) -> None:
-        for earlier in self.by_client_id.get(new.client_order_id, ()):
+        self._refuse_duplicate(new.client_order_id)
+        self._check_rules(book, new)
+
+    def _refuse_duplicate(self, client_order_id: str) -> None:
+        for earlier in self.by_client_id.get(client_order_id, ()):
             if not earlier.status.final:
                 refuse(DUPLICATE_ORDER)
+
+    def _check_rules(self, book: Book, new: NewOrder) -> None:
         if book.source.halted():
             refuse(MARKET_CLOSED)
-        spec = book.spec
-        _, free, locked = self.account.balance(spec.base)
+        check(book.spec, self._candidate(book, new))
+
+    def _candidate(self, book: Book, new: NewOrder, *, amends: bool = False) -> Candidate:
+        """Gather what the filters look at; an order that is only made smaller adds nothing to what there is."""
+        _, free, locked = self.account.balance(book.spec.base)
         buying = sum((order.left for order in book.resting[Side.BUY]), ZERO)
-        check(
-            spec,
-            Candidate(
-                side=new.side,
-                market=new.order_type == "MARKET",
-                quantity=new.quantity,
-                quote_quantity=new.quote_quantity,
-                price=new.price,
-                reference=book.middle(),
-                open_orders=len(book.resting[Side.BUY]) + len(book.resting[Side.SELL]),
-                position=free + locked + buying,
-            ),
+        resting = len(book.resting[Side.BUY]) + len(book.resting[Side.SELL])
+        return Candidate(
+            side=new.side,
+            market=new.order_type == "MARKET",
+            quantity=new.quantity,
+            quote_quantity=new.quote_quantity,
+            price=new.price,
+            reference=book.middle(),
+            open_orders=0 if amends else resting,
+            position=ZERO if amends else free + locked + buying,
         )
 
     def _plan(self, book: Book, new: NewOrder) -> Plan:

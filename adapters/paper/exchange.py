@@ -18,9 +18,11 @@ from adapters.paper.account import DEFAULT_BALANCES, Account, Fees
 from adapters.paper.book import Book
 from adapters.paper.engine import Changes, Engine
 from adapters.paper.errors import (
+    AMEND_UNKNOWN,
     CANCEL_RESTRICTED,
     UNKNOWN_ORDER,
     ExchangeError,
+    missing,
     refuse,
 )
 from adapters.paper.limits import Limits, LimitSettings
@@ -28,8 +30,8 @@ from adapters.paper.liquidity.base import Liquidity
 from adapters.paper.liquidity.scripted import SteeredMarket
 from adapters.paper.markets import MarketChoice, build_markets
 from adapters.paper.queries import all_orders, find, my_trades
-from adapters.paper.records import Cancelled, Event, OrderRecord, Placed, TradeRecord
-from adapters.paper.requests import Params, check_time, client_id, known_symbol, new_order
+from adapters.paper.records import Amended, Cancelled, Event, OrderRecord, Placed, TradeRecord
+from adapters.paper.requests import Params, amount, check_time, client_id, known_symbol, new_order
 from adapters.paper.rules import SymbolSpec, SymbolStatus, built_in, exchange_info, with_filter
 from adapters.paper.shapes import balances_shape, order_shape, trade_shape
 from adapters.paper.store import AccountFile, counters, restore
@@ -184,6 +186,32 @@ class PaperExchange:
         except ExchangeError:
             self.limits.add_weight(WEIGHTS["order.cancel"], at)
             raise
+        finally:
+            self._commit()
+
+    def amend(self, params: Params, now: int) -> Amended:
+        """Make an open order smaller (`PUT /order/amend/keepPriority`); -2038 if that cannot be."""
+        at = self._enter(now)
+        try:
+            check_time(params, at)
+            known_symbol(params, self.engine.books)
+            quantity = amount(params, "newQty")
+            if quantity is None:
+                raise missing("newQty")
+            try:
+                order = find(self.engine, params, open_only=True)
+            except ExchangeError as error:
+                refuse(AMEND_UNKNOWN if error.code == UNKNOWN_ORDER[0] else (error.code, error.message))
+            return self.engine.amend(order, now, quantity, client_id(params, "newClientOrderId", self._draw))
+        finally:
+            self._commit()
+
+    def test(self, params: Params, now: int) -> None:
+        """Judge an order without placing it (`POST /order/test`); `ExchangeError` if a rule is broken."""
+        at = self._enter(now)
+        try:
+            check_time(params, at)
+            self.engine.judge(new_order(params, self._specs(), self._draw), now)
         finally:
             self._commit()
 

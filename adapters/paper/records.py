@@ -86,6 +86,7 @@ class LiveOrder:
     shown_id: str = ""
     expiry_reason: str | None = None
     short: bool = False
+    amendments: int = 0
 
     @property
     def left(self) -> Decimal:
@@ -139,7 +140,7 @@ class TradeRecord:
 class Execution:
     """Something happened to an order: an `executionReport` (protocol §7.3).
 
-    `execution_type` is NEW, TRADE, CANCELED, EXPIRED or TRADE_PREVENTION. `client_order_id` and
+    `execution_type` is NEW, TRADE, CANCELED, EXPIRED, REPLACED or TRADE_PREVENTION. `client_order_id` and
     `original_client_order_id` are its `c` and `C`: for a cancel the cancel's id, then the order's.
     """
 
@@ -194,3 +195,13 @@ class Cancelled:
     at: int
     order: OrderRecord
     cancel_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amended:
+    """The exchange made an order smaller; `original_id` is the client id that it had before."""
+
+    at: int
+    order: OrderRecord
+    execution_id: int
+    original_id: str
