@@ -1,0 +1,129 @@
+"""Between actors and an asyncio loop: answers become futures, the journal an asynchronous stream."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections import deque
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+import pykka
+
+from adapters.loop_thread import LoopThread
+from messages.control import CaughtUp, Committed, FactNews, Follow, JournalCommand, Unfollow
+from messages.refs import Tells
+
+M = TypeVar("M")
+T = TypeVar("T")
+
+
+class Answer(Generic[M]):
+    """Whom an actor answers, and a future of the loop that resolves to the first answer."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[M] = self._loop.create_future()
+
+    def tell(self, message: M, /) -> None:
+        """Take the answer, in any thread; once the loop is closed nobody waits for it."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._resolve, message)
+
+    def _resolve(self, message: M) -> None:
+        if not self.future.done():
+            self.future.set_result(message)
+
+
+class _Feed:
+    """A follower of the journal that keeps at most `bound` facts for the loop to fetch.
+
+    When there are more it takes nothing any more, so that what it kept has no gap.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bound = bound
+        self._facts: deque[Committed] = deque()
+        self._waked = False
+        self._news = asyncio.Event()
+        self.full = False
+
+    def tell(self, news: FactNews, /) -> None:
+        """Take one fact, in the journal's thread; a wake-up is under way at most once."""
+        if isinstance(news, CaughtUp) or self.full:
+            return
+        if len(self._facts) >= self._bound:
+            self.full = True
+        else:
+            self._facts.append(news)
+        if not self._waked:
+            self._waked = True
+            with suppress(RuntimeError):  # The loop is closed: nobody reads any more.
+                self._loop.call_soon_threadsafe(self._wake)
+
+    async def batch(self, seconds: float) -> list[Committed]:
+        """Return what has come, or nothing after so many seconds, or at once when it is full."""
+        if not self._facts and not self.full:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), seconds)
+        self._news.clear()
+        return [self._facts.popleft() for _ in range(len(self._facts))]
+
+    def _wake(self) -> None:
+        self._waked = False
+        self._news.set()
+
+
+async def committed_facts(
+    journal: Tells[JournalCommand], after: int, *, bound: int, idle_seconds: float = 15.0
+) -> AsyncGenerator[list[Committed], None]:
+    """Follow the journal from the fact after `after` on, without gap or repeat, for as long as it lives.
+
+    Yields batches in order; an empty one when nothing came for `idle_seconds`. At most `bound` facts
+    wait: a reader that is slower is served from the store again where it left off.
+    """
+    while True:
+        feed = _Feed(bound)
+        journal.tell(Follow(follower=feed, after=after))
+        try:
+            while True:
+                full, batch = feed.full, await feed.batch(idle_seconds)
+                if batch:
+                    after = batch[-1].seq
+                elif full:
+                    break
+                yield batch
+        finally:
+            with suppress(pykka.ActorDeadError):
+                journal.tell(Unfollow(feed))
+
+
+class _Outcome(Generic[T]):
+    """Where a thread waits for the end of a coroutine: its result in a list, or what it raised."""
+
+    def __init__(self) -> None:
+        self._outcomes: queue.SimpleQueue[list[T] | BaseException] = queue.SimpleQueue()
+
+    def tell(self, outcome: list[T] | BaseException, /) -> None:
+        self._outcomes.put(outcome)
+
+    def get(self, seconds: float) -> list[T] | BaseException:
+        return self._outcomes.get(timeout=seconds)
+
+
+def run_and_wait(loop: LoopThread, coroutine: Coroutine[Any, Any, T], seconds: float = 10.0) -> T:
+    """Run a coroutine on the loop and wait in this thread, which is not the loop's, for its result.
+
+    Raises what it raises, and `TimeoutError` after so many seconds.
+    """
+    waiting: _Outcome[T] = _Outcome()
+    loop.run(coroutine, waiting, lambda result: [result], lambda error: error)
+    try:
+        outcome = waiting.get(seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no result within {seconds:g} s") from None
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome[0]

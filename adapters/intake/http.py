@@ -1,0 +1,182 @@
+"""The HTTP face: signals and commands in, views, events, health and metrics out.
+
+This file listens, guards the door and ends; `routes.py` has a handler for each endpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, Self
+
+import orjson
+from aiohttp import web
+
+from adapters.intake.bridge import run_and_wait
+from adapters.intake.fields import MAX_BODY
+from adapters.intake.routes import Routes, refusal
+from adapters.loop_thread import LoopThread
+from adapters.projection import Projection
+from messages.control import DaemonStands, DaemonUp
+from messages.signal import Reason
+
+OPEN_ON_LOOPBACK: Final = frozenset({"/livez", "/readyz", "/metrics"})
+"""Paths that need no token while only this machine can reach them."""
+
+CLOSE_SECONDS: Final = 2.0
+
+logger = logging.getLogger("tidegate.http")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PortInUse(Exception):
+    """The address can't be listened on: another program has it, or it is not for us to take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Where to listen, and whom to let in.
+
+    `port` 0 takes a free one. `token` is the bearer token that every request must show. While
+    listening, the address stands in `address_file` as `{"host", "port"}`. `allowed_hosts` are more
+    names that a Host header may hold. `answer_seconds` bounds the wait for an actor's answer.
+    """
+
+    token: str
+    host: str = "127.0.0.1"
+    port: int = 8787
+    address_file: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    answer_seconds: float = 5.0
+    max_streams: int = 32
+
+
+class HttpIntake:
+    """Listens for signals and serves what the journal says.
+
+    `start` takes the port; until `connect` hands over the actors, everything is answered NOT_READY.
+    All methods may be called from any thread but the loop's.
+    """
+
+    def __init__(self, loop: LoopThread, settings: HttpSettings, projection: Projection | None = None) -> None:
+        """Prepare; `projection` belongs to the loop's thread from now on."""
+        if not settings.token:
+            raise ValueError("the bearer token must not be empty")
+        self._loop, self._settings = loop, settings
+        self._loopback = _is_loopback(settings.host)
+        self._token = settings.token.encode()
+        self._hosts = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.allowed_hosts}
+        self.routes = Routes(
+            projection or Projection(),
+            answer_seconds=settings.answer_seconds,
+            max_streams=settings.max_streams,
+        )
+        self._runner: web.AppRunner | None = None
+
+    def start(self) -> int:
+        """Listen, and return the port. Raises `PortInUse`."""
+        port = run_and_wait(self._loop, self._open())
+        if self._settings.address_file is not None:
+            _write_address(self._settings.address_file, self._settings.host, port)
+        return port
+
+    def connect(self, up: DaemonUp) -> None:
+        """Hand signals and commands to these actors from now on, and follow their journal."""
+        self._loop.call(lambda: self.routes.connect(up))
+
+    def stands(self, stands: DaemonStands) -> None:
+        """Say on /readyz how the daemon stands."""
+        self._loop.call(lambda: self.routes.stand(stands))
+
+    def close(self) -> None:
+        """Listen no more; streams of events end, requests under way get a moment."""
+        if self._settings.address_file is not None:
+            self._settings.address_file.unlink(missing_ok=True)
+        run_and_wait(self._loop, self._shut(), seconds=3 * CLOSE_SECONDS)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _open(self) -> int:
+        app = web.Application(
+            client_max_size=MAX_BODY,
+            middlewares=[web.middleware(self._answer_errors), web.middleware(self._guard)],
+        )
+        self.routes.add_to(app)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
+        await runner.setup()
+        host, port = self._settings.host, self._settings.port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            taken = error.errno == errno.EADDRINUSE
+            why = "already in use" if taken else f"no address to listen on ({error.strerror or error})"
+            raise PortInUse(f"{host}:{port} is {why}") from error
+        self._runner = runner
+        bound: int = runner.addresses[0][1]
+        return bound
+
+    async def _shut(self) -> None:
+        await self.routes.disconnect()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    # The door ---------------------------------------------------------------------------------
+
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse foreign Host headers (a web page may make a browser send them) and missing tokens."""
+        if not self._knows_host(request.host):
+            return refusal(403, Reason.UNAUTHORISED.value, "this Host header is not served")
+        if not (self._loopback and request.path in OPEN_ON_LOOPBACK) and not self._shows_token(request):
+            self.routes.count_unauthorised()
+            return refusal(401, Reason.UNAUTHORISED.value, "the bearer token is missing or wrong")
+        return await handler(request)
+
+    def _knows_host(self, header: str) -> bool:
+        if not self._loopback and not self._settings.allowed_hosts:
+            return True  # Every request shows the token, and by what names we are reached is not known.
+        name = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() else header
+        return name.lower() in self._hosts
+
+    def _shows_token(self, request: web.Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        shown = token.strip().encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(shown, self._token) and scheme.lower() == "bearer"
+
+    async def _answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """See to it that every refusal has a JSON body."""
+        try:
+            return await handler(request)
+        except web.HTTPRequestEntityTooLarge:
+            return refusal(413, Reason.MALFORMED.value, f"the body is above {MAX_BODY} bytes")
+        except web.HTTPException as error:
+            return refusal(error.status, error.reason.upper().replace(" ", "_"), f"{request.method} {request.path}")
+        except Exception:
+            logger.exception("a request failed: %s %s", request.method, request.path)
+            return refusal(500, "ERROR", "the request failed inside; the log says why")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _write_address(path: Path, host: str, port: int) -> None:
+    """Replace the file at once, so that nobody reads half of it."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_bytes(orjson.dumps({"host": host, "port": port}))
+    draft.replace(path)

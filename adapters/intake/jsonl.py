@@ -1,0 +1,116 @@
+"""JSON lines: one signal a line in, one verdict a line out, in the order in which they are decided."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from typing import BinaryIO, Final, NamedTuple
+
+import orjson
+import pykka
+
+from adapters.intake.fields import MAX_BODY, Refused, malformed
+from adapters.intake.signals import decode_signal, rejected, verdict_object
+from messages.refs import Tells
+from messages.signal import Reason, SignalReceived, Verdict
+
+MAX_WAITING: Final = 1_000
+"""Signals that may wait for their verdict; then no more lines are read."""
+
+logger = logging.getLogger("tidegate.jsonl")
+
+
+class JsonLines:
+    """Reads signals from a stream in one thread, writes each verdict as it comes in another.
+
+    A verdict has the `line` (from 1) that it answers, and the signal's `id` if it had one. Empty
+    lines say nothing. The end of the input is a clean end: `finished` is set when every verdict is
+    written, or can't be written any more. No actor ever waits for the streams.
+    """
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO, *, max_waiting: int = MAX_WAITING) -> None:
+        self._source, self._sink = source, sink
+        self._slots = threading.Semaphore(max_waiting)
+        self._said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
+        self.finished = threading.Event()
+
+    def start(self, gate: Tells[SignalReceived]) -> None:
+        """Begin to read; signals go to `gate`."""
+        threading.Thread(target=self._read, args=(gate,), name="jsonl-in", daemon=True).start()
+        threading.Thread(target=self._write, name="jsonl-out", daemon=True).start()
+
+    def _read(self, gate: Tells[SignalReceived]) -> None:
+        number = taken = 0
+        try:
+            while line := self._source.readline(MAX_BODY + 2):
+                number += 1
+                whole = line.endswith(b"\n") or len(line) <= MAX_BODY
+                if not whole:
+                    self._skip_line()
+                if line.strip():
+                    self._slots.acquire()
+                    taken += 1
+                    self._take(gate, _Reply(self._said, number), line.strip() if whole else None)
+        except (OSError, ValueError) as error:  # ValueError: somebody closed the stream.
+            logger.warning("the input broke off after line %d: %s", number, error)
+        finally:
+            self._said.put(_End(taken))
+
+    def _skip_line(self) -> None:
+        while (rest := self._source.readline(MAX_BODY)) and not rest.endswith(b"\n"):
+            pass
+
+    def _take(self, gate: Tells[SignalReceived], reply: _Reply, line: bytes | None) -> None:
+        if line is None:
+            reply.tell(rejected(malformed(f"the line is above {MAX_BODY} bytes")))
+            return
+        signal = decode_signal(line)
+        if isinstance(signal, Verdict):
+            reply.tell(signal)
+            return
+        try:
+            gate.tell(SignalReceived(signal, reply))
+        except pykka.ActorDeadError:
+            stopping = Refused(Reason.NOT_READY, "the daemon is stopping")
+            reply.tell(rejected(stopping, signal.id))
+
+    def _write(self) -> None:
+        written, taken = 0, None
+        while taken is None or written < taken:
+            said = self._said.get()
+            if isinstance(said, _End):
+                taken = said.taken
+                continue
+            number, verdict = said
+            line = {"line": number, **({} if verdict.id is None else {"id": verdict.id}), **verdict_object(verdict)}
+            try:
+                self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+                self._sink.flush()
+            except (OSError, ValueError) as error:
+                logger.warning("the verdict on line %d could not be written: %s", number, error)
+            written += 1
+            self._slots.release()
+        self.finished.set()
+
+
+class _End(NamedTuple):
+    """The input is over; so many signals were taken from it."""
+
+    taken: int
+
+
+_Said = tuple[int, Verdict] | _End
+
+
+class _Reply:
+    """Whom the gate answers on one line; a second answer is none."""
+
+    def __init__(self, said: queue.SimpleQueue[_Said], number: int) -> None:
+        self._said, self._number = said, number
+        self._answered = False
+
+    def tell(self, verdict: Verdict, /) -> None:
+        if not self._answered:
+            self._answered = True
+            self._said.put((self._number, verdict))

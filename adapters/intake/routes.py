@@ -1,0 +1,377 @@
+"""One thin handler for each HTTP endpoint: decode, tell an actor or look into the projection, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final, TypeVar
+
+import orjson
+import pykka
+from aiohttp import web
+
+from adapters.intake.bridge import Answer, committed_facts
+from adapters.intake.commands import Amendment, decode_amendment, decode_detail
+from adapters.intake.fields import Refused
+from adapters.intake.signals import decode_body, http_status, verdict_object
+from adapters.metrics import metrics_text
+from adapters.projection import Projection
+from adapters.storage.codec import export_line
+from adapters.views import Json
+from messages.control import (
+    DaemonStands,
+    DaemonUp,
+    HaltTrading,
+    Readiness,
+    ResumeTrading,
+)
+from messages.execution import (
+    AmendExecution,
+    CancelExecution,
+    CommandAnswer,
+    ExecutionCommand,
+    PauseExecution,
+    ResumeExecution,
+)
+from messages.refs import Tells
+from messages.signal import Reason, Signal, SignalReceived, Status, Verdict
+
+BODY_SECONDS: Final = 10.0
+"""A body that takes longer to arrive is not waited for."""
+LISTED: Final = 1_000
+"""Executions that are listed unless more are asked for."""
+STREAM_BOUND: Final = 4_096
+"""Facts that wait for one reader of events; a slower one is served from the store."""
+KEEP_ALIVE_SECONDS: Final = 15.0
+SHOWN_SECONDS: Final = 1.0
+"""How long an answer may wait until the views show what it says."""
+
+T = TypeVar("T")
+
+NO_VERDICT: Final = Verdict(
+    status=Status.REJECTED,
+    reason=Reason.NOT_READY,
+    detail="no verdict in time; ask again with the same id",
+)
+
+
+def reply(body: object, status: int = 200) -> web.Response:
+    """Answer with JSON."""
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+def refusal(status: int, reason: str, detail: str) -> web.Response:
+    """Refuse, and say why in JSON."""
+    return reply({"status": "rejected", "reason": reason, "detail": detail}, status)
+
+
+class Routes:
+    """The endpoints. Everything here happens in the loop's thread."""
+
+    def __init__(self, projection: Projection, *, answer_seconds: float, max_streams: int) -> None:
+        self._projection = projection
+        self._answer_seconds, self._max_streams = answer_seconds, max_streams
+        self._verdicts: Counter[tuple[str, str]] = Counter()
+        self._stands = DaemonStands(readiness=Readiness.STARTING)
+        self._up: DaemonUp | None = None
+        self._folding: asyncio.Task[None] | None = None
+        self._streams: set[asyncio.Task[object]] = set()
+        self._watchers: set[asyncio.Future[None]] = set()
+
+    def add_to(self, app: web.Application) -> None:
+        """Name the endpoints."""
+        app.add_routes(
+            [
+                web.post("/v1/signals", self.post_signals),
+                web.get("/v1/signals", self.get_signals),
+                web.get("/v1/executions", self.get_executions),
+                web.get("/v1/executions/{id}", self.get_execution),
+                web.post("/v1/executions/{id}/{verb:pause|resume|cancel}", self.post_command),
+                web.post("/v1/executions/{id}/amend", self.post_amend),
+                web.post("/v1/halt", self.post_halt),
+                web.post("/v1/unhalt", self.post_unhalt),
+                web.get("/v1/alerts", self.get_alerts),
+                web.get("/v1/events", self.get_events),
+                web.get("/livez", self.get_livez),
+                web.get("/readyz", self.get_readyz),
+                web.get("/metrics", self.get_metrics),
+            ]
+        )
+
+    # The daemon -------------------------------------------------------------------------------
+
+    def connect(self, up: DaemonUp) -> None:
+        """Take the actors, and fold their journal into the views."""
+        self._up = up
+        if self._folding is None:
+            self._folding = asyncio.get_running_loop().create_task(self._fold(up))
+
+    def stand(self, stands: DaemonStands) -> None:
+        """Take note of how the daemon stands."""
+        self._stands = stands
+        self._notify()
+
+    async def disconnect(self) -> None:
+        """Follow the journal no more, and end every stream."""
+        self._up = None
+        tasks = [*self._streams, *([] if self._folding is None else [self._folding])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def count_unauthorised(self) -> None:
+        """Count a request that showed no token."""
+        self._verdicts[Status.REJECTED.value, Reason.UNAUTHORISED.value] += 1
+
+    async def _fold(self, up: DaemonUp) -> None:
+        async for batch in committed_facts(up.journal, self._projection.seq, bound=16 * STREAM_BOUND):
+            for committed in batch:
+                self._projection.apply(committed)
+            self._notify()
+
+    def _notify(self) -> None:
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        self._watchers.clear()
+
+    async def _until(self, holds: Callable[[], bool], seconds: float) -> bool:
+        """Wait until the views show something; False if they don't within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not holds():
+                    watcher = asyncio.get_running_loop().create_future()
+                    self._watchers.add(watcher)
+                    try:
+                        await watcher
+                    finally:
+                        self._watchers.discard(watcher)
+        return holds()
+
+    # Signals ----------------------------------------------------------------------------------
+
+    async def post_signals(self, request: web.Request) -> web.Response:
+        """Take one signal, or an array of them: each gets its verdict."""
+        body = decode_body(await self._read(request))
+        if isinstance(body, Verdict):
+            return self._say([body], many=False)
+        verdicts = await asyncio.gather(*[self._judge(item) for item in body.items])
+        return self._say(verdicts, many=body.many)
+
+    def _judge(self, item: Signal | Verdict) -> asyncio.Future[Verdict]:
+        """Tell the gate at once, in the order of the body, and wait later."""
+        answer: Answer[Verdict] = Answer()
+        if isinstance(item, Verdict):
+            answer.future.set_result(item)
+        elif not self._tell_gate(SignalReceived(item, answer)):
+            answer.future.set_result(NO_VERDICT)
+        return asyncio.ensure_future(self._verdict_of(answer))
+
+    async def _verdict_of(self, answer: Answer[Verdict]) -> Verdict:
+        try:
+            verdict = await asyncio.wait_for(answer.future, self._answer_seconds)
+        except TimeoutError:
+            return NO_VERDICT
+        of = verdict.execution_id
+        if of is not None:
+            await self._until(lambda: of in self._projection, SHOWN_SECONDS)
+        return verdict
+
+    def _say(self, verdicts: Iterable[Verdict], *, many: bool) -> web.Response:
+        verdicts = list(verdicts)
+        for verdict in verdicts:
+            reason = "" if verdict.reason is None else verdict.reason.value
+            self._verdicts[verdict.status.value, reason] += 1
+        codes = {http_status(verdict) for verdict in verdicts}
+        status = codes.pop() if len(codes) == 1 else 200
+        bodies = [verdict_object(verdict) for verdict in verdicts]
+        return reply(bodies if many else bodies[0], status)
+
+    async def get_signals(self, request: web.Request) -> web.Response:
+        """List the signals of late, with their verdicts."""
+        return reply({"signals": self._projection.signals()})
+
+    # Executions -------------------------------------------------------------------------------
+
+    async def get_executions(self, request: web.Request) -> web.Response:
+        """List executions: the newest 1,000, or `?newest=N`."""
+        newest = request.query.get("newest", str(LISTED))
+        if not (newest.isascii() and newest.isdigit() and len(newest) <= 9):
+            return refusal(422, Reason.MALFORMED.value, "newest must be a whole number")
+        return reply({"executions": self._projection.executions(int(newest))})
+
+    async def get_execution(self, request: web.Request) -> web.Response:
+        """Tell all about one execution."""
+        view = self._projection.execution(request.match_info["id"])
+        return _no_execution() if view is None else reply(view)
+
+    async def post_command(self, request: web.Request) -> web.Response:
+        """Pause, resume or cancel an execution."""
+        detail = decode_detail(await self._read(request))
+        if isinstance(detail, Refused):
+            return refusal(422, detail.reason.value, detail.detail)
+        kind = _COMMANDS[request.match_info["verb"]]
+        return await self._command(
+            request.match_info["id"], lambda of, reply_to: kind(execution_id=of, reply_to=reply_to)
+        )
+
+    async def post_amend(self, request: web.Request) -> web.Response:
+        """Change what is left of an execution."""
+        wanted = decode_amendment(await self._read(request))
+        if not isinstance(wanted, Amendment):
+            return refusal(422, wanted.reason.value, wanted.detail)
+        return await self._command(
+            request.match_info["id"],
+            lambda of, reply_to: AmendExecution(
+                execution_id=of,
+                reply_to=reply_to,
+                quantity=wanted.quantity,
+                limit_price=wanted.limit_price,
+                end_at=wanted.end_at,
+            ),
+        )
+
+    async def _command(
+        self, execution_id: str, command: Callable[[str, Tells[CommandAnswer]], ExecutionCommand]
+    ) -> web.Response:
+        answer: Answer[CommandAnswer] = Answer()
+        if not self._tell_gate(command(execution_id, answer)):
+            return _not_ready("the daemon is starting or stopping")
+        try:
+            said = await asyncio.wait_for(answer.future, self._answer_seconds)
+        except TimeoutError:
+            return _not_ready("no answer in time; it may still be done")
+        if said.done:
+            return reply({"status": "done", "execution_id": execution_id, "detail": said.detail})
+        if execution_id not in self._projection:
+            return _no_execution()
+        return refusal(409, "NOT_POSSIBLE", said.detail)
+
+    # Halts ------------------------------------------------------------------------------------
+
+    async def post_halt(self, request: web.Request) -> web.Response:
+        """Send no new order from now on; answered once that is durable."""
+        detail = decode_detail(await self._read(request))
+        if isinstance(detail, Refused):
+            return refusal(422, detail.reason.value, detail.detail)
+        asked = self._tell_exchange(HaltTrading(reason="MANUAL", detail=detail))
+        if asked and await self._until(lambda: self._projection.halted is not None, self._answer_seconds):
+            return reply({"status": "halted", "detail": self._projection.halted})
+        return _not_ready("no answer in time; it may still be done")
+
+    async def post_unhalt(self, request: web.Request) -> web.Response:
+        """Lift a halt; answered once that is durable."""
+        detail = decode_detail(await self._read(request))
+        if isinstance(detail, Refused):
+            return refusal(422, detail.reason.value, detail.detail)
+        asked = self._tell_exchange(ResumeTrading(detail=detail))
+        if asked and await self._until(lambda: self._projection.halted is None, self._answer_seconds):
+            return reply({"status": "resumed"})
+        return _not_ready("no answer in time; it may still be done")
+
+    # What happens -----------------------------------------------------------------------------
+
+    async def get_alerts(self, request: web.Request) -> web.Response:
+        """List the alerts of late."""
+        return reply({"alerts": self._projection.alerts()})
+
+    async def get_events(self, request: web.Request) -> web.StreamResponse:
+        """Tell every fact after `Last-Event-ID`, then each new one, as server-sent events."""
+        after = request.headers.get("Last-Event-ID", "0").strip()
+        if not (after.isascii() and after.isdigit() and len(after) <= 18):
+            return refusal(422, Reason.MALFORMED.value, "Last-Event-ID must be the number of a fact")
+        if self._up is None:
+            return _not_ready("the daemon is starting or stopping")
+        if len(self._streams) >= self._max_streams:
+            return refusal(429, Reason.TOO_MANY.value, f"{len(self._streams)} readers of events, the most allowed")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        task = asyncio.current_task()
+        assert task is not None, "a handler runs in a task"
+        self._streams.add(task)
+        try:
+            await response.prepare(request)
+            await self._stream(response, self._up, int(after))
+        except ConnectionError:
+            pass  # The reader has gone.
+        finally:
+            self._streams.discard(task)
+        return response
+
+    async def _stream(self, response: web.StreamResponse, up: DaemonUp, after: int) -> None:
+        facts = committed_facts(up.journal, after, bound=STREAM_BOUND, idle_seconds=KEEP_ALIVE_SECONDS)
+        try:
+            async for batch in facts:
+                events = [
+                    b"id: %d\nevent: %s\ndata: %s\n" % (one.seq, type(one.fact).__name__.encode(), export_line(one))
+                    for one in batch
+                ]
+                await response.write(b"".join(events) if events else b": alive\n\n")
+        finally:
+            await facts.aclose()
+
+    # Health -----------------------------------------------------------------------------------
+
+    async def get_livez(self, request: web.Request) -> web.Response:
+        """Prove that the loop answers."""
+        return reply({"status": "alive"})
+
+    async def get_readyz(self, request: web.Request) -> web.Response:
+        """Tell how the daemon stands; 200 only while signals are let in."""
+        stands, projection = self._stands, self._projection
+        body: Json = {
+            "readiness": stands.readiness.value,
+            "detail": stands.detail or None,
+            "mode": projection.mode or None,
+            "epoch": projection.epoch,
+            "running": projection.running,
+            "halted": projection.halted,
+            "seq": projection.seq,
+        }
+        if stands.readiness is Readiness.READY:
+            return reply({"status": "ready", **body})
+        reason = Reason.HALTED if stands.readiness is Readiness.HALTED else Reason.NOT_READY
+        return reply({"status": "rejected", "reason": reason.value, **body}, 503)
+
+    async def get_metrics(self, request: web.Request) -> web.Response:
+        """Give the figures to a monitoring system."""
+        text = metrics_text(self._projection, self._stands.readiness, self._verdicts, len(self._streams))
+        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    # Within -----------------------------------------------------------------------------------
+
+    async def _read(self, request: web.Request) -> bytes:
+        try:
+            return await asyncio.wait_for(request.read(), BODY_SECONDS)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+
+    def _tell_gate(self, message: SignalReceived | ExecutionCommand) -> bool:
+        return self._up is not None and _tell(self._up.gate, message)
+
+    def _tell_exchange(self, message: HaltTrading | ResumeTrading) -> bool:
+        return self._up is not None and _tell(self._up.exchange, message)
+
+
+def _tell(whom: Tells[T], message: T) -> bool:
+    try:
+        whom.tell(message)
+    except pykka.ActorDeadError:
+        return False
+    return True
+
+
+def _not_ready(detail: str) -> web.Response:
+    return refusal(503, Reason.NOT_READY.value, detail)
+
+
+def _no_execution() -> web.Response:
+    return refusal(404, "NOT_FOUND", "no such execution")
+
+
+_COMMANDS: Final[dict[str, type[PauseExecution | ResumeExecution | CancelExecution]]] = {
+    "pause": PauseExecution,
+    "resume": ResumeExecution,
+    "cancel": CancelExecution,
+}
