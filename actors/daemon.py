@@ -316,4 +316,3 @@ class Daemon(Follower, Parent):
         self._over = True
         self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail))
         self.stop()
-

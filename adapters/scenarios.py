@@ -46,7 +46,9 @@ def tour(interval_seconds: float = 6.0) -> Scenario:
         "tour",
         (
             TimedSignal(0.0, large, "0.5 BTC in five slices"),
-            TimedSignal(1.0, {"id": "tour-2", "symbol": "ETHUSDT", "side": "sell", "quantity": "0.3"}, "0.3 ETH at once"),
+            TimedSignal(
+                1.0, {"id": "tour-2", "symbol": "ETHUSDT", "side": "sell", "quantity": "0.3"}, "0.3 ETH at once"
+            ),
             TimedSignal(2.0, large, "the same signal again"),
             TimedSignal(3.0, {**large, "quantity": "0.7"}, "the same id, but 0.7 BTC"),
             TimedSignal(

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol, assert_never
 
 import orjson
 import pykka
 
 from actors.runtime import Simulation
+from adapters import exits
+from adapters.console import as_json, show
 from adapters.intake.signals import decode_signal, verdict_object
 from adapters.paper.audit import Audit, Mode, audit
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.faults import FaultPlan
 from adapters.paper.venue import LatencySettings, PaperVenue, VenueLink
-from adapters.scenarios import Scenario, TimedSignal
+from adapters.scenarios import Scenario, TimedSignal, drawn, scenario_of, tour
 from adapters.storage.codec import export_line
 from adapters.storage.memory import MemoryStore
+from adapters.terminal import report_view
+from adapters.views import view_of
 from messages.control import (
     CaughtUp,
     Committed,
@@ -42,6 +47,7 @@ from messages.signal import Signal, SignalReceived, Verdict
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+MOST_TOLD = 100
 
 
 class NotConverged(Exception):
@@ -281,6 +287,73 @@ def stamped(timed: TimedSignal, sim: Simulation) -> dict[str, Any]:
         return timed.body
     milliseconds = microseconds(sim.wall_time()) // 1000 - round(timed.age * 1000)
     return {**timed.body, "timestamp": milliseconds}
+
+
+def run_simulations(
+    seeds: Sequence[int],
+    start_daemon: StartDaemon,
+    *,
+    scenario: str,
+    signals: Sequence[str],
+    paper: Callable[[int], PaperSettings],
+    journal: Path | None,
+    json: bool,
+) -> int:
+    """Do what `run.py simulate` does: run each seed, print reports and the audit; return the exit code."""
+    outcomes: list[Outcome] = []
+    for seed in seeds:
+        outcome = simulate(_chosen(scenario, signals, seed), seed, start_daemon, paper=paper(seed))
+        outcomes.append(outcome)
+        if journal is not None:
+            journal.write_bytes(outcome.journal)
+        if not json and (len(seeds) == 1 or not outcome.audit.ok):
+            _print_outcome(outcome)
+    totals = summary(outcomes)
+    if json:
+        as_json(
+            {**totals, "outcomes": [_as_object(outcome) for outcome in outcomes] if len(seeds) <= MOST_TOLD else []}
+        )
+    elif len(seeds) > 1:
+        print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in totals.items()))
+    return exits.INVARIANT if totals["violations"] else exits.OK
+
+
+def _chosen(scenario: str, signals: Sequence[str], seed: int) -> Scenario:
+    if signals:
+        try:
+            return scenario_of([orjson.loads(text) for text in signals])
+        except (orjson.JSONDecodeError, TypeError, ValueError, AttributeError) as error:
+            raise exits.Exit(exits.USAGE, f"--signal takes a JSON object: {error}") from error
+    if scenario == "drawn":
+        return drawn(seed)
+    if scenario == "tour":
+        return tour()
+    raise exits.Exit(exits.USAGE, f"scenario {scenario!r}: there are tour and drawn")
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    print(f"seed {outcome.seed}, {outcome.scenario}: {outcome.seconds:.1f} virtual seconds")
+    for answer in outcome.answers:
+        verdict = answer.verdict
+        said = "no verdict" if verdict is None else f"{verdict.status} {verdict.reason or ''} {verdict.detail or ''}"
+        print(f"  {answer.name}: {said.strip()}")
+    for closed in outcome.closed:
+        show(report_view(view_of(closed.report), closed.execution_id))
+    print(outcome.audit.text())
+
+
+def _as_object(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "seed": outcome.seed,
+        "scenario": outcome.scenario,
+        "seconds": outcome.seconds,
+        "verdicts": [
+            {"signal": answer.name, **(verdict_object(answer.verdict) if answer.verdict else {})}
+            for answer in outcome.answers
+        ],
+        "reports": [{"execution_id": closed.execution_id, **view_of(closed.report)} for closed in outcome.closed],
+        "audit": orjson.loads(outcome.audit.to_json()),
+    }
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:

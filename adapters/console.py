@@ -1,0 +1,102 @@
+"""Commands on a running daemon: what `run.py send`, `status`, `report` and the like do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.live import Live
+
+from adapters import exits
+from adapters.client import Client, Verb
+from adapters.terminal import executions_table, live_view, report_view, status_line
+
+WAIT_SECONDS = 7 * 86_400.0
+_GOOD = frozenset({"accepted", "duplicate"})
+
+
+def as_json(value: object) -> None:
+    """Write one JSON document and a newline to standard output."""
+    print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def send(client: Client, signal: Mapping[str, object], *, wait: bool, json: bool) -> int:
+    """Send a signal and say its verdict; with `wait` also the report. 0 for accepted and duplicate."""
+    _, verdict = client.send(signal)
+    answer: dict[str, Any] = dict(verdict)
+    execution = str(verdict.get("execution_id") or verdict.get("duplicate_of") or "")
+    if not json:
+        words = [str(verdict.get("status"))] + [
+            f"{name.replace('_', ' ')} {verdict[name]}"
+            for name in ("reason", "detail", "execution_id", "duplicate_of", "first_seen")
+            if verdict.get(name)
+        ]
+        print(", ".join(words))
+    if wait and execution:
+        view = client.wait(execution, WAIT_SECONDS)
+        answer["report"] = view["report"]
+        if not json:
+            show(report_view(_report_of(view), execution))
+    if json:
+        as_json(answer)
+    return exits.OK if verdict.get("status") in _GOOD else exits.ERROR
+
+
+def status(client: Client, *, watch: bool, json: bool) -> int:
+    """Say how the daemon stands and what it works on; with `watch` again and again until Ctrl-C."""
+    if json:
+        as_json({**client.status(), "executions": client.executions()})
+    elif watch:
+        with Live(console=Console(), auto_refresh=False) as live:
+            while True:
+                live.update(live_view(client.status(), client.executions()), refresh=True)
+                time.sleep(0.5)
+    else:
+        show(status_line(client.status()))
+        show(executions_table([view for view in client.executions() if view.get("report") is None]))
+    return exits.OK
+
+
+def executions(client: Client, *, json: bool) -> int:
+    """List the executions."""
+    listed = client.executions()
+    if json:
+        as_json({"executions": listed})
+    else:
+        show(executions_table(listed))
+    return exits.OK
+
+
+def report(view: Mapping[str, Any], *, json: bool) -> int:
+    """Show an execution's report; 1 while there is none."""
+    if json:
+        as_json(dict(view))
+    elif view.get("report") is None:
+        show(executions_table([view]))
+    else:
+        show(report_view(_report_of(view), str(view.get("execution_id", ""))))
+    return exits.OK if view.get("report") is not None else exits.ERROR
+
+
+def command(client: Client, execution: str, verb: Verb, body: Mapping[str, object], *, json: bool) -> int:
+    """Pause, resume, cancel or amend an execution."""
+    answer = client.command(execution, verb, body)
+    if json:
+        as_json(answer)
+    else:
+        print(f"{verb}: {answer.get('detail') or 'done'}")
+    return exits.OK if answer.get("done", True) else exits.ERROR
+
+
+def show(what: Any) -> None:
+    """Print something that rich can draw; not narrower than a report is wide when no terminal listens."""
+    console = Console()
+    Console(width=None if console.is_terminal else max(console.width, 120)).print(what)
+
+
+def _report_of(view: Mapping[str, object]) -> Mapping[str, object]:
+    report = view.get("report")
+    return report if isinstance(report, Mapping) else {}

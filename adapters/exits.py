@@ -1,0 +1,80 @@
+"""How a command ends: exit codes, and what a user is told in one line instead of a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from adapters.client import ClientError, NotRunning, Refused
+from adapters.config import ConfigError
+from adapters.intake.http import PortInUse
+from adapters.paper.liquidity.replay import BadRecording
+from adapters.paper.markets import BadMarket
+from adapters.redaction import redact_text
+from adapters.storage.directory import DirectoryLocked, DirectoryUnusable
+from adapters.storage.sqlite import JournalDamaged
+from messages.control import StoreFailed
+
+OK = 0
+ERROR = 1
+USAGE = 2
+DAMAGED = 65
+UNAVAILABLE = 69
+INVARIANT = 70
+PORT_IN_USE = 71
+UNUSABLE = 73
+JOURNAL = 74
+LOCKED = 75
+CONFIG = 78
+
+TABLE: tuple[tuple[type[Exception], int, str], ...] = (
+    (ConfigError, CONFIG, "Mend the configuration; `run.py check-config` tries it without starting anything."),
+    (DirectoryLocked, LOCKED, "Stop that daemon first, or give this one a directory of its own (--set data_dir=...)."),
+    (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),
+    (JournalDamaged, DAMAGED, "Nothing was changed. Keep the file, restore a backup, or start on a new data_dir."),
+    (StoreFailed, JOURNAL, "Check the disk (space, health); nothing was sent that is not journalled."),
+    (
+        PortInUse,
+        PORT_IN_USE,
+        "End what listens there, or choose another port (--set http.port=...; 0 takes a free one).",
+    ),
+    (NotRunning, UNAVAILABLE, ""),
+    (Refused, ERROR, ""),
+    (ClientError, UNAVAILABLE, ""),
+    (BadMarket, USAGE, ""),
+    (BadRecording, USAGE, ""),
+    (TimeoutError, ERROR, ""),
+    (FileExistsError, ERROR, "It is left as it is; move it away first."),
+)
+"""Error, exit code, what to do; the first match counts."""
+
+
+class Exit(Exception):
+    """Ends the command with a code, and a line if there is something to say."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        self.code, self.text = code, text
+        super().__init__(text)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Turn the errors of `TABLE` into one line on standard error and an exit code."""
+    try:
+        yield
+    except Exit as end:
+        if end.text:
+            complain(end.text)
+        raise SystemExit(end.code) from None
+    except tuple(kind for kind, _, _ in TABLE) as error:
+        code, advice = next((code, advice) for kind, code, advice in TABLE if isinstance(error, kind))
+        complain(
+            f"{error}\n{advice}" if advice and "\n" in str(error) else f"{error}. {advice}" if advice else str(error)
+        )
+        raise SystemExit(code) from None
+
+
+def complain(text: str) -> None:
+    """Write to standard error what went wrong, without secrets."""
+    sys.stderr.write(f"tidegate: {redact_text(text).strip()}\n")
