@@ -43,8 +43,12 @@ from messages.signal import Side
 MOST_AMENDMENTS = 10
 
 
-def _ignore(maker: bool) -> None:  # noqa: FBT001 - what a listener is told
-    """Do nothing of an order's first fill."""
+def _ignore_accepted() -> None:
+    """Do nothing when an order is taken."""
+
+
+def _ignore_fill(maker: bool) -> None:  # noqa: FBT001 - what a listener is told
+    """Do nothing when an order is first filled."""
 
 
 @dataclass(slots=True)
@@ -73,7 +77,8 @@ class Engine:
         self.events: list[Event] = []
         self.last_execution_id = 0
         self.changes = Changes({}, [])
-        self.on_first_fill: Callable[[bool], None] = _ignore
+        self.on_accepted: Callable[[], None] = _ignore_accepted
+        self.on_first_fill: Callable[[bool], None] = _ignore_fill
 
     # Time -----------------------------------------------------------------------------------------
 
@@ -233,6 +238,7 @@ class Engine:
         key = (new.symbol, order.order_id)
         self.orders[key] = self.open[key] = order
         self.by_client_id.setdefault(new.client_order_id, []).append(order)
+        self.on_accepted()
         self._report(order, "NEW", at, on_book=True)
         return order
 

@@ -93,6 +93,7 @@ class PaperExchange:
         self.account = Account(settings.balances, settings.fees, self._price_of_bnb)
         self.engine = Engine(books, self.account)
         self.limits = Limits(settings.limits)
+        self.engine.on_accepted = lambda: self.limits.add_order(self._now)
         self.engine.on_first_fill = lambda maker: self.limits.first_fill(self._now, maker=maker)
         self._received: list[dict[str, object]] = []
         self._unsaved: list[dict[str, object]] = []
@@ -145,7 +146,6 @@ class PaperExchange:
             self.record(params, now, "refused", code=error.code)
             self._commit()
             raise
-        self.limits.add_order(at)
         self.record(params, now, "accepted", order_id=placed.order.order_id)
         self._commit()
         return placed
