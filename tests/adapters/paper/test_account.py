@@ -9,6 +9,7 @@ from adapters.paper.exchange import PaperExchange
 from messages.signal import Side
 from tests.adapters.paper.worlds import NOW, World
 
+NONE = Decimal(0)
 INSUFFICIENT = (-2010, "Account has insufficient balance for requested action.")
 
 
@@ -76,7 +77,7 @@ def test_open_orders_lock_what_they_may_need_and_give_it_back() -> None:
     assert world.held("BTC") == (Decimal(7), Decimal(3))
     world.cancel(origClientOrderId="a")
     world.cancel(origClientOrderId="b")
-    assert (world.held("USDT"), world.held("BTC")) == ((Decimal(1_000_000), 0), (Decimal(10), 0))
+    assert (world.held("USDT"), world.held("BTC")) == ((Decimal(1_000_000), NONE), (Decimal(10), NONE))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_an_order_that_the_account_cannot_pay_is_refused_whole(changes: dict[str
     refusal = world.refusal(**changes)
     assert (refusal.code, refusal.message) == INSUFFICIENT
     assert world.story() == []
-    assert (world.held("USDT"), world.held("BTC")) == ((Decimal(120), 0), (Decimal(1), 0))
+    assert (world.held("USDT"), world.held("BTC")) == ((Decimal(120), NONE), (Decimal(1), NONE))
 
 
 def test_what_was_locked_counts_as_spent() -> None:

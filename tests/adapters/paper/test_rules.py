@@ -194,7 +194,7 @@ def test_the_exchange_describes_its_symbols_as_the_real_one_does() -> None:
 
 def test_the_projects_own_words_say_the_same() -> None:
     rules = symbol_rules(built_in()["DOGEUSDT"])
-    assert (rules.step, rules.tick, rules.min_notional) == (1, Decimal("0.00001"), 1)
+    assert (rules.step, rules.tick, rules.min_notional) == (Decimal(1), Decimal("0.00001"), Decimal(1))
     assert rules.trading
     assert not symbol_rules(World(specs={"status": SymbolStatus.HALT}).exchange.engine.books["BTCUSDT"].spec).trading
 
