@@ -110,7 +110,7 @@ class HttpIntake:
     async def _open(self) -> int:
         app = web.Application(
             client_max_size=MAX_BODY,
-            middlewares=[web.middleware(self._answer_errors), web.middleware(self._guard)],
+            middlewares=[self._answer_errors, self._guard],
         )
         self.routes.add_to(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
@@ -135,6 +135,7 @@ class HttpIntake:
 
     # The door ---------------------------------------------------------------------------------
 
+    @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse foreign Host headers (a web page may make a browser send them) and missing tokens."""
         if not self._knows_host(request.host):
@@ -155,6 +156,7 @@ class HttpIntake:
         shown = token.strip().encode("utf-8", "surrogateescape")
         return hmac.compare_digest(shown, self._token) and scheme.lower() == "bearer"
 
+    @web.middleware
     async def _answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """See to it that every refusal has a JSON body."""
         try:
