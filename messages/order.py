@@ -226,15 +226,7 @@ class QueryTime:
     reply_to: Tells[QueryAnswer]
 
 
-Query = (
-    QueryOrder
-    | QueryOpenOrders
-    | QueryAllOrders
-    | QueryTrades
-    | QueryBalances
-    | QueryRules
-    | QueryTime
-)
+Query = QueryOrder | QueryOpenOrders | QueryAllOrders | QueryTrades | QueryBalances | QueryRules | QueryTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
