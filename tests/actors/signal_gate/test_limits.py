@@ -93,6 +93,7 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     (twap(cap_bps=D("0E-1000")), Reason.MALFORMED, "cap_bps"),
     (twap(num_chunks=2, start_at=NOW.replace(year=2201)), Reason.MALFORMED, "start_at"),
     (twap(cap_bps=D(1_001)), Reason.MALFORMED, "cap_bps"),
+    (twap(cap_bps=D("0.5"), child="limit"), Reason.MALFORMED, "child"),
     (twap(child="limit"), Reason.MALFORMED, "child"),
     (twap(catch_up="all"), Reason.MALFORMED, "catch_up"),
     (twap(remainder="keep"), Reason.MALFORMED, "remainder"),

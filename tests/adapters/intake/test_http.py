@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import threading
@@ -15,6 +16,7 @@ import pytest
 from actors.runtime import Pool
 from adapters.client import ADDRESS_FILE, TOKEN_FILE, Client, Refused
 from adapters.intake import routes
+from adapters.intake.bridge import run_and_wait
 from adapters.intake.fields import MAX_BODY
 from adapters.intake.http import HttpIntake, HttpSettings, PortInUse
 from adapters.intake.token import kept_token
@@ -564,6 +566,16 @@ def test_the_address_stands_in_a_file_while_the_intake_listens(world: World) -> 
     world.intake.close()
     assert not file.exists()
     world.intake.start()
+
+
+def test_a_host_given_by_name_counts_as_foreign_unless_it_is_localhost(loop: LoopThread) -> None:
+    assert HttpIntake(loop, HttpSettings(token=TOKEN, host="localhost"))._loopback
+    assert not HttpIntake(loop, HttpSettings(token=TOKEN, host="box.example"))._loopback
+
+
+def test_a_wait_for_the_loop_has_an_end(loop: LoopThread) -> None:
+    with pytest.raises(TimeoutError, match="no result"):
+        run_and_wait(loop, asyncio.sleep(60), seconds=0.01)
 
 
 def test_an_intake_is_a_context(loop: LoopThread) -> None:
