@@ -32,7 +32,7 @@ def judge(quote: Quote | None, age: float, bounds: Bounds) -> Breach | None:
     `quote` is None if there is none that can be trusted, `age` is its age in seconds. What is not
     known is never fine: no quote, a crossed or an old one break every set of bounds. The spread is
     judged as a fraction of the mid; the deviation is how far the mid moved from arrival against
-    the side, and a move in favour never breaks it; a figure equal to its bound holds.
+    the side, and a move in favour breaks it only where `both_sides` count; a figure equal to its bound holds.
     """
     if quote is None:
         return Breach(StopReason.STALE_MARKET, "no quote")
@@ -47,6 +47,8 @@ def judge(quote: Quote | None, age: float, bounds: Bounds) -> Breach | None:
             return Breach(StopReason.SPREAD_TOO_WIDE, percent(spread, bounds.max_spread))
     if bounds.max_deviation is not None:
         deviation = bounds.side.sign * (mid - bounds.arrival_price) / bounds.arrival_price
+        if bounds.both_sides:
+            deviation = abs(deviation)
         if deviation > bounds.max_deviation:
             return Breach(StopReason.PRICE_DEVIATION, percent(deviation, bounds.max_deviation))
     if bounds.limit_price is not None:

@@ -79,8 +79,7 @@ def drawn(seed: int) -> Scenario:
         at += chance.uniform(0, 15)
         body = _order(chance, number)
         signals.append(TimedSignal(at, body))
-        for echo in _echoes(chance, body):
-            signals.append(TimedSignal(at + chance.uniform(0, 30), echo))
+        signals.extend(TimedSignal(at + chance.uniform(0, 30), echo) for echo in _echoes(chance, body))
     if chance.random() < 0.5:
         signals.append(TimedSignal(at + 1, chance.choice(_NONSENSE)))
     signals.sort(key=lambda signal: signal.at)

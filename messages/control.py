@@ -85,11 +85,11 @@ class JournalFailed:
 JournalCommand = Append | Follow | Unfollow
 
 
-class StoreFailed(Exception):  # noqa: N818 - said as what happened
+class StoreFailed(Exception):
     """The store could not make facts durable; whether some are is not known. Stop using it."""
 
 
-class InvariantBroken(Exception):  # noqa: N818 - said as what happened
+class InvariantBroken(Exception):
     """Something that must never be is: stop rather than go on wrong."""
 
 

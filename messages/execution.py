@@ -46,8 +46,9 @@ class Plan:
 
     Slice i is due at `start_at` + i x `interval_seconds`; `slices` are base quantities, multiples
     of `step`, that add up to `quantity`. `extra_slots` more slots at the same interval follow for
-    what is left over. Fractions: `max_spread`, `max_deviation`. Seconds: `guard_wait_seconds`
-    (how long a guard may wait in its slot; None = to the slot's end), `max_quote_age`.
+    what is left over. Fractions: `max_spread`, and `max_deviation`, counted against us only unless
+    `both_sides`. Seconds: `guard_wait_seconds` (how long a guard may wait in its slot; None = to
+    the slot's end), `max_quote_age`.
     """
 
     quantity: Decimal
@@ -68,6 +69,7 @@ class Plan:
     check_spread: bool
     max_spread: Decimal
     max_deviation: Decimal
+    both_sides: bool = False
     max_quote_age: Decimal
     guard_wait_seconds: Decimal | None
     on_partial: Literal["accept", "requeue"]

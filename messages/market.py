@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from messages.money import BPS
@@ -154,13 +153,14 @@ class Bounds:
     """What the market must satisfy before a child may go; None leaves a bound out.
 
     `max_spread` is a fraction of the mid, `max_deviation` a fraction of `arrival_price` on the
-    adverse side of `side`, `limit_price` the worst touch, `max_age` in seconds.
+    adverse side of `side` (or on `both_sides`), `limit_price` the worst touch, `max_age` in seconds.
     """
 
     side: Side
     arrival_price: Decimal
     max_spread: Decimal | None = None
     max_deviation: Decimal | None = None
+    both_sides: bool = False
     limit_price: Decimal | None = None
     max_age: float | None = None
 

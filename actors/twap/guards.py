@@ -24,6 +24,7 @@ def bounds_of(plan: Plan, side: Side, arrival_price: Decimal, limit_price: Decim
         arrival_price=arrival_price,
         max_spread=plan.max_spread if plan.check_spread else None,
         max_deviation=plan.max_deviation,
+        both_sides=plan.both_sides,
         limit_price=limit_price,
         max_age=float(plan.max_quote_age),
     )

@@ -114,6 +114,7 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         check_spread=settings.check_spread,
         max_spread=settings.max_spread,
         max_deviation=settings.max_price_deviation,
+        both_sides=settings.deviation_side == "both",
         max_quote_age=settings.max_quote_age_seconds,
         guard_wait_seconds=settings.guard_wait_seconds,
         on_partial=settings.partial_direct if direct else settings.partial_slice,

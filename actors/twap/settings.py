@@ -27,6 +27,7 @@ class TwapSettings:
     num_chunks: int = 5
     interval_seconds: Decimal = Decimal(30)
     max_price_deviation: Decimal = Decimal("0.01")
+    deviation_side: Literal["adverse", "both"] = "adverse"
     min_chunk_value: Decimal = Decimal(50)
     check_spread: bool = True
     max_spread: Decimal = Decimal("0.005")

@@ -175,6 +175,8 @@ class Twap(Section):
     """Time from one slice to the next."""
     max_price_deviation: Fraction = Decimal("0.01")
     """Stop when the price has moved this far against us since the arrival, as a fraction."""
+    deviation_side: Literal["adverse", "both"] = "adverse"
+    """Whether only a move against us counts as deviation, or one on both sides."""
     min_chunk_value: Amount = Decimal(50)
     """Least value of a slice while there is more than one, in quote units."""
     check_spread: bool = True

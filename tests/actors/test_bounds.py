@@ -67,6 +67,12 @@ def test_a_deviation_counts_on_the_adverse_side_only_and_its_bound_holds(side: S
         assert breach.reason is StopReason.PRICE_DEVIATION
 
 
+@pytest.mark.parametrize(("mid", "fit"), [("41580", True), ("41579.99", False), ("42420.01", False)])
+def test_a_deviation_counts_on_both_sides_where_that_is_asked_for(mid: str, *, fit: bool) -> None:
+    breach = judge(around(mid), 0.0, bounds(max_deviation=D("0.01"), both_sides=True))
+    assert (breach is None) is fit
+
+
 @pytest.mark.parametrize(("width", "fit"), [("210", True), ("210.01", False)])
 def test_a_spread_equal_to_its_bound_holds(width: str, *, fit: bool) -> None:
     assert (judge(around("42000", width), 0.0, bounds(max_spread=D("0.005"))) is None) is fit
