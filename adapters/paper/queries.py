@@ -51,11 +51,15 @@ def my_trades(engine: Engine, params: Params) -> list[TradeRecord]:
     start, end = _span(params)
     limit, first, order_id = _limit(params), whole(params, "fromId"), whole(params, "orderId")
     among = engine.trades if order_id is None else engine.trades_of.get((symbol, order_id), [])
-    found = [
-        trade
-        for trade in among
-        if trade.symbol == symbol and (first is None or trade.trade_id >= first) and start <= trade.time // 1000 <= end
-    ]
+    found = []
+    for trade in reversed(among):  # Who follows the trades asks for the last few of very many.
+        if trade.symbol != symbol:
+            continue
+        if first is not None and trade.trade_id < first:
+            break
+        if start <= trade.time // 1000 <= end:
+            found.append(trade)
+    found.reverse()
     oldest = first is not None or "startTime" in params
     return found[:limit] if oldest else found[-limit:]
 

@@ -240,6 +240,30 @@ def test_the_takers_mode_decides_who_yields(world: World, mode: str, maker: Orde
         assert (first.maker, second.maker) == (False, True)
 
 
+def test_at_one_price_others_are_taken_before_an_own_order_however_early_it_came(world: World) -> None:
+    world.place(side="SELL", price="101.00", newClientOrderId="maker")
+    placed = world.place(price="101.00", quantity="1.5", newClientOrderId="taker", selfTradePreventionMode="NONE")
+    assert fills(placed) == [("101.00", "1"), ("101.00", "0.5")]
+    assert world.exchange.engine.by_client_id["maker"][0].executed == Decimal("0.5")
+
+
+def test_two_own_orders_at_one_price_are_shown_as_one_level(world: World) -> None:
+    world.place(price="100.50", quantity="1", newClientOrderId="a")
+    world.place(price="100.50", quantity="2", newClientOrderId="b")
+    bids, _ = world.exchange.look("BTCUSDT", world.now)
+    assert bids[:2] == ((Decimal("100.50"), Decimal(3)), (Decimal("100.00"), Decimal(1)))
+
+
+def test_an_order_behind_the_whole_book_has_nobody_ahead_at_its_price(world: World) -> None:
+    world.place(price="97.00")
+    world.place(price="98.50", newClientOrderId="b")
+    assert [order.ahead for order in world.exchange.engine.open.values()] == [0, 0]
+    world.market.set_levels([], [("101.00", "1")])
+    world.later()
+    bids, _ = world.exchange.look("BTCUSDT", world.now)
+    assert [price for price, _ in bids] == [Decimal("98.50"), Decimal("97.00")]
+
+
 # Cancels and events -------------------------------------------------------------------------------
 
 

@@ -191,6 +191,23 @@ def test_a_query_sees_the_fills_up_to_its_own_moment(world: World) -> None:
     assert found.status is OrderStatus.FILLED
 
 
+def test_trades_of_other_symbols_are_not_listed(world: World) -> None:
+    world.markets["ETHUSDT"].set_touch("3000.00", "5", "3000.01", "5")
+    world.place()
+    world.place(symbol="ETHUSDT", price="3001.00", newClientOrderId="b")
+    (trade,) = world.exchange.my_trades({"symbol": "BTCUSDT"}, world.now)
+    assert trade.symbol == "BTCUSDT"
+
+
+def test_a_look_makes_the_fills_that_it_finds_durable(tmp_path: Path) -> None:
+    world = World(file=AccountFile(tmp_path / "a.db"))
+    world.place(price="100.50")
+    world.market.trade(Side.SELL, "100.00", "1")
+    world.exchange.look("BTCUSDT", world.now + SECOND)
+    (trade,) = AccountFile(tmp_path / "a.db").trades()
+    assert trade.maker
+
+
 # Cancels ------------------------------------------------------------------------------------------
 
 
