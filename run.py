@@ -19,7 +19,6 @@ import orjson
 import structlog
 import typer
 from pykka import ActorRef
-from rich.console import Console
 
 from actors.daemon import Daemon, DaemonSettings
 from actors.exchange.settings import ExchangeSettings
@@ -287,9 +286,10 @@ def daemon(
 @app.command()
 def demo(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
     """Show it all in under a minute: six signals, what becomes of them, and the audit."""
-    screen = Console(stderr=json)
-    with plainly(), TemporaryDirectory(prefix="tidegate-demo-") as directory:
-        config = context.obj.load([*(sets or ()), f"data_dir={directory}/data", "log.level=error"])
+    screen = console.wide_enough(stderr=json)
+    with plainly(), TemporaryDirectory(prefix="tidegate-demo-") as directory, ExitStack() as after:
+        after.callback(setup_logging("error"))
+        config = context.obj.load([*(sets or ()), f"data_dir={directory}/data"])
         play = Demo(tour(), screen)
         with House(config) as house:
             house.start()
@@ -443,7 +443,8 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Run the whole daemon in virtual time, and audit each run. 70 if journal and exchange disagree."""
-    with plainly():
+    with plainly(), ExitStack() as after:
+        after.callback(setup_logging("error"))
         config = context.obj.load([*(sets or ()), *([f"paper.market={market}"] if market else [])])
         chosen = range(*(int(end) for end in seeds.split(":"))) if seeds else range(seed, seed + 1)
         raise Exit(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from adapters import exits
 from adapters.client import Client, Verb
 from adapters.terminal import executions_table, live_view, report_view, status_line
 
-WAIT_SECONDS = 7 * 86_400.0
+WIDTH: Final = 120
+WAIT_SECONDS: Final = 7 * 86_400.0
 _GOOD = frozenset({"accepted", "duplicate"})
 
 
@@ -91,10 +92,15 @@ def command(client: Client, execution: str, verb: Verb, body: Mapping[str, objec
     return exits.OK if answer.get("done", True) else exits.ERROR
 
 
-def show(what: Any) -> None:
-    """Print something that rich can draw; not narrower than a report is wide when no terminal listens."""
-    console = Console()
-    Console(width=None if console.is_terminal else max(console.width, 120)).print(what)
+def show(what: RenderableType) -> None:
+    """Print something that rich can draw."""
+    wide_enough().print(what)
+
+
+def wide_enough(*, stderr: bool = False) -> Console:
+    """Make a console as wide as the terminal, or as wide as our tables need where there is none."""
+    terminal = Console(stderr=stderr)
+    return terminal if terminal.is_terminal else Console(stderr=stderr, width=WIDTH)
 
 
 def _report_of(view: Mapping[str, object]) -> Mapping[str, object]:

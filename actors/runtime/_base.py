@@ -152,7 +152,7 @@ class Runtime(ABC):
         if isinstance(message, self.critical_letters):
             logger.error("critical dead letter: %r", message)
         else:
-            logger.warning("dead letter: %r", message)
+            logger.debug("dead letter: %r", message)
         if self.on_dead_letter is not None:
             self.on_dead_letter(message)
 
