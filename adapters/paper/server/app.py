@@ -1,0 +1,252 @@
+"""The server: Binance's REST, WebSocket API and streams, and the control face, on one loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from adapters.paper.errors import ExchangeError
+from adapters.paper.exchange import PaperExchange
+from adapters.paper.records import Event, Execution
+from adapters.paper.server.connection import Connection
+from adapters.paper.server.control import Control, StreamsOrder
+from adapters.paper.server.desk import Desk, unit_of
+from adapters.paper.server.faults import WireFault
+from adapters.paper.server.market_socket import MarketSocket
+from adapters.paper.server.rest import Rest
+from adapters.paper.server.settings import ServerSettings, host_of, is_loopback
+from adapters.paper.server.streams import Board
+from adapters.paper.server.user_events import event_shape
+from adapters.paper.server.ws_api import Session
+
+logger = logging.getLogger("tidegate.paper")
+
+WS_API_PATH, RAW_PATH, COMBINED_PATH = "/ws-api/v3", "/ws", "/stream"
+_MOST_BODY = 1 << 20
+
+
+class PaperServer:
+    """Serves a `PaperExchange`. Everything happens on the loop that `start` is awaited on.
+
+    The exchange is closed by `stop`, so that its file is free for the next one.
+    """
+
+    def __init__(self, exchange: PaperExchange, settings: ServerSettings | None = None) -> None:
+        """Serve `exchange`; nothing is opened before `start`."""
+        self.exchange, self.settings = exchange, settings or ServerSettings()
+        self.port = self.settings.port
+        self.desk = Desk(exchange, self.settings, self._publish)
+        self._rest = Rest(self.desk)
+        self._control = Control(self.desk, self)
+        self._board = Board(self.desk)
+        self._sessions: dict[Session, None] = {}
+        self._sockets: dict[MarketSocket, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The base of all addresses, `http://127.0.0.1:PORT`."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Open the port; `OSError` if it is taken."""
+        app = web.Application(client_max_size=_MOST_BODY)
+        app.router.add_route("*", "/{tail:.*}", self._answer)
+        runner = self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        site = web.TCPSite(runner, self.settings.host, self.settings.port)
+        await site.start()
+        self.port = int(runner.addresses[0][1])
+        self._spawn(self._pace())
+
+    async def stop(self) -> None:
+        """Say goodbye to all clients, close the port and the exchange."""
+        for connection in (*self._sessions, *self._sockets):
+            connection.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self.exchange.close()
+
+    # Requests -------------------------------------------------------------------------------------
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if not is_loopback(host_of(request.headers.get("Host", ""))):
+            return web.json_response({"status": "refused", "reason": "this host is not served here"}, status=403)
+        if origin is not None and not is_loopback(host_of(origin.partition("://")[2])):
+            return web.json_response({"status": "refused", "reason": "this origin may not ask here"}, status=403)
+        path = request.raw_path.partition("?")[0]
+        try:
+            if path.startswith(("/api/", "/sapi/")):
+                return await self._rest.answer(request)
+            if path.startswith("/paper/"):
+                return await self._control.answer(request)
+            if path == WS_API_PATH:
+                return await self._ws_api(request)
+            if path in {RAW_PATH, COMBINED_PATH} or path.startswith(RAW_PATH + "/"):
+                return await self._streams(request, path)
+        finally:
+            self._wake()
+        return web.Response(status=404, text="Not found")
+
+    async def _ws_api(self, request: web.Request) -> web.StreamResponse:
+        try:
+            self.desk.exchange.limits.check_weight(2, self.desk.time())
+            unit = unit_of(request.query.get("timeUnit"))
+        except ExchangeError as error:
+            return web.json_response({"code": error.code, "msg": error.message}, status=error.http_status)
+        self.desk.exchange.limits.add_weight(2, self.desk.time())
+        socket = await self._accept(request)
+        with_limits = request.query.get("returnRateLimits", "true") != "false"
+        session = Session(request, socket, self.settings, self.desk, unit=unit, with_limits=with_limits)
+        self._sessions[session] = None
+        try:
+            await session.run()
+        finally:
+            self._sessions.pop(session, None)
+        return socket
+
+    async def _streams(self, request: web.Request, path: str) -> web.StreamResponse:
+        combined = path == COMBINED_PATH
+        text = request.query.get("streams", "") if combined else request.path.removeprefix(RAW_PATH).lstrip("/")
+        try:
+            unit = unit_of(request.query.get("timeUnit"))
+        except ExchangeError as error:
+            return web.json_response({"code": error.code, "msg": error.message}, status=error.http_status)
+        socket = await self._accept(request)
+        names = [name for name in text.split("/") if name]
+        market = MarketSocket(request, socket, self.settings, self._board, combined=combined, names=names, unit=unit)
+        self._sockets[market] = None
+        self._wake()
+        try:
+            await market.run()
+        finally:
+            self._sockets.pop(market, None)
+        return socket
+
+    @staticmethod
+    async def _accept(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=_MOST_BODY, compress=False, timeout=1.0)
+        await socket.prepare(request)
+        return socket
+
+    # Events ---------------------------------------------------------------------------------------
+
+    def _publish(self, events: list[Event]) -> None:
+        """Tell all subscriptions what has happened, with the faults that strike events."""
+        for event in events:
+            kind = event.execution_type if isinstance(event, Execution) else "outboundAccountPosition"
+            struck = self.desk.faults.strike_event(kind)
+            if WireFault.LOST_EVENT in struck:
+                continue
+            late = struck.get(WireFault.LATE_EVENT)
+            if late is not None:
+                asyncio.get_running_loop().call_later(late.milliseconds / 1000, self._tell, event)
+                continue
+            self._tell(event)
+            again = struck.get(WireFault.DUPLICATE_EVENT)
+            if again is not None:
+                asyncio.get_running_loop().call_later(again.milliseconds / 1000, self._tell, event)
+
+    def _tell(self, event: Event) -> None:
+        encoded: dict[int, bytes] = {}
+        now = self.desk.time()
+        for session in self._sessions:
+            if session.subscriptions:
+                if session.unit not in encoded:
+                    encoded[session.unit] = orjson.dumps(event_shape(event, now, session.unit))
+                session.tell(encoded[session.unit])
+
+    # The markets' pace ----------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if self._board or self.exchange.resting:
+            self._wanted.set()
+
+    async def _pace(self) -> None:
+        """Let the markets go on while somebody watches or an own order rests, and stand still otherwise."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._board and not self.exchange.resting:
+                self._wanted.clear()
+                await self._wanted.wait()
+            began = loop.time()
+            self.exchange.advance(self.desk.now())
+            self.desk.publish()
+            self._board.tick(began)
+            self.desk.publish()
+            await asyncio.sleep(max(self.settings.tick_seconds - (loop.time() - began), 0.001))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.critical("the paper exchange's market has stopped", exc_info=error)
+
+    # Misbehaviour ---------------------------------------------------------------------------------
+
+    def misbehave(self, order: StreamsOrder) -> int:
+        """Do to connections what `/paper/streams` asks; return to how many."""
+        chosen: list[Connection] = []
+        if order.which in {"user", "all"}:
+            chosen += self._sessions
+        if order.which in {"market", "all"}:
+            chosen += self._sockets
+        for connection in chosen:
+            self._do_to(connection, order)
+        return len(chosen)
+
+    def _do_to(self, connection: Connection, order: StreamsOrder) -> None:
+        match order.action:
+            case "cut":
+                connection.abort()
+            case "close":
+                connection.close(order.code)
+            case "stall":
+                connection.stalled = order.what
+            case "resume":
+                connection.stalled = None
+            case "shutdown":
+                self._shut_down(connection, order)
+            case "terminate":
+                if isinstance(connection, Session):
+                    connection.terminate()
+            case "forget":
+                if isinstance(connection, Session):
+                    connection.forget_subscriptions()
+
+    def _shut_down(self, connection: Connection, order: StreamsOrder) -> None:
+        if isinstance(connection, Session):
+            connection.warn_of_shutdown()
+        elif isinstance(connection, MarketSocket):
+            connection.warn_of_shutdown(self.desk.time())
+        if order.milliseconds is not None:
+            asyncio.get_running_loop().call_later(order.milliseconds / 1000, connection.close, order.code)
+
+
+@contextlib.asynccontextmanager
+async def serving(exchange: PaperExchange, settings: ServerSettings | None = None) -> AsyncIterator[PaperServer]:
+    """Serve for as long as an `async with` block lasts."""
+    server = PaperServer(exchange, settings)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()

@@ -1,0 +1,138 @@
+"""A WebSocket as the exchange keeps it: what waits to be sent, pings, its end after a day, and misbehaviour."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from enum import StrEnum
+
+from aiohttp import WSMsgType, web
+
+from adapters.paper.server.settings import ServerSettings
+
+logger = logging.getLogger("tidegate.paper")
+
+GOING_AWAY = 1001
+POLICY = 1008
+_CLOSE_SECONDS = 1.0
+
+
+class Stall(StrEnum):
+    """What a stalled connection keeps to itself: its events, or all that it has to say, pongs too."""
+
+    EVENTS = "events"
+    EVERYTHING = "everything"
+
+
+class Connection:
+    """One client's WebSocket. Subclasses say what to do with its text."""
+
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, settings: ServerSettings) -> None:
+        """Speak over `socket`, which was prepared for `request`."""
+        self._socket, self._settings, self._transport = socket, settings, request.transport
+        self._waiting: deque[bytes] = deque()
+        self._more = asyncio.Event()
+        self._closing: tuple[int, str] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._ponged = self._loop.time()
+        self.stalled: Stall | None = None
+
+    async def on_text(self, text: str) -> None:
+        """Do what a client asks."""
+        raise NotImplementedError
+
+    def on_closed(self) -> None:
+        """Tidy up after the connection's end."""
+
+    # Sending --------------------------------------------------------------------------------------
+
+    def send_event(self, payload: bytes) -> None:
+        """Send what nobody asked for just now."""
+        self.send(payload, event=True)
+
+    def send(self, payload: bytes, *, event: bool = False) -> None:
+        """Send a text frame, in order; what a stalled connection should have sent is lost."""
+        if self.stalled is Stall.EVERYTHING or (event and self.stalled is Stall.EVENTS):
+            return
+        if self._closing is not None:
+            return
+        if len(self._waiting) >= self._settings.most_waiting:
+            self.close(POLICY, "the client is too slow")
+            return
+        self._waiting.append(payload)
+        self._more.set()
+
+    def close(self, code: int = GOING_AWAY, reason: str = "") -> None:
+        """Close once everything that waits is sent."""
+        if self._closing is None:
+            self._closing = (code, reason)
+            self._more.set()
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Running --------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the client until either side ends it."""
+        writer, pinger = asyncio.create_task(self._write()), asyncio.create_task(self._ping())
+        expiry = self._loop.call_later(self._settings.connection_seconds, self.close)
+        try:
+            await self._read()
+        finally:
+            expiry.cancel()
+            self.on_closed()
+            if self._closing is not None:
+                await asyncio.wait([writer], timeout=_CLOSE_SECONDS)
+            for helper in (writer, pinger):
+                helper.cancel()
+            await asyncio.gather(writer, pinger, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message.type is WSMsgType.TEXT:
+                await self.on_text(message.data)
+            elif message.type is WSMsgType.PING:
+                if self.stalled is not Stall.EVERYTHING:
+                    with contextlib.suppress(ConnectionError):
+                        await self._socket.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                self._ponged = self._loop.time()
+            elif message.type is WSMsgType.BINARY:
+                self.close(1003, "text frames only")
+            else:
+                return
+
+    async def _write(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self._more.wait()
+                self._more.clear()
+                while self._waiting:
+                    await self._socket.send_frame(self._waiting.popleft(), WSMsgType.TEXT)
+                if self._closing is not None:
+                    code, reason = self._closing
+                    await self._socket.close(code=code, message=reason.encode())
+                    return
+
+    async def _ping(self) -> None:
+        """Ping at the set pace; a client that has not answered for too long is cut off."""
+        settings = self._settings
+        pinged: float | None = None
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(min(settings.ping_seconds, settings.pong_seconds))
+                now = self._loop.time()
+                if pinged is not None and self._ponged < pinged and now - pinged >= settings.pong_seconds:
+                    logger.info("a client did not answer a ping in time")
+                    self.abort()
+                    return
+                if pinged is None or (self._ponged >= pinged and now - pinged >= settings.ping_seconds):
+                    pinged = now
+                if self.stalled is not Stall.EVERYTHING:
+                    await self._socket.ping(b"%d" % int(now * 1000))

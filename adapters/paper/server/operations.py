@@ -1,0 +1,101 @@
+"""What Binance's API offers here: one row an operation, for REST and WebSocket API alike (protocol §4, §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.paper.server import account_desk, market_desk, trading_desk
+from adapters.paper.server.call import Call
+
+Run = Callable[[Call], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation. `method` is its WebSocket API name (None: REST only), `http` its verb and path (None: not there).
+
+    `kind` is what fault plans call it, `weight` what a request costs that is turned away at the door;
+    `signed` ones need key and signature, `trading` ones a key that may trade.
+    """
+
+    kind: str
+    run: Run
+    method: str | None = None
+    http: tuple[str, str] | None = None
+    weight: int = 1
+    signed: bool = False
+    trading: bool = False
+    places: bool = False
+
+
+def _open(kind: str, run: Run, method: str | None, path: str | None, weight: int) -> Operation:
+    http = None if path is None else ("GET", f"/api/v3/{path}")
+    return Operation(kind=kind, run=run, method=method, http=http, weight=weight)
+
+
+def _trade(
+    kind: str, run: Run, method: str, verb: str, path: str, *, weight: int = 1, places: bool = False
+) -> Operation:
+    return Operation(
+        kind=kind,
+        run=run,
+        method=method,
+        http=(verb, f"/api/v3/{path}"),
+        weight=weight,
+        signed=True,
+        trading=True,
+        places=places,
+    )
+
+
+def _data(kind: str, run: Run, method: str | None, path: str, weight: int) -> Operation:
+    http = ("GET", path if path.startswith("/") else f"/api/v3/{path}")
+    return Operation(kind=kind, run=run, method=method, http=http, weight=weight, signed=True)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    _open("ping", market_desk.ping, "ping", "ping", 1),
+    _open("time", market_desk.time, "time", "time", 1),
+    _open("exchange_info", market_desk.exchange_info, "exchangeInfo", "exchangeInfo", 20),
+    _open("market", market_desk.execution_rules, "executionRules", "executionRules", 2),
+    _open("market", market_desk.reference_price, "referencePrice", "referencePrice", 2),
+    _open(
+        "market",
+        market_desk.reference_calculation,
+        "referencePrice.calculation",
+        "referencePrice/calculation",
+        2,
+    ),
+    _open("depth", market_desk.depth, "depth", "depth", 5),
+    _open("market", market_desk.trades, "trades.recent", "trades", 25),
+    _open("market", market_desk.book_ticker, "ticker.book", "ticker/bookTicker", 2),
+    _open("market", market_desk.price_ticker, "ticker.price", "ticker/price", 2),
+    _open("market", market_desk.average_price, "avgPrice", "avgPrice", 2),
+    _trade("place", trading_desk.place, "order.place", "POST", "order", places=True),
+    _trade("test", trading_desk.test, "order.test", "POST", "order/test"),
+    _trade("cancel", trading_desk.cancel, "order.cancel", "DELETE", "order"),
+    _trade("cancel_all", trading_desk.cancel_all, "openOrders.cancelAll", "DELETE", "openOrders"),
+    _trade("cancel_replace", trading_desk.cancel_replace, "order.cancelReplace", "POST", "order/cancelReplace"),
+    _trade("amend", trading_desk.amend, "order.amend.keepPriority", "PUT", "order/amend/keepPriority", weight=4),
+    _data("query", account_desk.order, "order.status", "order", 4),
+    _data("open_orders", account_desk.open_orders, "openOrders.status", "openOrders", 6),
+    _data("all_orders", account_desk.all_orders, "allOrders", "allOrders", 20),
+    _data("trades", account_desk.my_trades, "myTrades", "myTrades", 20),
+    _data("account", account_desk.account, "account.status", "account", 20),
+    _data("account", account_desk.commission, "account.commission", "account/commission", 20),
+    _data("account", account_desk.order_rate, "account.rateLimits.orders", "rateLimit/order", 40),
+    _data("account", account_desk.filters, "myFilters", "myFilters", 40),
+    _data("query", account_desk.amendments, "order.amendments", "order/amendments", 4),
+    _data("account", account_desk.restrictions, None, "/sapi/v1/account/apiRestrictions", 1),
+    _data("account", account_desk.trade_fee, None, "/sapi/v1/asset/tradeFee", 1),
+)
+
+BY_PATH = {operation.http: operation for operation in OPERATIONS if operation.http is not None}
+BY_METHOD = {operation.method: operation for operation in OPERATIONS if operation.method is not None}
+
+GONE_PATHS = frozenset(
+    (verb, f"/api/{version}/userDataStream") for verb in ("POST", "PUT", "DELETE") for version in ("v1", "v3")
+)
+GONE_METHODS = frozenset({"userDataStream.start", "userDataStream.ping", "userDataStream.stop"})
+"""What listen keys were for, gone since 2026-02-20 (protocol §7.1)."""
