@@ -1,0 +1,1 @@
+"""Binance spot from the client's side of the wire: REST, WebSocket API, user-data and market streams."""

@@ -1,0 +1,80 @@
+"""What an API key may do, and what it must not be able to do before real money is at stake."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from actors.runtime import Pool
+from adapters.binance.codec import decode
+from adapters.binance.outcomes import Answer, RequestNotSent, RequestUnknown, Unreadable
+from adapters.binance.queries import Queries
+from adapters.binance.rest import import_client
+from adapters.binance.settings import BinanceSettings
+from adapters.binance.shapes import KeyRestrictions
+from adapters.binance.signing import signer_of
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProblem:
+    """Something about a key that speaks against trading with it.
+
+    `dangerous` ones (it may move money, or works from everywhere) can be overridden by whoever
+    insists; with the others it does not work at all.
+    """
+
+    name: str
+    detail: str
+    dangerous: bool
+
+
+_DANGERS = (
+    ("enable_withdrawals", True, "WITHDRAWALS", "the key may withdraw; switch that off"),
+    ("enable_internal_transfer", True, "TRANSFER", "the key may transfer to other accounts; switch that off"),
+    ("permits_universal_transfer", True, "UNIVERSAL_TRANSFER", "the key may transfer universally; switch that off"),
+    ("ip_restrict", False, "NO_IP_RESTRICTION", "the key works from every address; restrict it to this one"),
+)
+_LACKS = (
+    ("enable_reading", "NO_READING", "the key may not read the account"),
+    ("enable_spot_and_margin_trading", "NO_TRADING", "the key may not trade on spot"),
+)
+
+
+def problems_of(key: KeyRestrictions) -> tuple[KeyProblem, ...]:
+    """List what speaks against a key with these restrictions."""
+    dangers = [
+        KeyProblem(name, detail, dangerous=True) for field, bad, name, detail in _DANGERS if getattr(key, field) is bad
+    ]
+    lacks = [KeyProblem(name, detail, dangerous=False) for field, name, detail in _LACKS if not getattr(key, field)]
+    return (*dangers, *lacks)
+
+
+def check_key(settings: BinanceSettings, *, allow_dangerous: bool = False) -> tuple[KeyProblem, ...]:
+    """Ask what the key may do, and return what speaks against it; blocks, for some seconds at most.
+
+    With `allow_dangerous` what the key may do too much is left out. A venue that does not answer, or
+    not in a way that can be read, is a problem too: nothing is taken for granted.
+    """
+    import_client()
+    problems = asyncio.run(fetch_problems(settings))
+    return tuple(problem for problem in problems if not (allow_dangerous and problem.dangerous))
+
+
+async def fetch_problems(settings: BinanceSettings) -> tuple[KeyProblem, ...]:
+    """Do the asking of `check_key`, on the running loop."""
+    signer = signer_of(settings.api_secret, settings.private_key, settings.private_key_pass)
+    rest = Queries(settings, signer=signer, runtime=Pool(1)).rest  # The pool tells the time; it runs nothing.
+    rest.open()
+    try:
+        answer = await rest.ask("GET", "sapi/account/apiRestrictions", signed=True)
+        if not answer.good:
+            return (_unanswered(answer),)
+        return problems_of(decode(KeyRestrictions, answer.body))
+    except (RequestNotSent, RequestUnknown, Unreadable) as error:
+        return (_unanswered(error),)
+    finally:
+        await rest.close()
+
+
+def _unanswered(why: Answer | Exception) -> KeyProblem:
+    return KeyProblem("NOT_ANSWERED", f"what the key may do could not be found out: {why}", dangerous=False)

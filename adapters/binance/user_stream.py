@@ -1,0 +1,257 @@
+"""The user-data stream on a connection of its own, and the proof that it still delivers.
+
+Silence proves nothing: a subscription can end while its socket lives. So the venue is asked again
+and again whether it still has it, and an order that was taken must be reported. If not, the stream
+counts as cut since it last proved itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+
+from msgspec import Raw
+from websockets.asyncio.client import ClientConnection
+
+from actors.runtime import Runtime
+from adapters.binance.clock import Clock
+from adapters.binance.codec import balances_seen, decode, order_report
+from adapters.binance.limits import Limits
+from adapters.binance.links import Keeper, SessionFailed
+from adapters.binance.outcomes import Answer, RequestNotSent, RequestUnknown, Unreadable
+from adapters.binance.settings import BinanceSettings
+from adapters.binance.shapes import Frame, Kind, Subscription
+from adapters.binance.signing import Signer, signed_ws
+from adapters.binance.ws_api import ApiSession, Trace, note_handshake
+from messages.order import OrderReport, StreamCut, StreamOpened, UserEvent
+from messages.refs import Tells
+
+logger = logging.getLogger("tidegate.binance")
+
+REMEMBERED_REPORTS = 2000
+SUBSCRIBED_ALREADY = -2035
+
+OrderKey = tuple[str, int]
+
+
+class _UserSession:
+    """One connection with one subscription."""
+
+    def __init__(self, stream: UserStream, api: ApiSession) -> None:
+        self._stream, self._api = stream, api
+        api.take_events(self._take_event)
+        self._subscription: int | None = None
+        self.proven_at = stream.runtime.now()
+        self.probing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Subscribe; from its answer on the stream delivers."""
+        stream = self._stream
+        try:
+            await stream.clock.need()
+            params = {"timestamp": stream.clock.milliseconds(), "recvWindow": stream.settings.recv_window_ms}
+            answer = await self._api.request(
+                "userDataStream.subscribe.signature",
+                signed_ws(params, stream.settings.api_key, stream.signer),
+                seconds=stream.settings.connect_seconds,
+                trace=Trace(),
+            )
+        except (RequestNotSent, RequestUnknown) as error:
+            raise SessionFailed(f"it could not be subscribed to: {error}") from None
+        self._take_subscription(answer)
+        self.proven()
+        self.probing = asyncio.create_task(stream.probe(self))
+        stream.session_opened(self)
+
+    def _take_subscription(self, answer: Answer) -> None:
+        if answer.good:
+            try:
+                self._subscription = decode(Subscription, answer.body).subscription_id
+            except Unreadable as error:
+                raise SessionFailed(f"the answer to the subscription is unreadable: {error}") from None
+        elif answer.code != SUBSCRIBED_ALREADY:
+            raise SessionFailed(f"the subscription was refused: {answer}")
+
+    def take(self, frame: bytes) -> None:
+        """Handle a frame."""
+        self._api.take(frame)
+
+    def end(self, detail: str) -> None:
+        """The socket is gone."""
+        self._api.end(detail)
+        if self.probing is not None:
+            self.probing.cancel()
+        self._stream.session_ended(self, detail)
+
+    def proven(self) -> None:
+        """Note that the subscription delivers."""
+        self.proven_at = self._stream.runtime.now()
+
+    async def still_subscribed(self, seconds: float) -> bool:
+        """Ask whether the venue has the subscription."""
+        try:
+            answer = await self._api.request("session.subscriptions", {}, seconds=seconds, trace=Trace())
+            if not answer.good:
+                return False
+            found = decode(list[Subscription], answer.body)
+        except (RequestNotSent, RequestUnknown, Unreadable):
+            return False
+        return any(self._subscription in {None, one.subscription_id} for one in found)
+
+    def _take_event(self, frame: Frame) -> None:
+        if not frame.event:
+            return
+        if frame.subscription_id is None:
+            if decode(Kind, frame.event).kind == "serverShutdown":
+                self._stream.leave(self, "the server is about to stop")
+            return
+        self._stream.take_event(self, frame.event)
+
+
+class UserStream:
+    """Tells one listener everything that happens to the account, and when something may be missing."""
+
+    def __init__(
+        self,
+        settings: BinanceSettings,
+        *,
+        runtime: Runtime,
+        signer: Signer,
+        clock: Clock,
+        limits: Limits,
+        orders_open: Callable[[], bool],
+        on_report: Callable[[OrderReport], None],
+    ) -> None:
+        """Make it; `run` connects.
+
+        `orders_open` says whether probes must be frequent; `on_report` is told every report before
+        the listener is.
+        """
+        self.settings, self.runtime, self.signer, self.clock = settings, runtime, signer, clock
+        self._limits, self._orders_open, self._on_report = limits, orders_open, on_report
+        self._listener: Tells[UserEvent] | None = None
+        self._wanted = asyncio.Event()
+        self._streaming = False
+        self._relied: _UserSession | None = None
+        self._reported: OrderedDict[OrderKey, None] = OrderedDict()
+        self._expected: dict[OrderKey, asyncio.TimerHandle] = {}
+        self._keeper: Keeper[_UserSession] = Keeper(
+            "user-data stream",
+            url=lambda: settings.ws_api_url,
+            build=lambda connection: _UserSession(self, self._api(connection)),
+            settings=settings,
+            hold_seconds=limits.hold_seconds,
+            on_refused=lambda status, headers: note_handshake(limits, status, headers),
+        )
+
+    async def run(self) -> None:
+        """Stay subscribed once somebody listens, until cancelled."""
+        await self._wanted.wait()
+        await self._keeper.run()
+
+    def listen(self, listener: Tells[UserEvent]) -> None:
+        """Tell `listener` from now on, in place of whoever listened before."""
+        self._listener = listener
+        self._wanted.set()
+        if self._streaming:
+            self.runtime.send(listener, StreamOpened())
+
+    def tell(self, event: UserEvent) -> None:
+        """Tell the listener."""
+        if self._listener is not None:
+            self.runtime.send(self._listener, event)
+
+    def expect(self, key: OrderKey) -> None:
+        """Count the stream as cut unless this order is reported soon: the venue has taken it."""
+        if not self._streaming or key in self._reported or key in self._expected:
+            return
+        loop = asyncio.get_running_loop()
+        asked_at = self.runtime.now()
+        self._expected[key] = loop.call_later(self.settings.report_seconds, self._missed, key, asked_at)
+
+    # What sessions tell ---------------------------------------------------------------------------
+
+    def session_opened(self, session: _UserSession) -> None:
+        """A connection delivers, and is the one relied on from now on."""
+        self._relied = session
+        if not self._streaming:
+            self._streaming = True
+            self.tell(StreamOpened())
+
+    def session_ended(self, session: _UserSession, detail: str) -> None:
+        """A connection is gone; if it was the one relied on, events may be missing."""
+        if session is self._relied:
+            self._cut(session, detail)
+
+    def leave(self, session: _UserSession, detail: str) -> None:
+        """Open another connection in place of this one, which goes on delivering meanwhile."""
+        self._keeper.renew(session, detail)
+
+    def take_event(self, session: _UserSession, event: Raw) -> None:
+        """Read an event and tell it; one that cannot be read is one that is missing."""
+        session.proven()
+        try:
+            kind = decode(Kind, event).kind
+            if kind == "executionReport":
+                self._take_report(order_report(event))
+            elif kind == "outboundAccountPosition":
+                self.tell(balances_seen(event))
+            elif kind == "eventStreamTerminated":
+                self._distrust(session, "the subscription was ended")
+        except Unreadable as error:
+            logger.error("an event of the user-data stream is unreadable: %s", error)  # noqa: TRY400
+            self.tell(StreamCut(since=self.runtime.now(), detail="an event was unreadable"))
+            self.tell(StreamOpened())
+
+    async def probe(self, session: _UserSession) -> None:
+        """Ask again and again whether a connection's subscription lives, often while orders are open."""
+        settings = self.settings
+        while True:
+            await asyncio.sleep(min(settings.probe_open_seconds, settings.probe_seconds))
+            silent = self.runtime.now() - session.proven_at
+            if silent < (settings.probe_open_seconds if self._orders_open() else settings.probe_seconds) * 0.9:
+                continue
+            asked_at = self.runtime.now()
+            if await session.still_subscribed(settings.probe_answer_seconds):
+                session.proven_at = max(session.proven_at, asked_at)
+            else:
+                self._distrust(session, "a probe found the subscription dead")
+                return
+
+    # Inside ---------------------------------------------------------------------------------------
+
+    def _api(self, connection: ClientConnection) -> ApiSession:
+        return ApiSession(connection, limits=self._limits, clock=self.clock)
+
+    def _take_report(self, report: OrderReport) -> None:
+        key = report.order.symbol, report.order.order_id
+        self._reported[key] = None
+        while len(self._reported) > REMEMBERED_REPORTS:
+            self._reported.popitem(last=False)
+        if (timer := self._expected.pop(key, None)) is not None:
+            timer.cancel()
+        self._on_report(report)
+        self.tell(report)
+
+    def _missed(self, key: OrderKey, asked_at: float) -> None:
+        del self._expected[key]
+        session = self._relied
+        if session is not None:
+            session.proven_at = min(session.proven_at, asked_at)
+            self._distrust(session, "an order that was taken was not reported")
+
+    def _distrust(self, session: _UserSession, detail: str) -> None:
+        """A connection lives but delivers nothing more: say so, and make another."""
+        if session is self._relied:
+            self._cut(session, detail)
+        self._keeper.renew(session, detail)
+
+    def _cut(self, session: _UserSession, detail: str) -> None:
+        for timer in self._expected.values():
+            timer.cancel()
+        self._expected.clear()
+        self._relied, self._streaming = None, False
+        logger.warning("the user-data stream was cut: %s", detail)
+        self.tell(StreamCut(since=session.proven_at, detail=detail))

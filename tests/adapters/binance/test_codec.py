@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import orjson
+import pytest
+
+from adapters.binance.codec import (
+    acknowledged,
+    balances_of,
+    balances_seen,
+    cancel_acknowledged,
+    decode,
+    error_of,
+    late_reports,
+    order_params,
+    order_report,
+    own_id,
+    rules_of,
+    snapshot_of,
+    status_of,
+    trade_of,
+)
+from adapters.binance.outcomes import Unreadable
+from adapters.binance.shapes import ExchangeInfo, OwnTrade, QueriedOrder
+from messages.ids import cancel_id
+from messages.order import OrderStatus
+from messages.signal import Side
+from tests.adapters.binance.stub import a_cancelled, a_placed, a_queried, a_report
+from tests.adapters.binance.test_venue_orders import CHILD, a_cancel, an_order
+
+D = Decimal
+PARAMS = {"symbol": "BTCUSDT", "side": "BUY", "newClientOrderId": CHILD}
+
+
+def raw(value: object) -> bytes:
+    return orjson.dumps(value)
+
+
+def test_amounts_go_out_as_plain_strings_whatever_their_exponent() -> None:
+    params = order_params(an_order(None, quantity=D("1E-7"), limit_price=D("1E+5")))
+    assert params["quantity"] == "0.0000001"
+    assert params["price"] == "100000"
+
+
+def test_a_resting_maker_order_carries_a_price_and_no_time_in_force() -> None:
+    params = order_params(an_order(None, order_type="LIMIT_MAKER", time_in_force="GTC"))
+    assert "timeInForce" not in params
+    assert params["price"] == "50000"
+
+
+def test_amounts_come_in_exactly() -> None:
+    placed = a_placed(PARAMS, executedQty="0.12345678901234567890")
+    reply = acknowledged(an_order(None), raw(placed))
+    assert reply.order.executed_quantity == D("0.12345678901234567890")
+    assert reply.order.time == reply.order.update_time == 1_700_000_000_123
+    assert [(trade.price, trade.maker, trade.side) for trade in reply.trades] == [
+        (D(49_999), False, Side.BUY),
+        (D(50_000), False, Side.BUY),
+    ]
+
+
+def test_an_ack_without_a_state_is_an_order_whose_state_is_not_recognised() -> None:
+    ack = {key: a_placed(PARAMS)[key] for key in ("symbol", "orderId", "clientOrderId", "transactTime")}
+    reply = acknowledged(an_order(None), raw(ack))
+    assert reply.order.status is OrderStatus.UNRECOGNISED
+    assert reply.order.executed_quantity == 0
+    assert reply.order.quantity == D("0.02")
+    assert reply.order.price == D(50_000)
+    assert reply.trades == ()
+
+
+def test_words_and_keys_that_nobody_knows_yet_do_no_harm() -> None:
+    assert status_of("FROZEN") is OrderStatus.UNRECOGNISED
+    report = order_report(raw(a_report(X="FROZEN", brandNew={"a": [1]})))
+    assert report.order.status is OrderStatus.UNRECOGNISED
+    assert acknowledged(an_order(None), raw(a_placed(PARAMS, brandNew=1))).order.status is OrderStatus.FILLED
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"\xff\xfe",
+        raw(a_placed(PARAMS, executedQty="NaN")),
+        raw(a_placed(PARAMS, price="Infinity")),
+        raw(a_placed(PARAMS, price="secret-looking")),
+        raw(a_placed(PARAMS, side="HOLD")),
+        raw(a_placed(PARAMS, orderId="28x")),
+        raw(a_placed(PARAMS, symbol="ETHUSDT")),
+        raw(a_placed(PARAMS, clientOrderId="another")),
+    ],
+)
+def test_what_cannot_be_read_is_unreadable_and_not_quoted(broken: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        acknowledged(an_order(None), broken)
+    assert "secret-looking" not in str(caught.value)
+
+
+def test_a_cancel_reports_the_order_under_its_own_id() -> None:
+    body = a_cancelled({"symbol": "BTCUSDT", "newClientOrderId": cancel_id(CHILD, 0)}, origClientOrderId=CHILD)
+    reply = cancel_acknowledged(a_cancel(None), raw(body))
+    assert reply.order.client_order_id == CHILD
+    assert reply.order.time == 1_700_000_000_123
+    for wrong in ({"symbol": "ETHUSDT"}, {"origClientOrderId": "another"}):
+        with pytest.raises(Unreadable, match="another order"):
+            cancel_acknowledged(a_cancel(None), raw({**body, **wrong}))
+
+
+def test_the_id_of_a_cancel_of_ours_leads_to_its_order() -> None:
+    assert own_id(cancel_id(CHILD, 3)) == CHILD
+    assert own_id(CHILD) == CHILD
+    assert own_id("somebody_c1") == "somebody_c1"
+    found = decode(QueriedOrder, raw(a_queried(clientOrderId=cancel_id(CHILD, 0), status="CANCELED")))
+    assert snapshot_of(found).client_order_id == CHILD
+
+
+def test_an_unknown_quote_amount_counts_as_nothing() -> None:
+    found = decode(QueriedOrder, raw(a_queried(cummulativeQuoteQty="-1.00000000")))
+    assert snapshot_of(found).executed_quote == 0
+
+
+def test_a_trade_report_carries_its_trade() -> None:
+    report = order_report(raw(a_report()))
+    assert report.report_id == 77
+    assert report.order.client_order_id == CHILD
+    assert report.trade is not None
+    assert (report.trade.trade_id, report.trade.quantity, report.trade.price) == (501, D("0.01"), D(49_999))
+    assert (report.trade.commission, report.trade.commission_asset) == (D("0.00001"), "BTC")
+    assert report.reason is None
+
+
+def test_a_report_of_a_cancel_is_told_under_the_orders_own_id() -> None:
+    report = order_report(
+        raw(a_report(c=cancel_id(CHILD, 0), C=CHILD, x="CANCELED", X="CANCELED", t=-1, N=None, n="0"))
+    )
+    assert report.order.client_order_id == CHILD
+    assert report.order.status is OrderStatus.CANCELED
+    assert report.trade is None
+
+
+def test_a_report_names_why_an_order_expired() -> None:
+    expired = a_report(x="EXPIRED", X="EXPIRED", t=-1, eR="UNFILLED_IOC_QUANTITY_EXPIRED")
+    assert order_report(raw(expired)).reason == "UNFILLED_IOC_QUANTITY_EXPIRED"
+    assert order_report(raw(a_report(x="REJECTED", r="INSUFFICIENT_BALANCES"))).reason == "INSUFFICIENT_BALANCES"
+
+
+def test_balances_come_in_both_shapes() -> None:
+    account = {"balances": [{"asset": "BTC", "free": "1.5", "locked": "0.5"}], "uid": 1}
+    assert balances_of(raw(account)).balances == (("BTC", D("1.5"), D("0.5")),)
+    position = {"e": "outboundAccountPosition", "B": [{"a": "BTC", "f": "1.5", "l": "0.5"}]}
+    assert balances_seen(raw(position)).balances == (("BTC", D("1.5"), D("0.5")),)
+
+
+def test_own_trades_tell_side_and_role() -> None:
+    listed = {
+        "symbol": "BTCUSDT",
+        "id": 7,
+        "orderId": 28,
+        "price": "1",
+        "qty": "2",
+        "commission": "0.1",
+        "commissionAsset": "BNB",
+        "time": 5,
+        "isBuyer": False,
+        "isMaker": True,
+    }
+    trade = trade_of(decode(OwnTrade, raw(listed)))
+    assert (trade.side, trade.maker, trade.trade_id) == (Side.SELL, True, 7)
+
+
+def test_a_late_reply_becomes_reports_with_numbers_of_ours() -> None:
+    reply = acknowledged(an_order(None), raw(a_placed(PARAMS)))
+    assert [(one.report_id, one.trade) for one in late_reports(reply, 4)] == [(-4, trade) for trade in reply.trades]
+    empty = acknowledged(an_order(None), raw(a_placed(PARAMS, fills=[])))
+    assert [one.trade for one in late_reports(empty, 5)] == [None]
+
+
+def test_only_binances_own_errors_have_a_code() -> None:
+    error = error_of(b'{"code":-1013,"msg":"Filter failure: LOT_SIZE"}')
+    assert error is not None
+    assert error.code == -1013
+    assert error_of(b"<html>") is None
+    assert error_of(b'{"message":"x"}') is None
+
+
+def info(filters: list[dict[str, object]], **changes: object) -> bytes:
+    symbol = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "filters": filters}
+    return raw({"symbols": [{**symbol, **changes}], "rateLimits": []})
+
+
+def test_filters_become_rules() -> None:
+    filters: list[dict[str, object]] = [
+        {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
+        {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": "117", "stepSize": "0"},
+        {"filterType": "NOTIONAL", "minNotional": "5", "applyMinToMarket": True, "maxNotional": "9000000"},
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": "5",
+            "bidMultiplierDown": "0.2",
+            "askMultiplierUp": "4",
+            "askMultiplierDown": "0.3",
+            "avgPriceMins": 5,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+        {"filterType": "SOMETHING_NEW", "limit": 3},
+    ]
+    (rules,) = rules_of(decode(ExchangeInfo, info(filters)))
+    assert (rules.tick, rules.step, rules.min_quantity, rules.market_max_quantity) == (
+        D("0.01"),
+        D("0.00001"),
+        D("0.00001"),
+        D(117),
+    )
+    assert (rules.min_notional, rules.max_notional, rules.max_orders) == (D(5), D(9_000_000), 200)
+    assert (rules.bid_multiplier_up, rules.ask_multiplier_down) == (D(5), D("0.3"))
+    assert rules.trading
+    assert rules.spot
+
+
+def test_older_filters_and_other_states_are_understood() -> None:
+    filters: list[dict[str, object]] = [
+        {"filterType": "MIN_NOTIONAL", "minNotional": "10", "applyToMarket": True},
+        {"filterType": "PERCENT_PRICE", "multiplierUp": "5", "multiplierDown": "0.2"},
+    ]
+    (rules,) = rules_of(decode(ExchangeInfo, info(filters, status="CANCEL_ONLY", isSpotTradingAllowed=False)))
+    assert rules.min_notional == 10
+    assert rules.ask_multiplier_up == rules.bid_multiplier_up == 5
+    assert not rules.trading
+    assert not rules.spot
+    assert rules.status == "CANCEL_ONLY"
