@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import queue
-import random
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from logging import ERROR, INFO
 from pathlib import Path
@@ -30,6 +30,8 @@ from actors.signal_gate.dedup import DedupSettings
 from actors.signal_gate.settings import GateSettings
 from actors.twap.settings import TwapSettings
 from adapters import console, exits
+from adapters.binance.settings import BinanceSettings
+from adapters.binance.venue import BinanceVenue
 from adapters.client import ADDRESS_FILE, TOKEN_FILE, Client, NotRunning
 from adapters.config import DEFAULT_FILE, Config, describe, find_config, load_config, write_commented_toml
 from adapters.console import as_json
@@ -40,27 +42,28 @@ from adapters.intake.jsonl import JsonLines
 from adapters.intake.token import kept_token
 from adapters.logging import setup_logging
 from adapters.loop_thread import LoopThread
+from adapters.paper.account import DEFAULT_BALANCES
 from adapters.paper.audit import audit
-from adapters.paper.exchange import PaperExchange, PaperSettings
+from adapters.paper.exchange import PaperSettings
 from adapters.paper.markets import MarketChoice
-from adapters.paper.store import AccountFile
-from adapters.paper.venue import LatencySettings, PaperVenue, VenueLink
+from adapters.paper.process import PaperProcess
+from adapters.paper.server.process import ProcessSettings, run_paper_exchange
+from adapters.paper.server.settings import ServerSettings
 from adapters.projection import Projection
 from adapters.scenarios import tour
 from adapters.simulation import run_simulations
 from adapters.storage.codec import export_line
 from adapters.storage.sqlite import SqliteStore
 from messages.control import DaemonEnded, DaemonNews, DaemonStands, DaemonUp, Follow, Readiness, ShutDown
-from messages.ids import Environment, microseconds
+from messages.ids import Environment
 from messages.market import WatchMarket
-from messages.money import use_money_context
+from messages.money import plain, use_money_context
 from messages.order import VenueCommand
 from messages.refs import Tells
 from messages.signal import SignalReceived
 
 VERSION = "0.1.0"
 ENVIRONMENTS: dict[str, Environment] = {"paper": "p", "testnet": "t", "demo": "d", "live": "l"}
-LATENCIES = ("order_in_ms", "ack_out_ms", "user_stream_ms", "market_data_ms")
 
 
 # Configuration into settings ------------------------------------------------------------------------------------------
@@ -108,7 +111,7 @@ def start_daemon(
 
 
 class House:
-    """A daemon on this process's own paper exchange, in real time; `mail` brings what happens, in order."""
+    """A daemon in real time and the exchange that it trades on; `tell` and `mail` carry what happens, in order."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -118,9 +121,9 @@ class House:
         with ExitStack() as stack:
             self.store = SqliteStore(self.config.data_dir)
             stack.callback(self.store.close)
+            self.paper = stack.enter_context(PaperProcess(paper_command(self.config)))
             self.pool = stack.enter_context(Pool(4, close_seconds=2.0))
-            self.exchange = self._open_exchange()
-            stack.callback(self.exchange.close)
+            self.venue = stack.enter_context(BinanceVenue(self.pool, venue_settings(self.config, self.paper)))
             self._stack = stack.pop_all()
         return self
 
@@ -130,6 +133,12 @@ class House:
     def tell(self, message: DaemonNews | int, /) -> None:
         """Take news of the daemon, or the number of a signal of the system."""
         self.mail.put(message)
+
+    def start(self) -> None:
+        """Start the daemon; what becomes of it comes as mail."""
+        self.daemon = start_daemon(
+            self, store=self.store, venue=self.venue, market=self.venue, settings=settings_of(self.config)
+        )
 
     def wait_until_ready(self) -> DaemonUp:
         """Wait for the daemon to be up and ready. Raises `Exit` if it ends instead."""
@@ -152,24 +161,38 @@ class House:
             pass
         return news
 
-    def _open_exchange(self) -> PaperExchange:
-        paper = self.config.paper
-        file = AccountFile(self.config.data_dir / "paper.sqlite")
-        settings = paper_settings(self.config, seed=paper.seed, preset=None if paper.preset == "btc" else paper.preset)
-        return PaperExchange(settings, now=microseconds(self.pool.wall_time()), file=file)
 
-    def start(self) -> None:
-        """Start the venue's actor and the daemon; what becomes of it comes as mail."""
-        chance = random.Random(self.config.paper.seed)  # noqa: S311 - latencies
-        latency = LatencySettings(**dict.fromkeys(LATENCIES, float(self.config.paper.latency_ms)))
-        venue = PaperVenue.start(self.exchange, latency=latency, chance=chance)
-        link = VenueLink(self.pool, venue, latency=latency, chance=random.Random(chance.random()))  # noqa: S311
-        self.daemon = start_daemon(self, store=self.store, venue=link, market=link, settings=settings_of(self.config))
+def paper_command(config: Config) -> list[str]:
+    """Write the command that runs the configured paper exchange as a process of its own."""
+    return [
+        *(sys.executable, str(Path(__file__).resolve()), "paper-exchange", "--watch-stdin", "--port", "0"),
+        *("--data-dir", str(config.data_dir)),
+        *("--market", config.paper.market, "--preset", config.paper.preset, "--seed", str(config.paper.seed)),
+        *("--balances", orjson.dumps(config.paper.balances, default=plain).decode()),
+    ]
 
 
-def paper_settings(config: Config, *, seed: int, preset: str | None) -> PaperSettings:
+def venue_settings(config: Config, paper: PaperProcess) -> BinanceSettings:
+    """Say where the venue is and who we are there."""
+    return BinanceSettings(
+        rest_url=paper.rest,
+        ws_api_url=paper.ws_api,
+        stream_url=paper.streams,
+        api_key=config.paper.api_key,
+        api_secret=config.paper.api_secret,
+        environment=ENVIRONMENTS[config.mode],
+        recv_window_ms=config.venue.recv_window_ms,
+    )
+
+
+def market_choice(market: str, preset: str, seed: int) -> MarketChoice:
+    """Say what the paper exchange's markets are made of."""
+    return MarketChoice(market=market, seed=seed, preset=None if preset == "usual" else preset)
+
+
+def paper_settings(config: Config, seed: int) -> PaperSettings:
     """Turn the configuration into the paper exchange's settings."""
-    choice = MarketChoice(market=config.paper.market, seed=seed, preset=preset)
+    choice = market_choice(config.paper.market, config.paper.preset, seed)
     return PaperSettings(markets=choice, balances=config.paper.balances)
 
 
@@ -299,7 +322,7 @@ def demo(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
             house.stop()
             found = audit(
                 [orjson.loads(export_line(committed)) for committed in house.store.read()],
-                house.exchange.truth(),
+                house.paper.truth(),
                 initial_balances=config.paper.balances,
                 verdicts=play.verdicts(),
             )
@@ -453,11 +476,34 @@ def simulate(
                 partial(start_daemon, settings=settings_of(config)),
                 scenario="drawn" if seeds and not signals else scenario,
                 signals=signals or (),
-                paper=lambda number: paper_settings(config, seed=number, preset=config.paper.preset),
+                paper=partial(paper_settings, config),
                 journal=journal,
                 json=json,
             )
         )
+
+
+@app.command("paper-exchange")
+def paper_exchange(
+    port: Annotated[int, typer.Option(help="Loopback port; 0 takes a free one.")] = 0,
+    market: Annotated[str, typer.Option(help="synthetic or replay:FILE[,FILE...].")] = "synthetic",
+    preset: Annotated[str, typer.Option(help="btc, alt, thin or stress for all symbols, or what is usual.")] = "usual",
+    seed: Annotated[int, typer.Option(help="What the synthetic market is drawn from.")] = 1,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Keep the account there.")] = None,
+    balances: Annotated[str | None, typer.Option(help="A new account's balances, as JSON.")] = None,
+    watch_stdin: Annotated[bool, typer.Option("--watch-stdin", help="End with the standard input.")] = False,
+) -> None:
+    """Run the paper exchange on its own: Binance's REST, WebSocket API and streams on one loopback port."""
+    with plainly():
+        held = {asset: Decimal(amount) for asset, amount in orjson.loads(balances).items()} if balances else None
+        settings = ProcessSettings(
+            server=ServerSettings(port=port),
+            markets=market_choice(market, preset, seed),
+            balances=DEFAULT_BALANCES if held is None else held,
+            data_dir=data_dir,
+            watch_stdin=watch_stdin,
+        )
+        run_paper_exchange(settings, lambda line: print(line, flush=True))
 
 
 @journal_app.command("export")

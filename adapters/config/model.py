@@ -258,12 +258,10 @@ class Paper(Section):
 
     market: Annotated[str, StringConstraints(pattern=r"^(synthetic|replay:.+|ow:.+)$")] = "synthetic"
     """Where prices come from: synthetic, replay:FILE[,FILE...] or ow:q=...,rho=...,lam=..."""
-    preset: Literal["btc", "alt", "thin", "stress"] = "btc"
-    """Temper of the synthetic market."""
+    preset: Literal["usual", "btc", "alt", "thin", "stress"] = "usual"
+    """Temper of the synthetic market: one for all symbols, or what is usual for each."""
     seed: Whole = 1
-    """What the synthetic market and the latencies are drawn from."""
-    latency_ms: Annotated[Decimal, Field(ge=0, le=60_000)] = Decimal(20)
-    """Typical time from us to the exchange or back, in milliseconds."""
+    """What the synthetic market is drawn from."""
     balances: Balances = {
         "BTC": Decimal(10),
         "ETH": Decimal(200),
