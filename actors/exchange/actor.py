@@ -497,4 +497,5 @@ def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> 
         deviation=place.deviation,
         mid_integral=place.mid_integral,
         mid_seconds=place.mid_seconds,
+        waited_seconds=place.waited_seconds,
     )

@@ -253,7 +253,7 @@ def test_a_ping_is_answered(world: World) -> None:
 
 def test_a_place_becomes_a_journalled_intent_and_then_one_order(held: World) -> None:
     held.simulation.run(3.0)
-    held.place()
+    held.place(waited_seconds=D("1.5"))
     assert held.sent() == []
     held.journal.release()
     order = held.venue.expect(SendOrder)
@@ -263,6 +263,7 @@ def test_a_place_becomes_a_journalled_intent_and_then_one_order(held: World) -> 
         request_timestamp=milliseconds(EPOCH) + 3000 + OFFSET,
         spread=intent.spread,
         quote_age_seconds=D("0.020000"),
+        waited_seconds=D("1.5"),
     )
     assert intent.spread == D(2) / 42_000
     held.twap.expect_none(within=60.0)
