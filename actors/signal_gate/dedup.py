@@ -132,7 +132,8 @@ class Dedup:
         insort(self._by_price.setdefault(seen.group, []), (seen.price, seen.number, seen))
         if seen.id_key is not None:
             self._by_id[seen.id_key] = seen
-            heappush(self._ends, (accepted.key_until, seen.number, True, seen))
+            behind = self._clock - accepted.accepted_at
+            heappush(self._ends, (accepted.key_until + behind, seen.number, True, seen))
 
     def close(self, execution_id: str, at: datetime, children: int) -> None:
         """Take note that an execution closed after `children` intents; without any its keys are free."""
@@ -141,7 +142,7 @@ class Dedup:
         if seen is None:
             return
         if children:
-            heappush(self._ends, (at + self._ttl, seen.number, False, seen))
+            heappush(self._ends, (self._clock + self._ttl, seen.number, False, seen))
         else:
             self._forget_id(seen)
             self._forget_price(seen)

@@ -257,6 +257,27 @@ def test_a_clock_that_steps_back_reopens_nothing_and_breaks_nothing() -> None:
     assert dedup.judge(no_id(), NOW, None) == New()
 
 
+def test_a_clock_that_was_ahead_for_a_while_shortens_no_window() -> None:
+    dedup = Dedup(DedupSettings())
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    dedup.judge(no_id(), NOW + hour, None)
+    accepted(dedup, no_id(), NOW + minute)
+    dedup.close(EXECUTION, NOW + 2 * minute, 1)
+    assert isinstance(dedup.judge(no_id(), NOW + 3 * minute, None), DuplicateOf)
+    assert isinstance(dedup.judge(no_id(), NOW + 11 * minute, None), DuplicateOf)
+    assert dedup.judge(no_id(), NOW + hour + TTL, None) == New()
+
+
+def test_a_clock_that_was_ahead_by_more_than_the_retention_forgets_no_id() -> None:
+    dedup = Dedup(DedupSettings())
+    dedup.expire(NOW + 2 * WEEK)
+    accepted(dedup, a_signal())
+    dedup.close(EXECUTION, NOW, 1)
+    assert isinstance(dedup.judge(a_signal(), NOW, None), DuplicateOf)
+    dedup.expire(NOW + 3 * WEEK)
+    assert len(dedup) == 0
+
+
 def test_closing_what_was_never_accepted_changes_nothing() -> None:
     dedup = Dedup(DedupSettings())
     dedup.close("unknown222222", NOW, 0)
