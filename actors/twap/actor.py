@@ -98,7 +98,8 @@ class TWAPActor(Follower, Child):
         self._asked: PlaceChild | None = None
         self._closing: Close | None = None
         self._not_before = 0.0
-        self._early: tuple[ExecutionCommand, ...] = ()
+        self._in_hand = False
+        self._held: tuple[ExecutionCommand, ...] = ()
         self._answers: tuple[tuple[Fact, Tells[CommandAnswer]], ...] = ()
 
     def begin(self) -> None:
@@ -162,9 +163,8 @@ class TWAPActor(Follower, Child):
         else:
             self.append(started)
         self._mid = MidIntegral(execution.mid_integral, execution.mid_seconds)
-        early, self._early = self._early, ()
-        for command in early:
-            self._command(command)
+        # An older incarnation's wish may still become an intent, but none that comes later is sent.
+        self._in_hand = execution.incarnation == 1
         self._drive()
 
     def on_news_of(self, fact: Fact) -> None:
@@ -183,6 +183,9 @@ class TWAPActor(Follower, Child):
             self._answers = tuple(rest)
             self._answer(reply_to, done=True, detail="")
         match fact:
+            case ExecutionStarted() if not self._in_hand:
+                self._in_hand = True
+                self._drive()
             case ExecutionCancelRequested():
                 self._cancel_child()
             case ExecutionClosed():
@@ -193,7 +196,8 @@ class TWAPActor(Follower, Child):
     # What next ------------------------------------------------------------------------------------
 
     def _drive(self) -> None:
-        while self.caught_up and not (self._looking or self._asked or self._closing):
+        self._take_held_commands()
+        while self._in_hand and not (self._looking or self._asked or self._closing):
             match self._execution.next(self._clock.now()):
                 case Wait(until):
                     self._wake_at(None if until is None else self._clock.moment(until))
@@ -319,6 +323,7 @@ class TWAPActor(Follower, Child):
     def _close(self, close: Close) -> None:
         """Take a last look at the market, for the report's sake, and close then."""
         self._closing = close
+        self._take_held_commands()
         accepted = self._execution.accepted
         self._await(unbounded(accepted.side, accepted.arrival_price), self.runtime.now())
 
@@ -349,8 +354,9 @@ class TWAPActor(Follower, Child):
     # Commands -------------------------------------------------------------------------------------
 
     def _command(self, command: ExecutionCommand) -> None:
-        if not self.caught_up:
-            self._early = (*self._early, command)
+        """Do what a command says, or answer why not; an amendment waits until no wish is unanswered."""
+        if not self._in_hand or (isinstance(command, AmendExecution) and self._asked):
+            self._held = (*self._held, command)
             return
         ending = self._closing is not None
         fact = "the execution is ending" if ending else fact_of(self._execution, command, self._clock.now())
@@ -363,6 +369,12 @@ class TWAPActor(Follower, Child):
             self._market.tell(Unawait(key=(self.name, self._generation)))
             self._looking = False
         self._drive()
+
+    def _take_held_commands(self) -> None:
+        if self._in_hand and self._asked is None:
+            held, self._held = self._held, ()
+            for command in held:
+                self._command(command)
 
     def _answer(self, reply_to: Tells[CommandAnswer], *, done: bool, detail: str) -> None:
         self.runtime.send(reply_to, CommandAnswer(execution_id=self.name, done=done, detail=detail))

@@ -543,6 +543,26 @@ def test_a_child_of_an_older_incarnation_that_comes_late_counts(simulation: Simu
     assert (place.slice, place.quantity) == (1, D("0.1"))
 
 
+def test_a_later_incarnation_decides_nothing_before_all_intents_of_the_earlier_ones_are_known(
+    simulation: Simulation,
+) -> None:
+    stage = Stage(simulation)
+    old = stage.placed()
+    crash(stage)
+    stage.journal.held = True  # It commits slowly: the old wish's intent stands before all that follows.
+    stage.start()
+    command(CancelExecution, stage)
+    stage.market.expect_none(within=1.0)
+    intent = stage.intend(old)
+    stage.journal.release()
+    answered(stage, done=True)
+    stage.market.expect_none(within=60.0)
+    stage.trade(intent, old.quantity)
+    stage.close(intent, old.quantity, ChildOutcome.FILLED)
+    closed = stage.ended(StopReason.CANCELLED, "filled 20%")
+    assert (closed.children, closed.report.total_filled) == (1, D("0.1"))
+
+
 def test_a_late_child_of_another_slot_does_not_answer_the_wish(simulation: Simulation) -> None:
     stage = Stage(simulation)
     old = stage.placed()
@@ -722,6 +742,38 @@ def test_a_cancel_that_meets_an_unanswered_wish_waits_for_the_answer(simulation:
     stage.market.expect_none(within=1.0)
     stage.decline(place, Decline.CANCELLED)
     stage.ended(StopReason.CANCELLED)
+
+
+def test_an_amendment_that_meets_an_unanswered_wish_waits_for_the_answer(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    place = stage.placed(within=31.0)
+    command(AmendExecution, stage, quantity=D("0.15"))
+    stage.operator.expect_none(within=1.0)
+    stage.intend(place)
+    answered(stage, done=False, detail="0.2 is filled or under way")
+    assert not stage.journal.of(ExecutionAmended)
+
+
+def test_an_amendment_that_waited_for_a_decline_holds_for_what_follows(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    place = stage.placed(within=31.0)
+    command(AmendExecution, stage, quantity=D("0.15"))
+    stage.decline(place, Decline.TOO_LATE)
+    simulation.run(0.0)
+    answered(stage, done=True)
+    assert stage.placed(within=31.0).quantity <= D("0.05")
+
+
+def test_an_amendment_that_waited_for_a_decline_that_ends_it_all_is_refused(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    place = stage.placed()
+    command(AmendExecution, stage, quantity=D("0.15"))
+    stage.decline(place, Decline.FILTER, detail="PRICE_FILTER")
+    simulation.run(0.0)
+    answered(stage, done=False, detail="the execution is ending")
+    stage.ended(StopReason.REFUSED, "PRICE_FILTER")
 
 
 def test_an_amended_quantity_is_shared_by_the_slots_that_are_left(simulation: Simulation) -> None:
