@@ -1,13 +1,14 @@
-"""Which liquidity each symbol gets: synthetic by preset, or replayed from files."""
+"""Which liquidity each symbol gets: synthetic by preset, replayed from files, or a block book."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from adapters.paper.liquidity.base import Liquidity
+from adapters.paper.liquidity.ow import BlockBook, BlockBookMarket
 from adapters.paper.liquidity.replay import Frame, ReplayMarket, merge, read_frames
 from adapters.paper.liquidity.scripted import ScriptedMarket
 from adapters.paper.liquidity.synthetic import PRESETS, Preset, SyntheticMarket
@@ -27,6 +28,11 @@ _USUAL: Mapping[str, Preset] = {
 }
 
 
+OW_SYMBOL = "BTCUSDT"
+OW_DEFAULTS: Mapping[str, Decimal] = {"q": Decimal("0.63"), "rho": Decimal(1), "lam": Decimal(0)}
+"""A block book like BTCUSDT's at 65,000: 4.1 BTC per basis point. `h` is one tick if left out."""
+
+
 class BadMarket(ValueError):
     """A market is asked for that there is none of; the text says what there is."""
 
@@ -35,9 +41,10 @@ class BadMarket(ValueError):
 class MarketChoice:
     """What the markets are made of.
 
-    `market` is `synthetic`, `scripted` (empty books, set by hand) or `replay:FILE[,FILE...]`, whose
-    other symbols are synthetic. `preset` is the synthetic one for all symbols; None gives each
-    symbol what is usual for it.
+    `market` is `synthetic`, `scripted` (empty books, set by hand), `replay:FILE[,FILE...]` or
+    `ow:q=...,rho=...,lam=...[,h=...][,symbol=...]` (a block book of BTCUSDT or of the symbol named;
+    what is left out is `OW_DEFAULTS`); the other symbols of the last two are synthetic. `preset` is
+    the synthetic one for all symbols; None gives each symbol what is usual for it.
     """
 
     market: str = "synthetic"
@@ -48,16 +55,20 @@ class MarketChoice:
 
 def build_markets(choice: MarketChoice, specs: Mapping[str, SymbolSpec], origin: int) -> dict[str, Liquidity]:
     """Make the liquidity of every symbol, beginning at `origin` (microseconds); `BadMarket`, `BadRecording`."""
-    kind, _, files = choice.market.partition(":")
+    kind, _, rest = choice.market.partition(":")
     if kind == "scripted":
         return {symbol: ScriptedMarket(spec.step) for symbol, spec in specs.items()}
-    if kind not in {"synthetic", "replay"}:
-        raise BadMarket(f"market {choice.market!r}: there are synthetic, scripted and replay:FILE[,FILE...]")
+    if kind not in {"synthetic", "replay", "ow"}:
+        known = "synthetic, scripted, replay:FILE[,FILE...] and ow:q=...,rho=...,lam=..."
+        raise BadMarket(f"market {choice.market!r}: there are {known}")
     if choice.preset is not None and choice.preset not in PRESETS:
         raise BadMarket(f"preset {choice.preset!r}: there are {', '.join(PRESETS)}")
     markets: dict[str, Liquidity] = {symbol: _synthetic(choice, spec, origin) for symbol, spec in specs.items()}
+    if kind == "ow":
+        symbol, book = _block_book(rest, choice, specs, origin)
+        markets[symbol] = book
     if kind == "replay":
-        paths = [Path(name) for name in files.split(",") if name]
+        paths = [Path(name) for name in rest.split(",") if name]
         for symbol in recorded_symbols(paths):
             if symbol not in specs:
                 raise BadMarket(f"the recording's symbol {symbol} has no rules here")
@@ -85,6 +96,39 @@ def _some(path: Path) -> list[Frame]:
         if len(frames) >= 200:
             break
     return frames
+
+
+def _block_book(
+    text: str, choice: MarketChoice, specs: Mapping[str, SymbolSpec], origin: int
+) -> tuple[str, BlockBookMarket]:
+    """Read `name=value,...` and make that symbol's block book."""
+    symbol, given = _ow_parameters(text)
+    if symbol not in specs:
+        raise BadMarket(f"ow: there is no symbol {symbol!r} here")
+    spec, price = specs[symbol], choice.start_prices.get(symbol, Decimal(1))
+    try:
+        book = BlockBook(q=given["q"], rho=given["rho"], lam=given["lam"], half_spread=given.get("h", spec.tick))
+        return symbol, BlockBookMarket(book, price=price, tick=spec.tick, step=spec.step, origin=origin)
+    except ValueError as error:
+        raise BadMarket(f"ow: {error}") from error
+
+
+def _ow_parameters(text: str) -> tuple[str, dict[str, Decimal]]:
+    symbol, given = OW_SYMBOL, dict(OW_DEFAULTS)
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        if name == "symbol":
+            symbol = value.upper()
+            continue
+        if name not in {*OW_DEFAULTS, "h"}:
+            raise BadMarket(f"ow: there is no {name!r}; there are q, rho, lam, h and symbol")
+        try:
+            given[name] = Decimal(value)
+        except InvalidOperation:
+            given[name] = Decimal("NaN")
+        if not given[name].is_finite():
+            raise BadMarket(f"ow: {name} must be a number, not {value!r}")
+    return symbol, given
 
 
 def _synthetic(choice: MarketChoice, spec: SymbolSpec, origin: int) -> SyntheticMarket:
