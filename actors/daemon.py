@@ -159,7 +159,8 @@ class Daemon(Follower, Parent):
             case Pong(name):
                 self._heard[name] = self.runtime.now()
             case Settled():
-                self._stop_in_reverse()
+                if self._readiness is Readiness.DRAINING:
+                    self._stop_in_reverse()
             case ShutDown(reason, exit_code):
                 self._drain(reason, exit_code)
             case JournalFailed():
@@ -270,6 +271,8 @@ class Daemon(Follower, Parent):
     # Stopping -------------------------------------------------------------------------------------
 
     def _drain(self, reason: str, exit_code: int) -> None:
+        if self._readiness is Readiness.FAILED:
+            return  # The last cancels are under way, and the end comes with its own code.
         if self._readiness is Readiness.DRAINING or WATCHER not in self.children:
             self._end(exit_code, reason)
             return
@@ -305,6 +308,7 @@ class Daemon(Follower, Parent):
     def _journal_failed(self, failure: JournalFailed) -> None:
         code = EXIT_INVARIANT if failure.invariant else EXIT_JOURNAL
         detail = f"the journal failed: {failure.detail}"
+        self._ending = code, detail  # Also if it failed while the daemon was stopping.
         if EXCHANGE in self.children:
             self.runtime.send(self.children[EXCHANGE], CancelEverything(detail))
         self._stand(Readiness.FAILED, detail)
