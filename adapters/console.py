@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
@@ -12,6 +13,7 @@ from rich.live import Live
 
 from adapters import exits
 from adapters.client import Client, Verb
+from adapters.doctor import Finding
 from adapters.terminal import executions_table, live_view, report_view, status_line
 
 WIDTH: Final = 120
@@ -90,6 +92,17 @@ def command(client: Client, execution: str, verb: Verb, body: Mapping[str, objec
     else:
         print(f"{verb}: {answer.get('detail') or 'done'}")
     return exits.OK if answer.get("done", True) else exits.ERROR
+
+
+def findings(found: Sequence[Finding], *, json: bool) -> int:
+    """Say what `doctor` found; 1 if anything is not good."""
+    if json:
+        as_json([asdict(finding) for finding in found])
+    else:
+        width = max(len(finding.what) for finding in found)
+        for finding in found:
+            print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:{width}}  {finding.detail}")
+    return exits.OK if all(finding.good for finding in found) else exits.ERROR
 
 
 def show(what: RenderableType) -> None:

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from adapters.binance.signing import BadKey
 from adapters.client import ClientError, NotRunning, Refused
 from adapters.config import ConfigError
 from adapters.intake.http import PortInUse
 from adapters.paper.liquidity.replay import BadRecording
 from adapters.paper.markets import BadMarket
+from adapters.paper.process import ExchangeNotUp
 from adapters.redaction import redact_text
 from adapters.storage.directory import DirectoryLocked, DirectoryUnusable
 from adapters.storage.sqlite import JournalDamaged
@@ -26,6 +28,7 @@ PORT_IN_USE = 71
 UNUSABLE = 73
 JOURNAL = 74
 LOCKED = 75
+KEY_REFUSED = 77
 CONFIG = 78
 
 TABLE: tuple[tuple[type[Exception], int, str], ...] = (
@@ -43,6 +46,8 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (Refused, ERROR, ""),
     (ClientError, UNAVAILABLE, ""),
     (BadMarket, USAGE, ""),
+    (BadKey, KEY_REFUSED, "Check venue.api_secret or venue.private_key_file."),
+    (ExchangeNotUp, UNAVAILABLE, ""),
     (BadRecording, USAGE, ""),
     (TimeoutError, ERROR, ""),
     (FileExistsError, ERROR, "It is left as it is; move it away first."),

@@ -249,6 +249,8 @@ class Venue(Section):
     """Secret of an HMAC key."""
     private_key_file: File = None
     """PEM file of an Ed25519 key, instead of api_secret."""
+    allow_dangerous_key: bool = False
+    """Trade live although the key may withdraw or transfer, or works from every address. Better mend the key."""
     recv_window_ms: Annotated[Whole, Field(ge=100, le=60_000)] = 2_000
     """A request older than this when it arrives is refused by the exchange."""
 

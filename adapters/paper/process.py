@@ -53,14 +53,6 @@ class PaperProcess:
         """The process's id."""
         return self._process.pid
 
-    def truth(self) -> dict[str, Any]:
-        """Ask the exchange for everything that is so there."""
-        base = self.rest.removesuffix("/api")
-        opener = build_opener(ProxyHandler({}))
-        with opener.open(Request(f"{base}/paper/truth"), timeout=10) as answer:  # noqa: S310 - loopback
-            told: dict[str, Any] = orjson.loads(answer.read())
-        return told
-
     def _first_line(self) -> bytes:
         assert self._process.stdout is not None
         deadline = time.monotonic() + START_SECONDS
@@ -84,3 +76,11 @@ class PaperProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def truth_of(rest_url: str) -> dict[str, Any]:
+    """Ask a paper exchange for everything that is so there."""
+    opener = build_opener(ProxyHandler({}))
+    with opener.open(Request(f"{rest_url.removesuffix('/api')}/paper/truth"), timeout=10) as answer:  # noqa: S310 - loopback
+        told: dict[str, Any] = orjson.loads(answer.read())
+    return told

@@ -1,0 +1,277 @@
+"""The commands that need no actor: those that ask a running daemon, and those that look into files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from actors.runtime import Pool
+from adapters import console, exits
+from adapters.binance.keys import check_key
+from adapters.binance.venue import BinanceVenue
+from adapters.client import Client, NotRunning
+from adapters.config import DEFAULT_FILE, Config, describe, find_config, load_config, write_commented_toml
+from adapters.console import as_json
+from adapters.doctor import examine_disk, examine_exchange, examine_journal, examine_key
+from adapters.exchanges import exchange_of, market_choice
+from adapters.exits import Exit, plainly
+from adapters.logging import setup_logging
+from adapters.paper.account import DEFAULT_BALANCES
+from adapters.paper.server.process import ProcessSettings, run_paper_exchange
+from adapters.paper.server.settings import ServerSettings
+from adapters.projection import Projection
+from adapters.storage.codec import export_line
+from adapters.storage.sqlite import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What stands before the command: the file, and settings that win over it."""
+
+    file: Path | None
+    sets: tuple[str, ...]
+
+    def load(self, sets: Sequence[str] = ()) -> Config:
+        """Read the configuration; what stands after the command wins over what stands before it."""
+        return load_config(self.file or find_config(), [*self.sets, *sets])
+
+
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    help="Turns trading signals into safely executed orders. Without a command: the daemon.",
+)
+journal_app = typer.Typer(help="Look into the journal; works beside a running daemon.")
+app.add_typer(journal_app, name="journal")
+
+Sets = Annotated[list[str] | None, typer.Option("--set", help="A setting, as section.key=value; may be repeated.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Id = Annotated[str, typer.Argument(help="The execution's id.")]
+
+
+@app.command()
+def send(
+    context: typer.Context,
+    symbol: str,
+    side: str,
+    quantity: str,
+    quote: Annotated[bool, typer.Option("--quote", help="The quantity is in quote units.")] = False,
+    price: Annotated[str | None, typer.Option(help="Reference price.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Accepted once per source and id.")] = None,
+    source: Annotated[str | None, typer.Option(help="Whose id it is.")] = None,
+    limit_price: Annotated[str | None, typer.Option("--limit-price", help="Worst price.")] = None,
+    chunks: Annotated[int | None, typer.Option(help="Number of slices.")] = None,
+    interval: Annotated[str | None, typer.Option(help="Seconds from slice to slice.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the report.")] = False,
+    sets: Sets = None,
+    json: Json = False,
+) -> None:
+    """Send a signal to the running daemon and print its verdict."""
+    twap = {"num_chunks": chunks, "interval_seconds": interval}
+    body = {
+        "symbol": symbol,
+        "side": side,
+        "quote_quantity" if quote else "quantity": quantity,
+        "price": price,
+        "id": id_,
+        "source": source,
+        "limit_price": limit_price,
+        "twap": {key: value for key, value in twap.items() if value is not None} or None,
+    }
+    given = {key: value for key, value in body.items() if value is not None}
+    with plainly():
+        raise Exit(console.send(client(context, sets), given, wait=wait, json=json))
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    sets: Sets = None,
+    json: Json = False,
+) -> None:
+    """Say how the daemon stands and what it works on."""
+    with plainly(), suppress(KeyboardInterrupt):
+        raise Exit(console.status(client(context, sets), watch=watch, json=json))
+
+
+@app.command()
+def executions(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
+    """List the executions."""
+    with plainly():
+        raise Exit(console.executions(client(context, sets), json=json))
+
+
+@app.command()
+def report(context: typer.Context, execution: Id, sets: Sets = None, json: Json = False) -> None:
+    """Show an execution's report; from the journal if no daemon runs."""
+    with plainly():
+        config = context.obj.load(sets or ())
+        try:
+            view = Client.of(config.data_dir).execution(execution)
+        except NotRunning:
+            view = view_from_journal(config, execution)
+        raise Exit(console.report(view, json=json))
+
+
+@app.command()
+def pause(context: typer.Context, execution: Id, sets: Sets = None, json: Json = False) -> None:
+    """Send no new child of an execution until it is resumed."""
+    with plainly():
+        raise Exit(console.command(client(context, sets), execution, "pause", {}, json=json))
+
+
+@app.command()
+def resume(context: typer.Context, execution: Id, sets: Sets = None, json: Json = False) -> None:
+    """Let a paused execution go on."""
+    with plainly():
+        raise Exit(console.command(client(context, sets), execution, "resume", {}, json=json))
+
+
+@app.command()
+def cancel(context: typer.Context, execution: Id, sets: Sets = None, json: Json = False) -> None:
+    """Stop an execution; what is filled stays filled."""
+    with plainly():
+        raise Exit(console.command(client(context, sets), execution, "cancel", {}, json=json))
+
+
+@app.command()
+def amend(
+    context: typer.Context,
+    execution: Id,
+    quantity: Annotated[str | None, typer.Option(help="New total quantity.")] = None,
+    limit_price: Annotated[str | None, typer.Option("--limit-price", help="New worst price.")] = None,
+    end_at: Annotated[str | None, typer.Option("--end-at", help="New end, ISO 8601.")] = None,
+    sets: Sets = None,
+    json: Json = False,
+) -> None:
+    """Change what is left of an execution."""
+    body = {"quantity": quantity, "limit_price": limit_price, "end_at": end_at}
+    given = {key: value for key, value in body.items() if value is not None}
+    with plainly():
+        raise Exit(console.command(client(context, sets), execution, "amend", given, json=json))
+
+
+@app.command()
+def halt(context: typer.Context, detail: str = "", sets: Sets = None) -> None:
+    """Send no new order until `unhalt`; cancels go on."""
+    with plainly():
+        as_json(client(context, sets).halt(detail))
+
+
+@app.command()
+def unhalt(context: typer.Context, detail: str = "", sets: Sets = None) -> None:
+    """Lift a halt."""
+    with plainly():
+        as_json(client(context, sets).unhalt(detail))
+
+
+@app.command()
+def doctor(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
+    """Look at everything the daemon depends on: clock, key, filters, streams, disk, journal."""
+    with plainly(), ExitStack() as after:
+        after.callback(setup_logging("error"))
+        config = context.obj.load(sets or ())
+        findings = [*examine_disk(config.data_dir), examine_journal(config.data_dir)]
+        settings = after.enter_context(exchange_of(config))
+        if config.mode in {"paper", "live"}:  # The others' exchanges do not tell what a key may do.
+            findings.append(examine_key(check_key(settings, allow_dangerous=config.venue.allow_dangerous_key)))
+        pool = after.enter_context(Pool(2, close_seconds=2.0))
+        venue = after.enter_context(BinanceVenue(pool, settings))
+        findings += examine_exchange(pool, venue, config.gate.symbols)
+        raise Exit(console.findings(findings, json=json))
+
+
+@app.command("paper-exchange")
+def paper_exchange(
+    port: Annotated[int, typer.Option(help="Loopback port; 0 takes a free one.")] = 0,
+    market: Annotated[str, typer.Option(help="synthetic or replay:FILE[,FILE...].")] = "synthetic",
+    preset: Annotated[str, typer.Option(help="btc, alt, thin or stress for all symbols, or what is usual.")] = "usual",
+    seed: Annotated[int, typer.Option(help="What the synthetic market is drawn from.")] = 1,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Keep the account there.")] = None,
+    balances: Annotated[str | None, typer.Option(help="A new account's balances, as JSON.")] = None,
+    watch_stdin: Annotated[bool, typer.Option("--watch-stdin", help="End with the standard input.")] = False,
+) -> None:
+    """Run the paper exchange on its own: Binance's REST, WebSocket API and streams on one loopback port."""
+    with plainly():
+        held = {asset: Decimal(amount) for asset, amount in orjson.loads(balances).items()} if balances else None
+        settings = ProcessSettings(
+            server=ServerSettings(port=port),
+            markets=market_choice(market, preset, seed),
+            balances=DEFAULT_BALANCES if held is None else held,
+            data_dir=data_dir,
+            watch_stdin=watch_stdin,
+        )
+        run_paper_exchange(settings, lambda line: print(line, flush=True))
+
+
+@journal_app.command("export")
+def journal_export(context: typer.Context, sets: Sets = None) -> None:
+    """Write every fact as a JSON line to standard output."""
+    with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
+        for committed in store.read():
+            sys.stdout.buffer.write(export_line(committed))
+        sys.stdout.buffer.flush()
+
+
+@journal_app.command("verify")
+def journal_verify(context: typer.Context, sets: Sets = None) -> None:
+    """Check the journal's file, every fact and every claim."""
+    with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
+        print(f"{store.verify()} facts, all in order: {store.path}")
+
+
+@app.command()
+def init(path: Path = Path(DEFAULT_FILE)) -> None:
+    """Write a configuration file that explains every setting and changes none."""
+    with plainly():
+        write_commented_toml(path)
+        print(f"{path} is written; every setting is in it as a comment")
+
+
+@app.command("config")
+def show_config(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
+    """Print the configuration in effect, each value with its origin; secrets are masked."""
+    with plainly():
+        settings = describe(context.obj.load(sets or ()))
+        if json:
+            as_json({one.key: {"value": one.value, "origin": one.origin} for one in settings})
+        else:
+            width = max(len(f"{one.key} = {one.value}") for one in settings if len(one.value) < 40)
+            for one in settings:
+                print(f"{f'{one.key} = {one.value}':{width}}  # {one.origin}")
+
+
+@app.command()
+def check_config(context: typer.Context, sets: Sets = None) -> None:
+    """Check the configuration without starting anything; 78 names every wrong key."""
+    with plainly():
+        config = context.obj.load(sets or ())
+        print(f"the configuration is good: mode {config.mode}, data in {config.data_dir}")
+
+
+def client(context: typer.Context, sets: Sequence[str] | None) -> Client:
+    """Find the running daemon of the configured data directory."""
+    config = context.obj.load(sets or ())
+    return Client.of(config.data_dir)
+
+
+def view_from_journal(config: Config, execution: str) -> dict[str, Any]:
+    """Fold one execution's view from the journal."""
+    projection = Projection()
+    with closing(SqliteStore(config.data_dir, read_only=True)) as store:
+        for committed in store.read(execution_id=execution):
+            projection.apply(committed)
+    view = projection.execution(execution)
+    if view is None:
+        raise Exit(exits.ERROR, f"the journal in {config.data_dir} knows no execution {execution}")
+    return view

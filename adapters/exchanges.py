@@ -1,0 +1,77 @@
+"""Which exchange a configuration means: a paper one of our own process, a testnet, a demo, or the real one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from adapters import exits
+from adapters.binance.keys import check_key
+from adapters.binance.settings import BinanceSettings
+from adapters.config import Config
+from adapters.exits import Exit
+from adapters.paper.exchange import PaperSettings
+from adapters.paper.markets import MarketChoice
+from adapters.paper.process import PaperProcess
+from messages.ids import Environment
+from messages.money import plain
+
+ENVIRONMENTS: dict[str, Environment] = {"paper": "p", "testnet": "t", "demo": "d", "live": "l"}
+PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
+
+
+def paper_command(config: Config) -> list[str]:
+    """Write the command that runs the configured paper exchange as a process of its own."""
+    return [
+        *(sys.executable, str(PROGRAM), "paper-exchange", "--watch-stdin", "--port", "0"),
+        *("--data-dir", str(config.data_dir)),
+        *("--market", config.paper.market, "--preset", config.paper.preset, "--seed", str(config.paper.seed)),
+        *("--balances", orjson.dumps(config.paper.balances, default=plain).decode()),
+    ]
+
+
+@contextmanager
+def exchange_of(config: Config) -> Iterator[BinanceSettings]:
+    """Say where the exchange is and who we are there; in paper mode it runs for as long as this is entered."""
+    environment, recv_window = ENVIRONMENTS[config.mode], config.venue.recv_window_ms
+    if config.mode == "paper":
+        with PaperProcess(paper_command(config)) as paper:
+            yield BinanceSettings(
+                rest_url=paper.rest,
+                ws_api_url=paper.ws_api,
+                stream_url=paper.streams,
+                api_key=config.paper.api_key,
+                api_secret=config.paper.api_secret,
+                environment=environment,
+                recv_window_ms=recv_window,
+            )
+        return
+    venue = config.venue
+    settings = BinanceSettings(
+        rest_url=venue.rest_url or "",
+        ws_api_url=venue.ws_api_url or "",
+        stream_url=venue.stream_url or "",
+        api_key=venue.api_key.get_secret_value() if venue.api_key else "",
+        api_secret=venue.api_secret.get_secret_value() if venue.api_secret else None,
+        private_key=venue.private_key_file.read_text(encoding="ascii") if venue.private_key_file else None,
+        environment=environment,
+        recv_window_ms=recv_window,
+    )
+    if config.mode == "live" and (problems := check_key(settings, allow_dangerous=venue.allow_dangerous_key)):
+        raise Exit(exits.KEY_REFUSED, f"this key is refused: {'; '.join(problem.detail for problem in problems)}")
+    yield settings
+
+
+def market_choice(market: str, preset: str, seed: int) -> MarketChoice:
+    """Say what the paper exchange's markets are made of."""
+    return MarketChoice(market=market, seed=seed, preset=None if preset == "usual" else preset)
+
+
+def paper_settings(config: Config, seed: int) -> PaperSettings:
+    """Turn the configuration into the paper exchange's settings."""
+    choice = market_choice(config.paper.market, config.paper.preset, seed)
+    return PaperSettings(markets=choice, balances=config.paper.balances)
