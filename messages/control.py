@@ -10,7 +10,7 @@ from enum import StrEnum
 from messages.execution import ExecutionCommand
 from messages.facts import Fact
 from messages.refs import Tells
-from messages.signal import SignalReceived
+from messages.signal import SignalReceived, UseNonce
 
 # The journal --------------------------------------------------------------------------------------
 
@@ -207,7 +207,7 @@ class RecoverExecutions:
 class DaemonUp:
     """The actors are started: signals get an answer from now on, if only NOT_READY."""
 
-    gate: Tells[SignalReceived | ExecutionCommand]
+    gate: Tells[SignalReceived | UseNonce | ExecutionCommand]
     exchange: Tells[HaltTrading | ResumeTrading]
     journal: Tells[JournalCommand]
 

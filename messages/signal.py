@@ -134,3 +134,25 @@ class SignalReceived:
 
     signal: Signal
     reply_to: Tells[Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseNonce:
+    """Asks that a signed request's nonce be used up for good; `reply_to` gets exactly one answer.
+
+    `until` ends the time in which the request's own timestamp would let it in once more.
+    """
+
+    sender: str
+    nonce: str
+    until: datetime
+    reply_to: Tells[NonceAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NonceAnswer:
+    """`fresh`: it was not used before, and its use is durable now. `not_ready`: ask later, signed anew."""
+
+    sender: str
+    nonce: str
+    state: Literal["fresh", "used", "not_ready"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, assert_never
@@ -16,6 +16,8 @@ from actors.follower import Follower
 from actors.signal_gate.dedup import ConflictWith, Dedup, DuplicateOf
 from actors.signal_gate.limits import Limits, Market, Refusal, Sized
 from actors.signal_gate.load import Load
+from actors.signal_gate.nonces import Nonces
+from actors.signal_gate.rates import Rates
 from actors.signal_gate.settings import GateSettings
 from actors.supervision import Child, ChildEnded, ChildFailed, ChildStopped, Parent
 from actors.twap.actor import TWAPActor
@@ -46,6 +48,7 @@ from messages.facts import (
     ExecutionClosed,
     ExecutionQuarantined,
     Fact,
+    NonceUsed,
     SignalAccepted,
     SignalConflict,
     SignalDuplicate,
@@ -63,9 +66,10 @@ from messages.market import (
     SymbolRules,
     Unawait,
 )
+from messages.money import plain
 from messages.order import CancelChild, PlaceChild
 from messages.refs import Tells
-from messages.signal import Reason, Side, Signal, SignalReceived, Status, Verdict
+from messages.signal import NonceAnswer, Reason, Side, Signal, SignalReceived, Status, UseNonce, Verdict
 
 REMEMBERED_CLOSED: Final = 10_000
 
@@ -100,13 +104,16 @@ class _Repeats:
 
 @dataclass(slots=True)
 class _Answers:
-    """Verdicts that wait for a fact of ours to be durable."""
+    """What waits for a fact of ours, appended at `since` (monotonic s), to be durable."""
 
+    since: float
     due: list[tuple[Tells[Verdict], Verdict]] = field(default_factory=list)
+    nonce: tuple[Tells[NonceAnswer], NonceAnswer] | None = None
 
 
 GateMessage = (
     SignalReceived
+    | UseNonce
     | QuoteChanged
     | QuoteLost
     | RulesChanged
@@ -151,12 +158,14 @@ class SignalGate(Follower, Parent, Child):
         self._exchange, self._market = exchange, market
         self._settings, self._twap, self._executor = settings, twap, executor
         self._coalesce_seconds = float(settings.coalesce_seconds)
+        self._max_waiting_seconds = float(settings.max_waiting_seconds)
         self.counts: Counter[str] = Counter()
         # Folded from facts
         self._limits = Limits(settings, twap)
         self._dedup, self._load = Dedup(settings.dedup), Load(twap.max_price_deviation)
+        self._nonces = Nonces()
         self._quarantined: dict[str, None] = {}
-        self._closed: dict[str, None] = {}
+        self._closed: dict[str, str] = {}
         self._last_accepted: datetime | None = None
         # Pushed by others
         self._readiness = ReadinessChanged(Readiness.STARTING)
@@ -164,6 +173,9 @@ class SignalGate(Follower, Parent, Child):
         self._rules: dict[str, SymbolRules] = {}
         self._free: dict[str, Decimal] | None = None
         # Under way
+        self._rates = Rates(
+            settings.max_signals_per_second, settings.max_signals_per_second_per_sender, settings.signal_burst_seconds
+        )
         self._journal_id = ""
         self._answers: deque[_Answers] = deque()
         self._accepting: dict[str, _Answers] = {}
@@ -172,13 +184,15 @@ class SignalGate(Follower, Parent, Child):
 
     def begin(self) -> None:
         """Ask for everything that the gate's state is a fold of."""
-        self.follow(SignalAccepted, ExecutionClosed, ExecutionQuarantined, ExecutionAmended, TradeBooked)
+        self.follow(SignalAccepted, NonceUsed, ExecutionClosed, ExecutionQuarantined, ExecutionAmended, TradeBooked)
 
     def on_receive(self, message: GateMessage) -> None:
         """Take one message."""
         match message:
             case SignalReceived(signal=signal, reply_to=reply_to):
                 self._on_signal(signal, reply_to)
+            case UseNonce():
+                self._on_nonce(message)
             case QuoteChanged(quote=quote):
                 self._quotes[quote.symbol] = quote
             case Committed() | CaughtUp():
@@ -214,12 +228,14 @@ class SignalGate(Follower, Parent, Child):
                 self._dedup.accept(fact)
                 self._load.accept(fact)
                 self._last_accepted = fact.accepted_at
+            case NonceUsed():
+                self._nonces.use(fact)
             case ExecutionClosed(execution_id=of):
                 self._dedup.close(of, at, fact.children)
                 self._load.close(fact, at)
                 self._quarantined.pop(of, None)
                 self._unstarted.pop(of, None)
-                self._closed[of] = None
+                self._closed[of] = fact.reason
                 if len(self._closed) > REMEMBERED_CLOSED:
                     del self._closed[next(iter(self._closed))]
             case ExecutionQuarantined(execution_id=of):
@@ -236,6 +252,9 @@ class SignalGate(Follower, Parent, Child):
         answers = self._answers.popleft()
         for reply_to, verdict in answers.due:
             self._answer(reply_to, verdict)
+        if answers.nonce is not None:
+            asker, answer = answers.nonce
+            self.runtime.send(asker, answer)
         if isinstance(fact, SignalAccepted):
             self._accepting.pop(fact.execution_id, None)
             if self._readiness.readiness not in (Readiness.DRAINING, Readiness.FAILED):
@@ -249,7 +268,7 @@ class SignalGate(Follower, Parent, Child):
     # Signals ----------------------------------------------------------------------------------
 
     def _on_signal(self, signal: Signal, reply_to: Tells[Verdict]) -> None:
-        refusal = self._not_now() or self._limits.check_shape(signal)
+        refusal = self._not_now() or self._check_rate(signal) or self._limits.check_shape(signal)
         if refusal is not None:
             self._refuse_at_once(signal, reply_to, refusal)
             return
@@ -286,8 +305,28 @@ class SignalGate(Follower, Parent, Child):
         if readiness is not Readiness.READY or not self.caught_up:
             return Refusal(Reason.NOT_READY, detail or f"the daemon is {readiness.value}")
         if len(self._answers) >= self._settings.max_waiting:
-            return Refusal(Reason.TOO_MANY, f"{len(self._answers)} verdicts wait for the journal")
+            return Refusal(Reason.NOT_READY, f"{len(self._answers)} verdicts wait for the journal")
+        if self._answers and self.runtime.now() - self._answers[0].since > self._max_waiting_seconds:
+            return Refusal(
+                Reason.NOT_READY, f"a verdict has waited for the journal above {self._max_waiting_seconds} s"
+            )
         return None
+
+    def _check_rate(self, signal: Signal) -> Refusal | None:
+        sender: object = signal.source  # As any actor has written it.
+        exceeded = self._rates.exceeded(sender if isinstance(sender, str) else "", self.runtime.now())
+        return None if exceeded is None else Refusal(Reason.TOO_MANY, exceeded)
+
+    def _on_nonce(self, asked: UseNonce) -> None:
+        """Use up a nonce: like a verdict, the answer that it was fresh goes out after the commit."""
+        answer = NonceAnswer(sender=asked.sender, nonce=asked.nonce, state="fresh")
+        if self._not_now() is not None:
+            self.runtime.send(asked.reply_to, replace(answer, state="not_ready"))
+        elif self._nonces.used(asked.sender, asked.nonce, self.runtime.wall_time()):
+            self.runtime.send(asked.reply_to, replace(answer, state="used"))
+        else:
+            self._answers.append(_Answers(self.runtime.now(), nonce=(asked.reply_to, answer)))
+            self.append(NonceUsed(sender=asked.sender, nonce=asked.nonce, until=asked.until))
 
     def _check_means(self, signal: Signal, sized: Sized, now: datetime) -> Refusal | None:
         if self._free is None:
@@ -336,7 +375,7 @@ class SignalGate(Follower, Parent, Child):
         verdict = Verdict(
             status=Status.DUPLICATE,
             reason=Reason.DUPLICATE,
-            detail=_HOW[seen.by],
+            detail=f"{_HOW[seen.by]}; its execution {self._stands(of)}",
             duplicate_of=of,
             first_seen=seen.first_seen,
             id=signal.id,
@@ -356,11 +395,20 @@ class SignalGate(Follower, Parent, Child):
         else:
             accepting.due.append((reply_to, verdict))
 
+    def _stands(self, of: str) -> str:
+        """Say how an execution stands, for people."""
+        if of in self._load:
+            filled, quantity = self._load.progress(of)
+            state = "is quarantined" if of in self._quarantined else "is under way"
+            return f"{state}, {plain(filled)} of {plain(quantity)} filled"
+        reason = self._closed.get(of)
+        return "is closed" if reason is None else f"is closed: {reason}"
+
     def _flush_repeats(self, of: str) -> None:
         repeats = self._repeats.pop(of, None)
         if repeats is not None and repeats.count:
             latest = repeats.latest
-            self._answers.append(_Answers())
+            self._answers.append(_Answers(self.runtime.now()))
             self.append(
                 SignalDuplicate(
                     execution_id=of,
@@ -401,7 +449,7 @@ class SignalGate(Follower, Parent, Child):
         self._answer(reply_to, _rejected(signal, refusal, label))
 
     def _append_and_answer(self, fact: Fact, reply_to: Tells[Verdict], verdict: Verdict) -> _Answers:
-        answers = _Answers([(reply_to, verdict)])
+        answers = _Answers(self.runtime.now(), [(reply_to, verdict)])
         self._answers.append(answers)
         self.append(fact)
         return answers

@@ -107,6 +107,11 @@ class Load:
         """Go through the running executions in the order in which they were let in."""
         return (running.accepted for running in self._running.values())
 
+    def progress(self, execution_id: str) -> tuple[Decimal, Decimal]:
+        """Say how much of a running execution is filled, and of how much, in base units."""
+        running = self._running[execution_id]
+        return running.traded, running.traded + running.left
+
     def of_symbol(self, symbol: str) -> int:
         """Count the running executions of a symbol."""
         return self._per_symbol[symbol]

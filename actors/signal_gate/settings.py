@@ -16,7 +16,8 @@ class GateSettings:
     `symbols` may be named by signals, `accounts` too (none given: every name goes).
     `cooldown_seconds` is the rest between an execution's end and the next one of its account,
     symbol and side. `max_daily_notional` bounds what is let in per UTC day, less what a closed
-    execution left unfilled. `max_waiting` bounds the signals whose verdict waits for the journal. Repeats of one
+    execution left unfilled. While `max_waiting` verdicts wait for the journal, or one for `max_waiting_seconds`, the
+    gate is not ready. Signals above a rate, after `signal_burst_seconds` of it at once, are too many. Repeats of one
     signal are journalled together every `coalesce_seconds`.
     """
 
@@ -32,7 +33,11 @@ class GateSettings:
     max_daily_notional: Decimal | None = Decimal(10_000)
     max_executions: int | None = 5
     max_executions_per_symbol: int | None = 1
+    max_signals_per_second: Decimal | None = None
+    max_signals_per_second_per_sender: Decimal | None = None
+    signal_burst_seconds: Decimal = Decimal(5)
     max_waiting: int = 10_000
+    max_waiting_seconds: Decimal = Decimal(2)
     max_duration_seconds: Decimal = Decimal(7 * 86_400)
     coalesce_seconds: Decimal = Decimal(10)
     dedup: DedupSettings = field(default_factory=DedupSettings)

@@ -164,6 +164,12 @@ class Limits(Section):
     """Most executions at a time."""
     max_executions_per_symbol: CountBound = 1
     """Most executions of one symbol at a time."""
+    max_signals_per_second: Bound = Decimal(50)
+    """Most signals a second of all senders together."""
+    max_signals_per_second_per_sender: Bound = Decimal(20)
+    """Most signals a second of one sender, which is the source that they name or whose hook they use."""
+    signal_burst_seconds: SomeSeconds = Decimal(5)
+    """After a pause, as many signals may come at once as this many seconds allow."""
 
 
 class Twap(Section):
@@ -299,6 +305,8 @@ MODE_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     },
     "testnet": {
         "venue": {
+            "max_signals_per_second": Decimal(5_000),
+            "max_signals_per_second_per_sender": Decimal(2_000),
             "rest_url": "https://testnet.binance.vision",
             "ws_api_url": "wss://ws-api.testnet.binance.vision/ws-api/v3",
             "stream_url": "wss://stream.testnet.binance.vision",

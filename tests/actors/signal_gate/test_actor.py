@@ -21,6 +21,7 @@ from messages.facts import (
     ExecutionAmended,
     ExecutionQuarantined,
     Fact,
+    NonceUsed,
     SignalAccepted,
     SignalConflict,
     SignalDuplicate,
@@ -29,7 +30,7 @@ from messages.facts import (
 )
 from messages.ids import execution_id
 from messages.market import BalancesChanged, QuoteChanged, QuoteLost, RulesChanged
-from messages.signal import Reason, Side, Signal, SignalReceived, Status, Verdict
+from messages.signal import NonceAnswer, Reason, Side, Signal, SignalReceived, Status, UseNonce, Verdict
 from tests.factories import EXECUTION, a_closed, a_quote, a_signal, a_trade_booked, an_accepted, rules
 from tests.journal_stub import JOURNAL_ID, JournalStub
 from tests.probe import Probe
@@ -202,6 +203,24 @@ def test_any_actor_can_send_a_signal_also_a_plain_pykka_one_on_the_real_pool() -
         strategy.stop()
 
 
+def test_a_duplicate_says_how_the_execution_stands(simulation: Simulation) -> None:
+    house = House(simulation)
+    of = house.verdict(fresh()).execution_id or ""
+
+    def stands() -> str:
+        return (house.verdict(fresh()).detail or "").partition("; its execution ")[2]
+
+    assert stands() == "is under way, 0 of 0.5 filled"
+    house.journal.commit(a_trade_booked(execution_id=of))
+    assert stands() == "is under way, 0.1 of 0.5 filled"
+    house.journal.commit(ExecutionQuarantined(execution_id=of, detail="failed"))
+    assert stands() == "is quarantined, 0.1 of 0.5 filled"
+    house.journal.commit(a_closed(execution_id=of, reason="SPREAD_TOO_WIDE"))
+    assert stands() == "is closed: SPREAD_TOO_WIDE"
+    house.actor()._closed.clear()
+    assert stands() == "is closed"
+
+
 # Duplicates and conflicts -------------------------------------------------------------------------
 
 
@@ -371,10 +390,72 @@ def test_signals_are_bounded_while_the_journal_does_not_keep_up(simulation: Simu
     house.send(fresh(id="b"))
     simulation.run(0.1)
     verdict = house.verdict(fresh(id="c"))
-    assert verdict.reason is Reason.TOO_MANY
+    assert (verdict.reason, verdict.detail) == (Reason.NOT_READY, "2 verdicts wait for the journal")
     house.journal.release()
     assert house.sender.expect(Verdict).status is Status.ACCEPTED
     assert house.sender.expect(Verdict).status is Status.ACCEPTED
+
+
+def test_a_journal_that_does_not_answer_in_time_makes_the_gate_say_not_ready(simulation: Simulation) -> None:
+    house = House(simulation)
+    house.journal.held = True
+    house.send(fresh(id="a"))
+    simulation.run(1.9)
+    house.quote()
+    house.send(fresh(id="b"))
+    house.sender.expect_none(within=0.2)
+    assert house.verdict(fresh(id="c")).reason is Reason.NOT_READY
+    assert house.verdict(fresh(id="a")).reason is Reason.NOT_READY
+    house.journal.release()
+    assert {house.sender.expect(Verdict).id for _ in range(2)} == {"a", "b"}
+    assert house.verdict(fresh(id="a")).status is Status.DUPLICATE
+
+
+def test_a_sender_above_its_rate_is_too_many_and_the_others_are_not(simulation: Simulation) -> None:
+    settings = replace(ROOMY, max_signals_per_second_per_sender=D(2), signal_burst_seconds=D(1))
+    house = House(simulation, settings=settings)
+    statuses = [house.verdict(fresh(id=str(number))).status for number in range(3)]
+    assert statuses == [Status.ACCEPTED, Status.ACCEPTED, Status.REJECTED]
+    verdict = house.verdict(fresh(id="0"))
+    assert (verdict.reason, verdict.detail) == (Reason.TOO_MANY, "test sends more than 2 signals a second")
+    assert house.verdict(fresh(id="0", source="another")).status is Status.ACCEPTED
+    before = len(house.journal.facts)
+    house.verdict(fresh(id="3"))
+    assert len(house.journal.facts) == before
+    simulation.run(0.5)
+    assert house.verdict(fresh(id="3")).status is Status.ACCEPTED
+
+
+def test_all_senders_together_are_bounded_too(simulation: Simulation) -> None:
+    house = House(simulation, settings=replace(ROOMY, max_signals_per_second=D(1), signal_burst_seconds=D(2)))
+    statuses = [house.verdict(fresh(source=name)).status for name in "abc"]
+    assert statuses == [Status.ACCEPTED, Status.ACCEPTED, Status.REJECTED]
+    assert house.verdict(fresh(source=5)).reason is Reason.TOO_MANY
+
+
+def test_a_nonce_is_used_up_once_durably_and_over_a_restart(simulation: Simulation) -> None:
+    house = House(simulation)
+    until = EPOCH + timedelta(seconds=60)
+
+    def asked(at: House, nonce: str) -> str:
+        at.push(UseNonce(sender="desk", nonce=nonce, until=until, reply_to=at.sender.ref))
+        return at.sender.expect(NonceAnswer).state
+
+    house.journal.held = True
+    house.push(UseNonce(sender="desk", nonce="n1", until=until, reply_to=house.sender.ref))
+    house.push(UseNonce(sender="desk", nonce="n1", until=until, reply_to=house.sender.ref))
+    assert house.sender.expect(NonceAnswer).state == "used"
+    house.sender.expect_none(within=1)
+    house.journal.release()
+    assert house.sender.expect(NonceAnswer) == NonceAnswer(sender="desk", nonce="n1", state="fresh")
+    assert house.journal.last(NonceUsed) == NonceUsed(sender="desk", nonce="n1", until=until)
+
+    after = House(simulation, *house.journal.facts)
+    assert asked(after, "n1") == "used"
+    assert asked(after, "n2") == "fresh"
+    after.push(ReadinessChanged(Readiness.HALTED))
+    assert asked(after, "n3") == "not_ready"
+    assert len(after.journal.of(NonceUsed)) == 2
 
 
 def test_a_gate_that_is_not_ready_says_so_at_once(simulation: Simulation) -> None:

@@ -24,7 +24,7 @@ from adapters.loop_thread import LoopThread
 from messages.control import Append, Committed, DaemonStands, DaemonUp, HaltTrading, Readiness, ResumeTrading
 from messages.execution import AmendExecution, CancelExecution, CommandAnswer, ExecutionCommand, PauseExecution
 from messages.facts import Fact, SignalAccepted, SlotSkipped, TradingHalted, TradingResumed
-from messages.signal import Reason, SignalReceived, Status, Verdict
+from messages.signal import Reason, SignalReceived, Status, UseNonce, Verdict
 from tests.factories import EXECUTION, NOW, D, a_closed, a_planned, a_trade_booked, an_accepted, an_intent
 from tests.journal_stub import JournalStub
 
@@ -32,7 +32,7 @@ TOKEN = "a-token-of-a-test"
 SIGNAL = {"id": "1", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.5"}
 ACCEPTED = Verdict(status=Status.ACCEPTED, execution_id=EXECUTION)
 
-Told = SignalReceived | ExecutionCommand | HaltTrading | ResumeTrading
+Told = SignalReceived | UseNonce | ExecutionCommand | HaltTrading | ResumeTrading
 
 
 class Stub:
