@@ -19,7 +19,8 @@ class Follower(Actor):
     """Folds committed facts by `on_fact`, and its own ones already when it appends them.
 
     So it can't append the same fact twice while a commit is under way; what may leave the house
-    because of a fact belongs in `on_durable`, which runs after the commit.
+    because of a fact belongs in `on_durable`, which runs after the commit. When the journal has
+    stopped, as the last of all, nothing becomes durable and so nothing leaves any more.
     """
 
     _journal: Tells[JournalCommand]
@@ -32,14 +33,8 @@ class Follower(Actor):
 
     def follow(self, *kinds: type[Fact], execution_id: str | None = None, after: int = 0) -> None:
         """Ask for the facts of these kinds (none = all); to be called when the actor begins."""
-        self._journal.tell(
-            Follow(
-                follower=self.actor_ref,
-                kinds=kinds or None,
-                execution_id=execution_id,
-                after=after,
-            )
-        )
+        follow = Follow(follower=self.actor_ref, kinds=kinds or None, execution_id=execution_id, after=after)
+        self.runtime.send(self._journal, follow)
 
     def append(self, *facts: Fact) -> None:
         """Fold these facts and have them made durable, all or none."""
@@ -47,7 +42,7 @@ class Follower(Actor):
         for fact in facts:
             self.on_fact(fact, at)
         self._pending.extend(facts)
-        self._journal.tell(Append(facts, at, self.actor_ref))
+        self.runtime.send(self._journal, Append(facts, at, self.actor_ref))
 
     def on_news(self, news: FactNews) -> None:
         """Take what the journal says; to be called from `on_receive`."""

@@ -176,7 +176,7 @@ class ExchangeActor(Follower, Child):
             case ConnectExchange():
                 self._connect(message)
             case Ping(reply_to=reply_to):
-                reply_to.tell(Pong(self.name))
+                self.runtime.send(reply_to, Pong(self.name))
             case _Open():
                 self._open()
             case _LookAgain():
@@ -253,7 +253,7 @@ class ExchangeActor(Follower, Child):
         now = self.runtime.now()
         declined = self._door.judge(place, child, now)
         if declined is not None:
-            place.reply_to.tell(declined)
+            self.runtime.send(place.reply_to, declined)
             if declined.reason is Decline.SYMBOL_STATUS:
                 self._hurry(Need.RULES, self._settings.status_retry_seconds / 2)
             return
@@ -337,7 +337,7 @@ class ExchangeActor(Follower, Child):
 
     def _relay(self, query: Query, priority: Priority) -> None:
         if not self._outbox.put_query(query, priority):
-            query.reply_to.tell(QueryFailed(query=query, detail="too many queries wait"))
+            self.runtime.send(query.reply_to, QueryFailed(query=query, detail="too many queries wait"))
         self._send_waiting()
 
     def _send_waiting(self) -> None:
@@ -461,12 +461,12 @@ class ExchangeActor(Follower, Child):
                 fresh[symbol] = replace(known, trading=False, status="UNKNOWN")
         for symbol, rules in fresh.items():
             if self._door.rules.get(symbol) != rules and self._gate is not None:
-                self._gate.tell(RulesChanged(rules=rules))
+                self.runtime.send(self._gate, RulesChanged(rules=rules))
         self._door.rules = fresh
 
     def _push_balances(self) -> None:
         if self._gate is not None:
-            self._gate.tell(BalancesChanged(free=self._door.balances.free))
+            self.runtime.send(self._gate, BalancesChanged(free=self._door.balances.free))
 
     def _tell_if_ready(self) -> None:
         known = all(refresh.known for refresh in self._refreshes.values())

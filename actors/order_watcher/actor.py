@@ -164,7 +164,7 @@ class OrderWatcher(Follower, Child):
             case Committed() | CaughtUp():
                 self.on_news(message)
             case BalancesSeen():
-                self._exchange.tell(message)
+                self.runtime.send(self._exchange, message)
             case StreamOpened() | StreamCut():
                 self._take_stream(message)
             case ReportSettled():
@@ -172,7 +172,7 @@ class OrderWatcher(Follower, Child):
                 self.runtime.tell_at(message.deadline, self.actor_ref, _SettleOver(message))
                 self._tell_if_settled()
             case Ping(reply_to=reply_to):
-                reply_to.tell(Pong(self.name))
+                self.runtime.send(reply_to, Pong(self.name))
             case _Poll() | _Chase() | _TimedOut() | _EarlyOver() | _SettleOver():
                 self._take_timer(message)
             case _ if not self.caught_up:
@@ -461,7 +461,7 @@ class OrderWatcher(Follower, Child):
             watch.chase = self.runtime.tell_after(delay, self.actor_ref, _Chase(child))
 
     def _relay(self, query: Query, *, urgent: bool = False) -> None:
-        self._exchange.tell(Relay(query=query, urgent=urgent))
+        self.runtime.send(self._exchange, Relay(query=query, urgent=urgent))
 
     def _poll_source(self, watch: Watch | None) -> Source:
         return "recovery" if watch is not None and watch.recovered else "poll"
@@ -480,14 +480,15 @@ class OrderWatcher(Follower, Child):
         assert watch.cancel_reason is not None
         intent = watch.ledger.intent
         watch.cancelled_at = self.runtime.now()
-        self._exchange.tell(
+        self.runtime.send(
+            self._exchange,
             CancelChild(
                 execution_id=intent.execution_id,
                 client_order_id=intent.client_order_id,
                 symbol=intent.symbol,
                 order_id=watch.ledger.attempt.order_id,
                 reason=watch.cancel_reason,
-            )
+            ),
         )
 
     def _time_out(self, child: str) -> None:
@@ -516,7 +517,7 @@ class OrderWatcher(Follower, Child):
             case _SettleOver(report=report):
                 if report in self._settling:
                     self._settling.remove(report)
-                    report.reply_to.tell(Settled(self.name, self._register.open_count))
+                    self.runtime.send(report.reply_to, Settled(self.name, self._register.open_count))
             case _:
                 assert_never(timer)
 
@@ -551,4 +552,4 @@ class OrderWatcher(Follower, Child):
         if self._settling and not self._register.open_count:
             settling, self._settling = self._settling, []
             for report in settling:
-                report.reply_to.tell(Settled(self.name, 0))
+                self.runtime.send(report.reply_to, Settled(self.name, 0))

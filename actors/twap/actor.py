@@ -122,7 +122,7 @@ class TWAPActor(Follower, Child):
             case PauseExecution() | ResumeExecution() | CancelExecution() | AmendExecution():
                 self._command(message)
             case Ping(reply_to):
-                reply_to.tell(Pong(self.name))
+                self.runtime.send(reply_to, Pong(self.name))
             case _:
                 assert_never(message)
 
@@ -229,7 +229,8 @@ class TWAPActor(Follower, Child):
         self._generation += 1
         self._looking = True
         key, symbol = (self.name, self._generation), self._execution.accepted.symbol
-        self._market.tell(Await(key=key, symbol=symbol, bounds=bounds, deadline=deadline, reply_to=self.actor_ref))
+        await_ = Await(key=key, symbol=symbol, bounds=bounds, deadline=deadline, reply_to=self.actor_ref)
+        self.runtime.send(self._market, await_)
 
     def _look(self, awaited: Awaited) -> None:
         if not self._looking or awaited.key[1] != self._generation:
@@ -264,7 +265,7 @@ class TWAPActor(Follower, Child):
             self._skip(BELOW_MINIMUM, "", awaited.waited)
             return
         self._asked = place
-        self._exchange.tell(place)
+        self.runtime.send(self._exchange, place)
 
     def _declined(self, declined: ChildDeclined) -> None:
         asked = self._asked
@@ -366,7 +367,7 @@ class TWAPActor(Follower, Child):
         self._answers = (*self._answers, (fact, command.reply_to))
         self.append(fact)
         if self._looking:  # What is awaited may no longer be wanted, or at another price.
-            self._market.tell(Unawait(key=(self.name, self._generation)))
+            self.runtime.send(self._market, Unawait(key=(self.name, self._generation)))
             self._looking = False
         self._drive()
 
@@ -382,14 +383,15 @@ class TWAPActor(Follower, Child):
     def _cancel_child(self) -> None:
         child = self._execution.open_child
         if child is not None and child.order_id is not None:
-            self._exchange.tell(
+            self.runtime.send(
+                self._exchange,
                 CancelChild(
                     execution_id=self.name,
                     client_order_id=child.client_order_id,
                     symbol=self._execution.accepted.symbol,
                     order_id=child.order_id,
                     reason=StopReason.CANCELLED,
-                )
+                ),
             )
 
     # Time -----------------------------------------------------------------------------------------

@@ -279,6 +279,22 @@ def test_each_place_is_answered_exactly_once(world: World) -> None:
     assert len(world.orders()) == 1
 
 
+def test_an_execution_that_has_died_before_its_answer_does_no_harm(world: World) -> None:
+    world.place(quantity=D(9), reply_to=world.twap.ref)
+    assert world.declined().reason is Decline.OVER_QUANTITY
+    world.twap.ref.stop()
+    world.place(quantity=D(9))
+    world.place()
+    assert len(world.orders()) == 1
+
+
+def test_a_gate_that_has_stopped_before_it_does_no_harm(world: World) -> None:
+    world.gate.ref.stop()
+    world.tell(BalancesSeen(balances=BALANCES), RulesFound(rules=(rules(trading=False),)))
+    world.tell(Ping(world.twap.ref))
+    world.twap.expect(Pong)
+
+
 def test_a_place_that_comes_again_while_the_first_is_committed_is_not_sent_twice(held: World) -> None:
     held.place()
     held.place()
