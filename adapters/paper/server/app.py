@@ -29,6 +29,7 @@ logger = logging.getLogger("tidegate.paper")
 
 WS_API_PATH, RAW_PATH, COMBINED_PATH = "/ws-api/v3", "/ws", "/stream"
 _MOST_BODY = 1 << 20
+_GOODBYE_SECONDS = 1.5
 
 
 class PaperServer:
@@ -72,6 +73,9 @@ class PaperServer:
         """Say goodbye to all clients, close the port and the exchange."""
         for connection in (*self._sessions, *self._sockets):
             connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await asyncio.gather(*(connection.ended.wait() for connection in (*self._sessions, *self._sockets)))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -16,7 +16,6 @@ logger = logging.getLogger("tidegate.paper")
 
 GOING_AWAY = 1001
 POLICY = 1008
-_CLOSE_SECONDS = 1.0
 
 
 class Stall(StrEnum):
@@ -38,6 +37,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._ponged = self._loop.time()
         self.stalled: Stall | None = None
+        self.ended = asyncio.Event()
 
     async def on_text(self, text: str) -> None:
         """Do what a client asks."""
@@ -79,18 +79,23 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the client until either side ends it."""
-        writer, pinger = asyncio.create_task(self._write()), asyncio.create_task(self._ping())
+        reader, writer = asyncio.create_task(self._read()), asyncio.create_task(self._write())
+        pinger = asyncio.create_task(self._ping())
         expiry = self._loop.call_later(self._settings.connection_seconds, self.close)
         try:
-            await self._read()
+            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             expiry.cancel()
             self.on_closed()
-            if self._closing is not None:
-                await asyncio.wait([writer], timeout=_CLOSE_SECONDS)
-            for helper in (writer, pinger):
-                helper.cancel()
-            await asyncio.gather(writer, pinger, return_exceptions=True)
+            for task in (reader, writer, pinger):
+                task.cancel()
+            for failure in await asyncio.gather(reader, writer, pinger, return_exceptions=True):
+                if isinstance(failure, Exception):
+                    logger.error("a connection ended badly", exc_info=failure)
+        if self._closing is not None:
+            code, reason = self._closing
+            await self._socket.close(code=code, message=reason.encode())
+        self.ended.set()
 
     async def _read(self) -> None:
         while True:
@@ -116,8 +121,6 @@ class Connection:
                 while self._waiting:
                     await self._socket.send_frame(self._waiting.popleft(), WSMsgType.TEXT)
                 if self._closing is not None:
-                    code, reason = self._closing
-                    await self._socket.close(code=code, message=reason.encode())
                     return
 
     async def _ping(self) -> None:

@@ -111,6 +111,6 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
 
 
 async def _watch_parent(parent: int, over: asyncio.Event) -> None:
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - nobody tells a process of its parent's death
         await asyncio.sleep(_PARENT_SECONDS)
     over.set()

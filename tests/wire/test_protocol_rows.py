@@ -1,0 +1,400 @@
+"""The sixteen behaviours that a stand-in for Binance owes its clients, one test each."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.paper.limits import LimitSettings
+from adapters.paper.server import ApiKey, KeyKind
+from adapters.paper.store import AccountFile
+from tests.wire.exchange_world import (
+    KEY,
+    World,
+    a_world,
+    an_order,
+    at_market,
+    encoded,
+    milliseconds,
+    resting,
+    sign,
+    signed_params,
+)
+
+pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
+
+
+async def test_row_01_rest_websocket_api_and_streams_share_one_port(world: World) -> None:
+    assert (await world.get("/api/v3/ping")).json == {}
+    api = await world.connect("/ws-api/v3")
+    assert (await api.ask("ping"))["result"] == {}
+    raw = await world.connect("/ws/btcusdt@bookTicker")
+    assert (await raw.next())["b"] == "50000.00000000"
+    combined = await world.connect("/stream?streams=btcusdt@bookTicker/btcusdt@depth5")
+    names = {(await combined.next())["stream"], (await combined.next())["stream"]}
+    assert names == {"btcusdt@bookTicker", "btcusdt@depth5"}
+
+
+async def test_row_02_parameters_may_stand_in_query_body_or_both_and_get_may_hold_raw_brackets(world: World) -> None:
+    first = await world.signed("POST", "/api/v3/order", **an_order(newClientOrderId="in-query"))
+    second = await world.signed("POST", "/api/v3/order", in_body=True, **resting(newClientOrderId="in-body"))
+    assert (first.status, second.status) == (200, 200)
+
+    query = encoded(an_order(newClientOrderId="mixed", side="SELL"))
+    body = encoded({"side": "BUY", "timestamp": milliseconds()})
+    mixed = await world.raw(
+        "POST", "/api/v3/order", query, f"{body}&signature={sign(query + body)}", **{"X-MBX-APIKEY": KEY}
+    )
+    assert mixed.json["side"] == "SELL", "the query's value wins"
+
+    deleted = await world.signed("DELETE", "/api/v3/order", in_body=True, symbol="BTCUSDT", origClientOrderId="in-body")
+    assert deleted.json["status"] == "CANCELED"
+    raw = await world.raw("GET", "/api/v3/ticker/price", 'symbols=["BTCUSDT","BNBUSDT"]')
+    assert [row["symbol"] for row in raw.json] == ["BTCUSDT", "BNBUSDT"]
+
+
+async def test_row_03_a_signature_over_anything_but_the_received_text_is_refused(world: World) -> None:
+    payload = encoded(an_order(timestamp=milliseconds()))
+    wrong = await world.raw(
+        "POST", "/api/v3/order", f"{payload}&signature={sign(payload + 'x')}", **{"X-MBX-APIKEY": KEY}
+    )
+    assert wrong.error == (400, -1022, "Signature for this request is not valid.")
+    upper = await world.raw(
+        "POST", "/api/v3/order", f"{payload}&signature={sign(payload).upper()}", **{"X-MBX-APIKEY": KEY}
+    )
+    assert upper.status == 200
+    first = f"signature={sign(payload)}&{payload}"
+    assert (await world.raw("POST", "/api/v3/order", first, **{"X-MBX-APIKEY": KEY})).status == 200
+    api = await world.connect()
+    params = signed_params(secret="another", **an_order())
+    assert (await api.ask("order.place", params))["error"]["code"] == -1022
+
+
+async def test_row_03_keys_of_all_three_kinds_sign(world: World) -> None:
+    from Crypto.Hash import SHA256
+    from Crypto.PublicKey import ECC, RSA
+    from Crypto.Signature import eddsa, pkcs1_15
+
+    rsa, ed25519 = RSA.generate(2048), ECC.generate(curve="ed25519")
+    keys = world.server.desk.keys
+    keys.put(ApiKey(key="rsa", secret=rsa.public_key().export_key().decode(), kind=KeyKind.RSA))
+    keys.put(ApiKey(key="ed", secret=ed25519.public_key().export_key(format="PEM"), kind=KeyKind.ED25519))
+
+    def by_rsa(payload: bytes) -> bytes:
+        return pkcs1_15.new(rsa).sign(SHA256.new(payload))
+
+    def by_ed25519(payload: bytes) -> bytes:
+        return eddsa.new(ed25519, "rfc8032").sign(payload)
+
+    for key, signer in (("rsa", by_rsa), ("ed", by_ed25519)):
+        payload = encoded({"timestamp": milliseconds()})
+        signature = base64.b64encode(signer(payload.encode())).decode()
+        query = f"{payload}&{encoded({'signature': signature})}"
+        assert (await world.raw("GET", "/api/v3/account", query, **{"X-MBX-APIKEY": key})).status == 200
+        forged = base64.b64encode(signer(b"something else")).decode()
+        query = f"{payload}&{encoded({'signature': forged})}"
+        refused = await world.raw("GET", "/api/v3/account", query, **{"X-MBX-APIKEY": key})
+        assert refused.json["code"] == -1022
+        no_base64 = await world.raw("GET", "/api/v3/account", f"{payload}&signature=***", **{"X-MBX-APIKEY": key})
+        assert no_base64.json["code"] == -1022
+
+
+async def test_row_03_unknown_ill_formed_and_revoked_keys_are_told_apart(world: World) -> None:
+    account = "/api/v3/account"
+    assert (await world.signed("GET", account, key="nobody")).error[:2] == (401, -2015)
+    assert (await world.raw("GET", account, "timestamp=1")).error[:2] == (401, -2014)
+    unsigned = await world.raw("GET", account, f"timestamp={milliseconds()}", **{"X-MBX-APIKEY": KEY})
+    assert unsigned.error == (
+        400,
+        -1102,
+        "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.",
+    )
+    await world.control("keys", key="reader", secret="s", may_trade=False)
+    assert (await world.signed("GET", account, key="reader", secret="s")).json["canTrade"] is False
+    placed = await world.signed("POST", "/api/v3/order", key="reader", secret="s", **an_order())
+    assert placed.error[:2] == (401, -2015)
+    await world.control("keys", key=KEY, secret="paper-secret", revoked=True)
+    assert (await world.signed("GET", account)).error[:2] == (401, -2015)
+
+
+async def test_row_04_a_timestamp_is_refused_when_too_old_or_too_early_by_a_clock_that_can_be_set(world: World) -> None:
+    old = await world.place(timestamp=milliseconds() - 6000)
+    assert old.error == (400, -1021, "Timestamp for this request is outside of the recvWindow.")
+    early = await world.place(timestamp=milliseconds() + 2000)
+    assert early.error == (400, -1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+    assert (await world.place(timestamp=milliseconds() - 6000, recvWindow=7000)).status == 200
+    assert (await world.place(recvWindow=60_001)).json["code"] == -1131
+    assert (await world.place(timestamp="")).json["code"] == -1102
+    await world.control("clock", skew_ms=3000)
+    assert (await world.place(recvWindow=2000)).json["code"] == -1021
+    assert (await world.place(recvWindow="3999.999")).status == 200
+    await world.control("clock", skew_ms=-1500)
+    assert (await world.place()).error[2].endswith("ahead of the server's time.")
+
+
+@pytest.mark.parametrize(("point", "counted"), [("received", "0"), ("forwarding", "1"), ("engine", "1")])
+async def test_row_04_the_timestamp_is_checked_at_three_points_and_a_late_rejection_counts_as_an_order(
+    world: World, point: str, counted: str
+) -> None:
+    await world.faults({"kind": "late_request", "point": point, "milliseconds": 60, "on": ["place"], "nth": [1]})
+    late = await world.place(recvWindow=30)
+    assert late.json["code"] == -1021
+    counts = await world.signed("GET", "/api/v3/rateLimit/order")
+    assert [str(row["count"]) for row in counts.json] == [counted, counted]
+    received = (await world.truth())["received"]
+    assert [(entry["effect"], entry["code"]) for entry in received] == [("refused", -1021)]
+
+
+async def test_row_05_ids_ascend_per_symbol_and_go_on_after_a_restart(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    for _ in range(2):
+        async with a_world(file=AccountFile(tmp_path / "account.db")) as world:
+            stream = await world.user_stream()
+            for _ in range(2):
+                reply = (await world.place()).json
+                seen.append((reply["orderId"], reply["fills"][0]["tradeId"]))
+            reports = await stream.reports(4)
+            numbers = [report["I"] for report in reports]
+            assert numbers == sorted(set(numbers))
+            server_time = (await world.get("/api/v3/time")).json["serverTime"]
+            assert server_time >= reports[-1]["T"]
+    assert [order for order, _ in seen] == [1, 2, 3, 4]
+    trades = [trade for _, trade in seen]
+    assert trades == sorted(set(trades))
+
+
+async def test_row_05_a_restarted_server_finds_account_and_orders_again(tmp_path: Path) -> None:
+    async with a_world(file=AccountFile(tmp_path / "account.db")) as world:
+        await world.place(newClientOrderId="done")
+        await world.signed("POST", "/api/v3/order", **resting(newClientOrderId="open"))
+        before = (await world.signed("GET", "/api/v3/account")).json["balances"]
+        truth = await world.truth()
+    async with a_world(file=AccountFile(tmp_path / "account.db")) as world:
+        assert (await world.signed("GET", "/api/v3/account")).json["balances"] == before
+        found = await world.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT")
+        assert [order["clientOrderId"] for order in found.json] == ["open"]
+        assert await world.truth() == truth
+        cancelled = await world.signed("DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="open")
+        assert cancelled.json["status"] == "CANCELED"
+
+
+async def test_row_06_a_client_id_is_refused_while_its_order_is_open_and_taken_again_after(world: World) -> None:
+    path = "/api/v3/order"
+    assert (await world.signed("POST", path, **resting(newClientOrderId="one"))).status == 200
+    again = await world.signed("POST", path, **resting(newClientOrderId="one"))
+    assert again.error == (400, -2010, "Duplicate order sent.")
+    filled = [await world.place(newClientOrderId="two") for _ in range(2)]
+    assert len({reply.json["orderId"] for reply in filled}) == 2, "a blind retry of a filled order executes twice"
+    dotted = await world.place(newClientOrderId="with.dot")
+    assert dotted.error[1] == -1100
+    assert "^[a-zA-Z0-9-_]{1,36}$" in dotted.json["msg"]
+    assert (await world.place(newClientOrderId="x" * 37)).json["code"] == -1100
+    assert len((await world.place()).json["clientOrderId"]) == 22
+
+
+async def test_row_07_replies_come_in_three_shapes_with_eight_decimals_and_the_reason_of_an_end(world: World) -> None:
+    ack = (await world.place(newOrderRespType="ACK")).json
+    assert ack.keys() == {"symbol", "orderId", "orderListId", "clientOrderId", "transactTime"}
+    result = (await world.place(newOrderRespType="RESULT")).json
+    assert "fills" not in result
+    full = (await world.place(quantity="1.5")).json
+    assert (full["status"], full["expiryReason"]) == ("EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED")
+    assert full["fills"][0].keys() == {"price", "qty", "commission", "commissionAsset", "tradeId"}
+    amounts = [full[name] for name in ("price", "origQty", "executedQty", "origQuoteOrderQty", "cummulativeQuoteQty")]
+    assert all(len(text.partition(".")[2]) == 8 for text in amounts)
+    assert float(full["cummulativeQuoteQty"]) == pytest.approx(float(full["executedQty"]) * 50_001)
+    market = (await world.signed("POST", "/api/v3/order", **at_market())).json
+    assert (market["price"], market["timeInForce"]) == ("0.00000000", "GTC")
+    assert (await world.place(newOrderRespType="ALL")).json["code"] == -1100
+    maker = await world.signed(
+        "POST", "/api/v3/order", **resting(type="LIMIT_MAKER", timeInForce=None, newClientOrderId="maker")
+    )
+    assert maker.json.keys() == ack.keys(), "only MARKET and LIMIT answer in full by themselves"
+
+
+async def test_row_08_events_come_in_order_to_every_subscription(world: World) -> None:
+    one, two = await world.user_stream(), await world.user_stream()
+    await world.book(asks=[("50001.00", "0.004"), ("50002.00", "0.003")])
+    await world.signed("POST", "/api/v3/order", **at_market(quantity="0.01", newClientOrderId="seen"))
+    for stream in (one, two):
+        events = [await stream.event() for _ in range(5)]
+        assert {event["subscriptionId"] for event in events} == {0}
+        told = [(event["event"]["e"], event["event"].get("x"), event["event"].get("X")) for event in events]
+        assert told == [
+            ("executionReport", "NEW", "NEW"),
+            ("executionReport", "TRADE", "PARTIALLY_FILLED"),
+            ("executionReport", "TRADE", "PARTIALLY_FILLED"),
+            ("executionReport", "EXPIRED", "EXPIRED"),
+            ("outboundAccountPosition", None, None),
+        ]
+        reports = [event["event"] for event in events[:4]]
+        assert [report["z"] for report in reports] == ["0.00000000", "0.00400000", "0.00700000", "0.00700000"]
+        assert [report["t"] for report in reports] == [-1, reports[1]["t"], reports[1]["t"] + 1, -1]
+        assert reports[3]["eR"] == "INSUFFICIENT_LIQUIDITY"
+        assert (reports[3]["n"], reports[3]["N"]) == ("0", None)
+        assert len({report["T"] for report in reports}) == 1
+        numbers = [report["I"] for report in reports]
+        assert numbers == sorted(set(numbers))
+        balances = {entry["a"]: entry for entry in events[4]["event"]["B"]}
+        assert balances.keys() == {"BTC", "USDT"}
+
+
+async def test_row_09_a_cancel_has_its_own_id_and_a_terminal_order_is_unknown_to_it(world: World) -> None:
+    stream = await world.user_stream()
+    await world.signed("POST", "/api/v3/order", **resting(newClientOrderId="order"))
+    cancelled = await world.signed(
+        "DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="order", newClientOrderId="cancel"
+    )
+    assert (cancelled.json["origClientOrderId"], cancelled.json["clientOrderId"]) == ("order", "cancel")
+    assert (cancelled.json["status"], cancelled.json["executedQty"]) == ("CANCELED", "0.00000000")
+    _, report = await stream.reports(2)
+    assert (report["x"], report["c"], report["C"]) == ("CANCELED", "cancel", "order")
+    again = await world.signed("DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="order")
+    assert again.error == (400, -2011, "Unknown order sent.")
+    nameless = await world.signed("DELETE", "/api/v3/order", symbol="BTCUSDT")
+    assert nameless.json["code"] == -1102
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({"price": "50001.001"}, -1013, "Filter failure: PRICE_FILTER"),
+        ({"quantity": "0.000001"}, -1013, "Filter failure: LOT_SIZE"),
+        ({"quantity": "0.00001", "price": "50001"}, -1013, "Filter failure: NOTIONAL"),
+        ({"price": "300000"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+        ({"quantity": "0.123456789"}, -1111, "Parameter 'quantity' has too much precision."),
+        ({"quantity": "1e-05"}, -1100, None),
+        ({"quantity": None}, -1102, None),
+        ({"side": "HOLD"}, -1117, "Invalid side."),
+        ({"type": "LATER"}, -1116, "Invalid orderType."),
+        ({"timeInForce": "GTD"}, -1115, "Invalid timeInForce."),
+        ({"symbol": "NOPE"}, -1121, "Invalid symbol."),
+        ({"type": "MARKET", "price": None}, -1106, "Parameter 'timeInForce' sent when not required."),
+        ({"type": "LIMIT_MAKER", "timeInForce": None}, -2010, "Order would immediately match and take."),
+    ],
+)
+async def test_row_10_filters_and_parameters_are_judged_in_the_exchanges_words(
+    world: World, changes: dict[str, Any], code: int, message: str | None
+) -> None:
+    refused = await world.place(**changes)
+    assert (refused.status, refused.json["code"]) == (400, code)
+    if message is not None:
+        assert refused.json["msg"] == message
+
+
+async def test_row_10_symbol_status_and_price_range_bind(world: World) -> None:
+    await world.signed("POST", "/api/v3/order", **resting(newClientOrderId="open"))
+    await world.control("market", symbol="BTCUSDT", status="CANCEL_ONLY")
+    assert (await world.place()).error == (400, -2010, "Market is closed.")
+    amended = await world.signed(
+        "PUT", "/api/v3/order/amend/keepPriority", symbol="BTCUSDT", origClientOrderId="open", newQty="0.005"
+    )
+    assert amended.status == 200, amended.text
+    cancelled = await world.signed("DELETE", "/api/v3/openOrders", symbol="BTCUSDT")
+    assert [order["status"] for order in cancelled.json] == ["CANCELED"]
+    await world.control("market", symbol="BTCUSDT", status="HALT")
+    assert (await world.place()).json["code"] == -2010
+    info = await world.get("/api/v3/exchangeInfo", symbol="BTCUSDT")
+    assert info.json["symbols"][0]["status"] == "HALT"
+    await world.control("market", symbol="BTCUSDT", status="TRADING")
+    assert (await world.place()).status == 200
+
+
+async def test_row_11_balances_follow_each_fill_and_the_fee_is_taken_from_what_is_received(world: World) -> None:
+    async def balances() -> dict[str, tuple[str, str]]:
+        rows = (await world.signed("GET", "/api/v3/account")).json["balances"]
+        return {row["asset"]: (row["free"], row["locked"]) for row in rows}
+
+    await world.place(quantity="0.1")
+    assert (await balances())["BTC"] == ("10.09990000", "0.00000000")
+    await world.signed("POST", "/api/v3/order", **resting(quantity="1"))
+    assert (await balances())["USDT"] == ("945999.90000000", "49000.00000000")
+    poor = await world.place(quantity="50", price="50011.00")
+    assert poor.error == (400, -2010, "Account has insufficient balance for requested action.")
+
+
+async def test_row_12_success_weighs_nothing_failure_its_weight_and_counts_stand_in_headers() -> None:
+    limits = LimitSettings(weight_per_minute=100, orders_per_10_seconds=2, ban_after=2)
+    async with a_world(limits=limits) as world:
+        first = await world.signed("POST", "/api/v3/order", **resting())
+        assert first.headers["X-MBX-USED-WEIGHT-1M"] == "0"
+        assert (first.headers["X-MBX-ORDER-COUNT-10S"], first.headers["X-MBX-ORDER-COUNT-1D"]) == ("1", "1")
+        filled = await world.place()
+        assert filled.headers["X-MBX-ORDER-COUNT-10S"] == "1", "a first fill gives the order back"
+        failed = await world.place(side="HOLD")
+        assert failed.headers["X-MBX-USED-WEIGHT-1M"] == "1"
+        await world.signed("POST", "/api/v3/order", **resting(price="48000"))
+        crowded = await world.signed("POST", "/api/v3/order", **resting(price="48001"))
+        assert crowded.error == (429, -1015, "Too many new orders; current limit is 2 orders per 10 SECOND.")
+        assert 0 <= int(crowded.headers["Retry-After"]) <= 10
+        api = await world.connect()
+        refused = await api.signed("order.place", **resting(price="48002"))
+        assert refused["status"] == 429
+        assert refused["error"]["data"]["retryAfter"] > milliseconds() - 1000
+
+
+async def test_row_12_too_much_weight_brings_429_then_418_which_also_ends_the_websocket() -> None:
+    async with a_world(limits=LimitSettings(weight_per_minute=100, ban_after=2)) as world:
+        api = await world.connect()
+        answers = [await world.signed("GET", "/api/v3/account") for _ in range(8)]
+        assert [answer.status for answer in answers] == [200] * 4 + [429] * 2 + [418] * 2
+        assert answers[4].json["code"] == -1003
+        assert int(answers[4].headers["Retry-After"]) <= 60
+        assert 110 <= int(answers[7].headers["Retry-After"]) <= 120
+        banned = await api.ask("ping")
+        assert banned["status"] == 418
+        with pytest.raises(ConnectionError):
+            await api.next()
+
+
+async def test_row_13_every_fault_can_be_planned(world: World) -> None:
+    from adapters.paper.server.faults import WireFault
+
+    for kind in WireFault:
+        await world.faults({"kind": kind.value, "nth": [1], "probability": 0.5, "times": 3, "milliseconds": 1})
+        state = (await world.raw("GET", "/paper/faults")).json["faults"]
+        assert [(fault["kind"], fault["times"]) for fault in state] == [(kind.value, 3)]
+
+
+async def test_row_14_the_server_pings_and_cuts_off_who_does_not_answer() -> None:
+    async with a_world(ping_seconds=0.05, pong_seconds=0.15) as world:
+        answering = await world.connect()
+        listening = asyncio.create_task(answering.next(1.0))
+        silent = await world.connect(autoping=False)
+        frame = await silent.ws.receive(timeout=1)
+        assert frame.type.name == "PING"
+        for _ in range(20):
+            if (frame := await silent.ws.receive(timeout=1)).type.name != "PING":
+                break
+        assert frame.type.name in {"CLOSED", "CLOSE", "ERROR", "CLOSING"}
+        with pytest.raises(TimeoutError):
+            await listening
+        assert not answering.ws.closed
+
+
+@pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE"])
+async def test_row_15_listen_keys_are_gone(world: World, verb: str) -> None:
+    assert (await world.raw(verb, "/api/v3/userDataStream", **{"X-MBX-APIKEY": KEY})).status == 410
+    api = await world.connect()
+    assert (await api.ask("userDataStream.start", {"apiKey": KEY}))["status"] == 410
+
+
+async def test_row_16_equal_seeds_give_equal_books_of_finite_depth_and_orders_fill_in_part() -> None:
+    from adapters.paper.exchange import PaperExchange, PaperSettings
+    from adapters.paper.markets import MarketChoice
+
+    def levels(seed: int) -> Any:
+        exchange = PaperExchange(PaperSettings(markets=MarketChoice(seed=seed)), now=10**15)
+        return exchange.look("BTCUSDT", 10**15 + 90_000_000, most=50)
+
+    assert levels(3) == levels(3) != levels(4)
+    async with a_world(market="synthetic", seed=3) as world:
+        book = (await world.get("/api/v3/depth", symbol="BTCUSDT", limit=5000)).json
+        asked = float(book["asks"][0][1]) + 0.5
+        reply = await world.place(quantity=f"{asked:.5f}", price=book["asks"][0][0])
+        assert 0 < float(reply.json["executedQty"]) <= asked
+        assert 10 < len(book["asks"]) < 5000

@@ -1,0 +1,295 @@
+"""The WebSocket API: requests, sessions, subscriptions."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from adapters.paper.server import ApiKey, KeyKind
+from tests.wire.exchange_world import KEY, Socket, World, a_world, an_order, milliseconds, resting, signed_params
+
+pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
+
+
+class Ed25519:
+    """A key pair that logs on."""
+
+    def __init__(self, world: World) -> None:
+        from Crypto.PublicKey import ECC
+
+        self.private = ECC.generate(curve="ed25519")
+        public = self.private.public_key().export_key(format="PEM")
+        world.server.desk.keys.put(ApiKey(key="ed", secret=public, kind=KeyKind.ED25519))
+
+    def params(self, **params: Any) -> dict[str, Any]:
+        from Crypto.Signature import eddsa
+
+        given = {"apiKey": "ed", "timestamp": milliseconds(), **params}
+        payload = "&".join(f"{name}={given[name]}" for name in sorted(given))
+        signature = eddsa.new(self.private, "rfc8032").sign(payload.encode())
+        return {**given, "signature": base64.b64encode(signature).decode()}
+
+    async def log_on(self, socket: Socket) -> Any:
+        return await socket.ask("session.logon", self.params())
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("ping", {}),
+        ("time", {}),
+        ("exchangeInfo", {"symbols": ["BTCUSDT", "ETHUSDT"]}),
+        ("depth", {"symbol": "BTCUSDT", "limit": 5}),
+        ("trades.recent", {"symbol": "BTCUSDT"}),
+        ("ticker.book", {"symbol": "BTCUSDT"}),
+        ("ticker.price", {"symbols": ["BTCUSDT"]}),
+        ("avgPrice", {"symbol": "BTCUSDT"}),
+        ("executionRules", {"symbol": "BTCUSDT"}),
+        ("referencePrice", {"symbol": "BTCUSDT"}),
+        ("referencePrice.calculation", {"symbol": "BTCUSDT"}),
+        ("v3/ping", {}),
+    ],
+)
+async def test_public_methods_answer_with_their_id_and_the_weight_used(
+    world: World, method: str, params: dict[str, Any]
+) -> None:
+    socket = await world.connect()
+    reply = await socket.ask(method, params)
+    assert reply["status"] == 200, reply
+    assert [row["rateLimitType"] for row in reply["rateLimits"]] == ["REQUEST_WEIGHT"]
+    assert reply["rateLimits"][0]["count"] > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("order.test", an_order()),
+        ("openOrders.status", {"symbol": "BTCUSDT"}),
+        ("openOrders.status", {}),
+        ("allOrders", {"symbol": "BTCUSDT"}),
+        ("myTrades", {"symbol": "BTCUSDT"}),
+        ("account.status", {}),
+        ("account.commission", {"symbol": "BTCUSDT"}),
+        ("account.rateLimits.orders", {}),
+        ("myFilters", {"symbol": "BTCUSDT"}),
+        ("order.amendments", {"symbol": "BTCUSDT", "orderId": 1}),
+    ],
+)
+async def test_signed_methods_answer(world: World, method: str, params: dict[str, Any]) -> None:
+    socket = await world.connect()
+    assert (await socket.signed(method, **params))["status"] == 200
+    unsigned = await socket.ask(method, {**params, "timestamp": milliseconds()})
+    assert unsigned["error"]["code"] == -1102
+
+
+async def test_an_order_lives_through_the_websocket_api(world: World) -> None:
+    socket = await world.user_stream()
+    placed = await socket.signed("order.place", **resting(newClientOrderId="one"))
+    assert placed["result"]["status"] == "NEW"
+    assert [row["rateLimitType"] for row in placed["rateLimits"]] == ["ORDERS", "ORDERS", "REQUEST_WEIGHT"]
+    assert placed["rateLimits"][0]["count"] == 1
+    found = await socket.signed("order.status", symbol="BTCUSDT", origClientOrderId="one")
+    assert found["result"]["orderId"] == placed["result"]["orderId"]
+    amended = await socket.signed("order.amend.keepPriority", symbol="BTCUSDT", orderId=1, newQty="0.005")
+    assert amended["result"]["amendedOrder"]["qty"] == "0.00500000"
+    replaced = await socket.signed(
+        "order.cancelReplace", cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=1, **resting(newClientOrderId="two")
+    )
+    assert replaced["result"]["newOrderResult"] == "SUCCESS"
+    half = await socket.signed("order.cancelReplace", cancelReplaceMode="STOP_ON_FAILURE", cancelOrderId=1, **resting())
+    assert (half["status"], half["error"]["code"]) == (400, -2022)
+    assert half["error"]["data"]["newOrderResult"] == "NOT_ATTEMPTED"
+    cancelled = await socket.signed("order.cancel", symbol="BTCUSDT", origClientOrderId="two")
+    assert cancelled["result"]["status"] == "CANCELED"
+    nothing = await socket.signed("openOrders.cancelAll", symbol="BTCUSDT")
+    assert (nothing["status"], nothing["error"]["code"]) == (400, -2011)
+    told = [(report["i"], report["x"]) for report in await socket.reports(5)]
+    assert told == [(1, "NEW"), (1, "REPLACED"), (1, "CANCELED"), (2, "NEW"), (2, "CANCELED")]
+
+
+async def test_rate_limits_can_be_switched_off_for_a_request_and_for_a_connection(world: World) -> None:
+    socket = await world.connect()
+    assert "rateLimits" not in await socket.ask("ping", {"returnRateLimits": False})
+    quiet = await world.connect("/ws-api/v3?returnRateLimits=false&timeUnit=MICROSECOND")
+    reply = await quiet.ask("time")
+    assert "rateLimits" not in reply
+    assert abs(reply["result"]["serverTime"] // 1000 - milliseconds()) < 2000
+
+
+@pytest.mark.parametrize("request_id", ["text", 5, -1])
+async def test_an_id_comes_back_as_it_was_sent(world: World, request_id: object) -> None:
+    socket = await world.connect()
+    await socket.send("ping", request_id=request_id)
+    assert (await socket.next())["id"] == request_id
+
+
+async def test_what_is_no_request_is_answered_without_an_id_and_an_unknown_method_with_it(world: World) -> None:
+    socket = await world.connect()
+    await socket.ws.send_str("nonsense")
+    assert (await socket.next()) == {"id": None, "status": 400, "error": {"code": -1135, "msg": "Invalid JSON Request"}}
+    unknown = await socket.ask("order.guess")
+    assert (unknown["status"], unknown["error"]["code"]) == (400, -1020)
+    await socket.ws.send_bytes(b"binary")
+    with pytest.raises(ConnectionError):
+        await socket.next()
+
+
+async def test_a_wrong_unit_of_time_is_refused_before_the_socket_opens(world: World) -> None:
+    for path in ("/ws-api/v3?timeUnit=DAY", "/ws/btcusdt@trade?timeUnit=DAY"):
+        with pytest.raises(Exception, match="400"):
+            await world.connect(path)
+
+
+# Sessions ---------------------------------------------------------------------------------------------
+
+
+async def test_a_log_on_lets_later_requests_go_unsigned(world: World) -> None:
+    socket, key = await world.connect(), Ed25519(world)
+    assert (await socket.ask("session.status"))["result"]["apiKey"] is None
+    result = (await key.log_on(socket))["result"]
+    assert result.keys() == {
+        "apiKey",
+        "authorizedSince",
+        "connectedSince",
+        "returnRateLimits",
+        "serverTime",
+        "userDataStream",
+    }
+    assert (result["apiKey"], result["userDataStream"]) == ("ed", False)
+    placed = await socket.ask("order.place", {**an_order(), "timestamp": milliseconds()})
+    assert placed["result"]["status"] == "FILLED"
+    timeless = await socket.ask("account.status")
+    assert timeless["error"]["code"] == -1102
+    subscribed = await socket.ask("userDataStream.subscribe")
+    assert subscribed["result"] == {"subscriptionId": 0}
+    out = (await socket.ask("session.logout"))["result"]
+    assert (out["apiKey"], out["userDataStream"]) == (None, False)
+    assert (await socket.event())["event"]["e"] == "eventStreamTerminated"
+    after = await socket.ask("account.status", {"timestamp": milliseconds()})
+    assert after["error"]["code"] == -1102
+
+
+async def test_only_ed25519_keys_log_on(world: World) -> None:
+    socket = await world.connect()
+    refused = await socket.signed("session.logon")
+    assert refused["error"] == {"code": -4056, "msg": "HMAC_SHA256 API key is not supported."}
+    unsubscribed = await socket.ask("userDataStream.subscribe")
+    assert unsubscribed["status"] == 401
+
+
+async def test_an_explicit_key_overrides_the_log_on(world: World) -> None:
+    socket, key = await world.connect(), Ed25519(world)
+    await key.log_on(socket)
+    assert (await socket.signed("account.status"))["status"] == 200
+    forged = signed_params(secret="wrong")
+    assert (await socket.ask("account.status", forged))["error"]["code"] == -1022
+
+
+# Subscriptions ----------------------------------------------------------------------------------------
+
+
+async def test_one_subscription_a_connection_numbered_from_zero_on_each(world: World) -> None:
+    one, two = await world.user_stream(), await world.user_stream()
+    again = await one.signed("userDataStream.subscribe.signature")
+    assert again["error"]["code"] == -2035
+    assert (await one.ask("session.subscriptions"))["result"] == [{"subscriptionId": 0}]
+    assert (await two.ask("session.subscriptions"))["result"] == [{"subscriptionId": 0}]
+    assert (await one.ask("session.status"))["result"]["userDataStream"] is True
+
+
+async def test_an_ended_subscription_says_so_and_its_number_is_not_used_again(world: World) -> None:
+    socket = await world.user_stream()
+    assert (await socket.ask("userDataStream.unsubscribe", {"subscriptionId": 7}))["error"]["code"] == -2036
+    assert (await socket.ask("userDataStream.unsubscribe", {"subscriptionId": 0}))["result"] == {}
+    last = await socket.event()
+    assert (last["subscriptionId"], last["event"]["e"]) == (0, "eventStreamTerminated")
+    assert (await socket.ask("userDataStream.unsubscribe"))["error"]["code"] == -2036
+    await world.place()
+    assert await socket.quiet() == []
+    assert (await socket.signed("userDataStream.subscribe.signature"))["result"] == {"subscriptionId": 1}
+
+
+async def test_a_worn_out_session_must_reconnect(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.paper.server.ws_api.MOST_SUBSCRIPTIONS", 1)
+    socket = await world.user_stream()
+    await socket.ask("userDataStream.unsubscribe")
+    assert (await socket.signed("userDataStream.subscribe.signature"))["error"]["code"] == -2042
+
+
+async def test_a_subscription_must_be_signed_in_time_by_a_known_key(world: World) -> None:
+    socket = await world.connect()
+    method = "userDataStream.subscribe.signature"
+    assert (await socket.signed(method, timestamp=milliseconds() - 9000))["error"]["code"] == -1021
+    assert (await socket.signed(method, apiKey="nobody"))["error"]["code"] == -2015
+    assert (await socket.signed(method, apiKey=None))["error"]["code"] == -1102
+    assert (await socket.signed(method, timestamp=None))["error"]["code"] == -1102
+    assert (await socket.signed(method, timestamp="soon"))["error"]["code"] == -1100
+    unsigned = await socket.ask(method, {"apiKey": KEY, "timestamp": milliseconds()})
+    assert unsigned["error"]["code"] == -1102
+
+
+async def test_fills_of_resting_orders_are_told_as_the_market_moves(world: World) -> None:
+    socket = await world.user_stream()
+    await socket.signed("order.place", **resting(price="49995.00", quantity="0.5"))
+    await world.book(bids=[("49994.00", "1")], asks=[("49995.00", "0.2"), ("49999.00", "1")])
+    new, fill = await socket.reports(2)
+    assert (new["x"], new["w"]) == ("NEW", True)
+    assert (fill["x"], fill["X"], fill["l"], fill["m"], fill["w"]) == (
+        "TRADE",
+        "PARTIALLY_FILLED",
+        "0.20000000",
+        True,
+        True,
+    )
+
+
+async def test_orders_that_meet_each_other_are_prevented_and_say_so(world: World) -> None:
+    socket = await world.user_stream()
+    await socket.signed("order.place", **resting(price="50000.50"))
+    reply = await socket.signed(
+        "order.place", **an_order(side="SELL", price="50000.50", selfTradePreventionMode="EXPIRE_MAKER")
+    )
+    assert reply["result"]["status"] == "EXPIRED"
+    prevented = next(report for report in await socket.reports(4) if report["x"] == "TRADE_PREVENTION")
+    assert (prevented["X"], prevented["A"], prevented["U"]) == ("EXPIRED_IN_MATCH", "0.01000000", 2)
+
+
+async def test_a_connection_is_closed_after_its_time() -> None:
+    async with a_world(connection_seconds=0.2) as world:
+        socket = await world.user_stream()
+        with pytest.raises(ConnectionError):
+            await socket.next()
+        assert socket.ws.close_code == 1001
+
+
+async def test_a_stopped_server_says_goodbye() -> None:
+    async with a_world() as world:
+        socket = await world.connect()
+        reading = asyncio.create_task(socket.next())
+        await world.server.stop()
+        with pytest.raises(ConnectionError):
+            await reading
+        assert socket.ws.close_code == 1001
+
+
+async def test_requests_on_one_socket_are_done_in_their_order(world: World) -> None:
+    socket = await world.connect()
+    numbers = [await socket.send("order.place", signed_params(**resting(price=f"4900{n}.00"))) for n in range(8)]
+    replies = [await socket.reply(number) for number in numbers]
+    assert [reply["result"]["orderId"] for reply in replies] == list(range(1, 9))
+
+
+async def test_a_client_that_reads_too_slowly_is_cut_off() -> None:
+    async with a_world(most_waiting=5) as world:
+        socket = await world.connect()
+        session = next(iter(world.server._sessions))
+        for _ in range(6):
+            session.send(b"{}")
+        for _ in range(5):
+            assert await socket.next() == {}
+        with pytest.raises(ConnectionError):
+            await socket.next()
+        assert socket.ws.close_code == 1008
