@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from messages.refs import Tells
-from messages.signal import CatchUp, ChildKind, Remainder, Side
+from messages.signal import CatchUp, ChildKind, Remainder, ScheduleKind, Side
 
 
 class StopReason(StrEnum):
@@ -48,7 +48,7 @@ class Plan:
     of `step`, that add up to `quantity`. `extra_slots` more slots at the same interval follow for
     what is left over. Fractions: `max_spread`, and `max_deviation`, counted against us only unless
     `both_sides`. Seconds: `guard_wait_seconds` (how long a guard may wait in its slot; None = to
-    the slot's end), `max_quote_age`.
+    the slot's end), `max_quote_age`. `rho` (per second) is what an `ow` schedule was made with.
     """
 
     quantity: Decimal
@@ -74,6 +74,8 @@ class Plan:
     guard_wait_seconds: Decimal | None
     on_partial: Literal["accept", "requeue"]
     remainder: Remainder
+    schedule: ScheduleKind = "equal"
+    rho: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from messages.refs import Tells
 ChildKind = Literal["market", "ioc", "passive", "auto"]
 CatchUp = Literal["none", "spread", "cap"]
 Remainder = Literal["report", "sweep"]
+ScheduleKind = Literal["equal", "ow"]
+"""How a quantity is shared out: in equal slices, or as is best in a block book (Obizhaeva and Wang)."""
 
 
 class Side(StrEnum):
@@ -72,7 +74,8 @@ class TwapOptions:
     """What a signal says of how it is to be worked; None leaves a choice to the configuration.
 
     Durations are in seconds, `cap_bps` in basis points of the touch, `jitter` and
-    `max_participation` are fractions.
+    `max_participation` are fractions. `rho` is the resilience per second that the `ow` schedule
+    assumes of the book.
     """
 
     num_chunks: int | None = None
@@ -86,6 +89,8 @@ class TwapOptions:
     jitter: Decimal | None = None
     remainder: Remainder | None = None
     max_participation: Decimal | None = None
+    schedule: ScheduleKind | None = None
+    rho: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,12 +39,13 @@ _TEXTS: Final = (("symbol", False), ("source", False), ("account", False), ("id"
 """Text fields, and whether they may be missing."""
 
 _AMOUNTS: Final = ("quantity", "quote_quantity", "price", "ttl_seconds", "limit_price")
-_TWAP_AMOUNTS: Final = ("duration_seconds", "interval_seconds")
+_TWAP_AMOUNTS: Final = ("duration_seconds", "interval_seconds", "rho")
 _MOMENTS: Final = ("start_at", "end_at")
 _WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("child", ("market", "ioc", "passive", "auto")),
     ("catch_up", ("none", "spread", "cap")),
     ("remainder", ("report", "sweep")),
+    ("schedule", ("equal", "ow")),
 )
 _NOT_YET: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("child", ("passive", "auto")),

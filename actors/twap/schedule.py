@@ -15,7 +15,7 @@ from actors.twap.settings import TwapSettings
 from messages.execution import Plan
 from messages.facts import SignalAccepted
 from messages.market import SymbolRules
-from messages.money import ZERO, ceil_to, floor_to
+from messages.money import ONE, ZERO, ceil_to, floor_to
 from messages.signal import ChildKind, TwapOptions
 
 MIN_NOTIONAL_MARGIN = Decimal("1.05")
@@ -83,7 +83,8 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
 
     The schedule begins at `now`, or at the signal's `start_at` if that is later. It has no slices
     if the whole quantity is less than one step. The number of slices shrinks until each is large
-    enough, and grows only if one would be above the venue's maximum.
+    enough, and grows only if one would be above the venue's maximum. Equal slices differ by one step
+    at most, the larger ones first; `ow` ones are those of `ow_slices`, where there are three or more.
     """
     options, price = accepted.signal.twap, accepted.arrival_price
     kind = options.child or settings.child
@@ -92,18 +93,22 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
     start = now if options.start_at is None else max(now, options.start_at)
     sliced = should_use_twap(quantity, price, accepted.depth, options, settings)
     wanted, duration = (1, None) if not sliced else _wanted(options, settings, start)
-    slices = _slices(quantity, wanted, limits, price, settings.min_chunk_value)
-    count = len(slices)
+    bounds = _bounds(quantity, limits, price, settings.min_chunk_value)
+    count = _count(bounds, wanted)
+    interval = _interval(options, settings, start, count, duration)
+    shape = options.schedule or settings.schedule
+    rho = (options.rho or settings.rho) if shape == "ow" and count > 1 else None
+    steps = _equal(bounds.total, count) if rho is None else ow_slices(bounds, count, (-rho * interval).exp())
     direct = count <= 1
     return Plan(
         quantity=quantity,
-        slices=slices,
+        slices=tuple(size * limits.step for size in steps),
         step=limits.step,
         min_quantity=limits.min_quantity,
         min_notional=limits.min_notional,
         direct=direct,
         start_at=start,
-        interval_seconds=_interval(options, settings, start, count, duration),
+        interval_seconds=interval,
         extra_slots=settings.extra_slots,
         end_at=options.end_at,
         child=kind,
@@ -119,6 +124,8 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         guard_wait_seconds=settings.guard_wait_seconds,
         on_partial=settings.partial_direct if direct else settings.partial_slice,
         remainder=options.remainder or settings.remainder,
+        schedule="equal" if rho is None else shape,
+        rho=rho,
     )
 
 
@@ -142,21 +149,52 @@ def _wanted(options: TwapOptions, settings: TwapSettings, start: datetime) -> tu
     return settings.num_chunks, duration
 
 
-def _slices(
-    quantity: Decimal, wanted: int, limits: Limits, price: Decimal, min_chunk_value: Decimal
-) -> tuple[Decimal, ...]:
-    """Cut a quantity into slices that differ by one step at most, the larger ones first."""
-    steps = int(quantity / limits.step)
-    if not steps:
-        return ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBounds:
+    """How much there is to share out, and the least and most that a slice may carry, all in whole steps."""
+
+    total: int
+    least: int
+    most: int
+
+
+def _bounds(quantity: Decimal, limits: Limits, price: Decimal, min_chunk_value: Decimal) -> StepBounds:
+    total = int(quantity / limits.step)
     least = max(limits.min_quantity, MIN_NOTIONAL_MARGIN * limits.min_notional / price, min_chunk_value / price)
-    least_steps = max(1, _up(least / limits.step))
-    count = max(1, min(wanted, steps // least_steps))
-    if limits.max_quantity is not None:
-        most_steps = max(1, int(limits.max_quantity / limits.step))
-        count = max(count, -(-steps // most_steps))
-    size, larger = divmod(steps, count)
-    return tuple((size + (index < larger)) * limits.step for index in range(count))
+    most = total if limits.max_quantity is None else int(limits.max_quantity / limits.step)
+    return StepBounds(total=total, least=max(1, _up(least / limits.step)), most=max(1, most))
+
+
+def _count(bounds: StepBounds, wanted: int) -> int:
+    """How many slices there are: as many as are wanted and large enough, more if one would be too large."""
+    if not bounds.total:
+        return 0
+    return max(1, min(wanted, bounds.total // bounds.least), -(-bounds.total // bounds.most))
+
+
+def _equal(total: int, count: int) -> list[int]:
+    """Cut steps into slices that differ by one at most, the larger ones first."""
+    size, larger = divmod(total, count) if count else (0, 0)
+    return [size + (index < larger) for index in range(count)]
+
+
+def ow_slices(bounds: StepBounds, count: int, decay: Decimal) -> list[int]:
+    """Cut steps into `count` slices as is cheapest in a block book (Alfonsi, Fruth and Schied 2010).
+
+    `decay` is the share a of an impact that is left after one interval. Of X in N + 1 slices the
+    first and the last are X / (2 + (N - 1)(1 - a)) each, those between (1 - a) times that. Inner
+    slices that would be too small are raised to the least and outer ones that would be too large
+    lowered to the most, at the others' expense; the total is exact.
+    """
+    inner = count - 2
+    if inner < 1 or count * bounds.least > bounds.total:
+        return _equal(bounds.total, count)
+    share = inner * (ONE - decay)
+    ideal = int((bounds.total * share / (2 + share)).to_integral_value())
+    low = max(inner * bounds.least, bounds.total - 2 * bounds.most)
+    between = min(max(ideal, low), bounds.total - 2 * bounds.least)
+    first, last = _equal(bounds.total - between, 2)
+    return [first, *_equal(between, inner), last]
 
 
 def _interval(
@@ -214,10 +252,10 @@ def due_quantity(plan: Plan, slot: int, rest: Decimal, minimum: Decimal, maximum
     """Say how much the child of a slot is, when `rest` is neither executed, open nor unknown.
 
     What earlier slots left behind is taken up by the plan's rule: `none` leaves it to the extra
-    slots, `spread` shares it evenly among the planned slots that are left, `cap` takes it at once;
-    never more than `most_of` the slot, than `rest`, or than `maximum`. No tail below `minimum` is
-    left behind: it is taken along if the cap allows it, else the child leaves a whole minimum. Zero
-    means that nothing can be sent.
+    slots, `spread` shares it among the planned slots that are left, in proportion to what they carry
+    anyway, `cap` takes it at once; never more than `most_of` the slot, than `rest`, or than `maximum`.
+    No tail below `minimum` is left behind: it is taken along if the cap allows it, else the child
+    leaves a whole minimum. Zero means that nothing can be sent.
     """
     most = min(rest, most_of(plan, slot))
     if maximum is not None:
@@ -237,10 +275,22 @@ def due_quantity(plan: Plan, slot: int, rest: Decimal, minimum: Decimal, maximum
 
 
 def slots_needed(plan: Plan, rest: Decimal) -> int:
-    """Count the slots that `rest` takes when each carries as much as the catch-up rule allows."""
+    """Count the last planned slots that `rest` takes when each carries as much as the catch-up rule allows.
+
+    If all of them cannot carry it, more are counted, each like the last one.
+    """
+
+    def carries(slot: int) -> Decimal:
+        return max(plan.step, _planned(plan, slot) if plan.catch_up == "none" else most_of(plan, slot))
+
     slot = len(plan.slices) - 1
-    each = _planned(plan, slot) if plan.catch_up == "none" else most_of(plan, slot)
-    return _up(rest / max(each, plan.step))
+    if plan.schedule == "equal":
+        return _up(rest / carries(slot))
+    needed = 0
+    while rest > 0 and needed <= slot:
+        rest -= carries(slot - needed)
+        needed += 1
+    return needed + max(0, _up(rest / carries(slot)))
 
 
 def _wish(plan: Plan, slot: int, rest: Decimal) -> Decimal:
@@ -248,14 +298,15 @@ def _wish(plan: Plan, slot: int, rest: Decimal) -> Decimal:
     count = len(plan.slices)
     if slot >= count:
         return planned if plan.catch_up == "none" else rest
-    behind = rest - sum(plan.slices[slot:], ZERO)
+    to_come = sum(plan.slices[slot:], ZERO)
+    behind = rest - to_come
     match plan.catch_up:
         case "none":
             return planned
         case "cap":
             return planned + behind
         case "spread":
-            share = behind / (count - slot)
+            share = behind * planned / to_come
             return planned + (ceil_to(share, plan.step) if behind > 0 else floor_to(share, plan.step))
         case _:
             assert_never(plan.catch_up)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from messages.signal import CatchUp, ChildKind, Remainder
+from messages.signal import CatchUp, ChildKind, Remainder, ScheduleKind
 
 Partial = Literal["accept", "requeue"]
 """What becomes of the unfilled part of a child: it is given up, or later slots carry it."""
@@ -20,10 +20,12 @@ class TwapSettings:
     """The defaults of every execution; all but the `on_...` policies go into its journalled plan.
 
     Fractions: `max_price_deviation`, `max_spread`, `slice_above_depth_share`. Quote units:
-    `min_chunk_value`, `slice_above_notional`. `catch_up_cap` counts planned slices. Seconds:
+    `min_chunk_value`, `slice_above_notional`. Per second: `rho`. `catch_up_cap` counts planned slices. Seconds:
     `interval_seconds`, `max_quote_age_seconds`, `guard_wait_seconds` (None = to the slot's end).
     """
 
+    schedule: ScheduleKind = "equal"
+    rho: Decimal = Decimal(1)
     num_chunks: int = 5
     interval_seconds: Decimal = Decimal(30)
     max_price_deviation: Decimal = Decimal("0.01")

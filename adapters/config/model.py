@@ -175,6 +175,10 @@ class Limits(Section):
 class Twap(Section):
     """How an execution is worked into the market, where its signal does not say otherwise."""
 
+    schedule: Literal["equal", "ow"] = "equal"
+    """How the quantity is shared out: equal slices, or large ones at both ends as the book's resilience makes best."""
+    rho: Annotated[Decimal, Field(gt=0, le=1_000)] = Decimal(1)
+    """Resilience that the ow schedule assumes: the rate per second at which a book comes back."""
     num_chunks: Annotated[Whole, Field(ge=1, le=10_000)] = 5
     """Number of slices."""
     interval_seconds: SomeSeconds = Decimal(30)

@@ -118,6 +118,8 @@ _TWAP: Final[dict[str, Reader]] = {
     "jitter": read_not_negative,
     "remainder": read_word("report", "sweep"),
     "max_participation": read_positive,
+    "schedule": read_word("equal", "ow"),
+    "rho": read_positive,
 }
 assert set(_SIGNAL) == {field.name for field in fields(Signal)}, "the table reads what a signal has"
 assert set(_TWAP) == {field.name for field in fields(TwapOptions)}, "the table reads what options there are"

@@ -96,6 +96,8 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     (twap(cap_bps=D("0.5"), child="limit"), Reason.MALFORMED, "child"),
     (twap(child="limit"), Reason.MALFORMED, "child"),
     (twap(catch_up="all"), Reason.MALFORMED, "catch_up"),
+    (twap(schedule="vwap"), Reason.MALFORMED, "schedule"),
+    (twap(schedule="ow", rho=D(0)), Reason.MALFORMED, "rho"),
     (twap(remainder="keep"), Reason.MALFORMED, "remainder"),
     (twap(child="passive"), Reason.MALFORMED, "not available yet"),
     (twap(child="auto"), Reason.MALFORMED, "not available yet"),
@@ -131,6 +133,7 @@ def test_a_signal_that_makes_no_sense_by_itself_is_refused_with_the_field_at_fau
         twap(num_chunks=5, interval_seconds=D(10), duration_seconds=D(50)),
         twap(cap_bps=D(0), child="market", catch_up="none", remainder="report"),
         twap(start_at=NOW, end_at=NOW + timedelta(minutes=1), num_chunks=1),
+        twap(schedule="ow", rho=D("0.1")),
     ],
 )
 def test_a_sound_signal_passes(changes: dict[str, Any]) -> None:

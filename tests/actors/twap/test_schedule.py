@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from actors.twap.schedule import (
     MIN_NOTIONAL_MARGIN,
+    StepBounds,
     due_quantity,
     limits_of,
     minimum_at,
     most_of,
+    ow_slices,
     plan,
     should_use_twap,
     slot_at,
@@ -194,6 +196,82 @@ def test_slices_are_exact_even_multiples_of_the_step_and_never_below_a_minimum(
         assert schedule.quantity < 2 * minimum + 2 * unit
 
 
+# Slices for a block book ---------------------------------------------------------------------------
+
+
+def test_the_ow_schedule_is_the_closed_form() -> None:
+    """X = 10, N = 2, a = 1/2: 4, 2, 4."""
+    assert ow_slices(StepBounds(total=10, least=1, most=10), 3, D("0.5")) == [4, 2, 4]
+
+
+def test_a_signal_or_the_settings_ask_for_the_ow_schedule() -> None:
+    ln2 = D("0.6931471805599453")
+    asked = planned("0.5", num_chunks=3, interval_seconds=D(10), schedule="ow", rho=ln2 / 10)
+    assert asked.slices == (D("0.2"), D("0.1"), D("0.2"))
+    assert (asked.schedule, asked.rho) == ("ow", ln2 / 10)
+    usual = TwapSettings(schedule="ow", rho=ln2 / 10)
+    assert planned("0.5", num_chunks=3, interval_seconds=D(10), settings=usual).slices == asked.slices
+    equal = planned("0.5", num_chunks=3, settings=usual, schedule="equal")
+    assert (equal.schedule, equal.rho) == ("equal", None)
+    assert planned("0.01", schedule="ow").schedule == "equal"  # there is but one slice
+
+
+def test_a_book_that_heals_within_an_interval_wants_equal_slices() -> None:
+    slices = planned("0.5", schedule="ow", rho=D(10)).slices
+    assert max(slices) - min(slices) <= STEP
+
+
+def test_inner_slices_too_small_are_raised_at_the_expense_of_the_ends() -> None:
+    slices = planned("0.5", num_chunks=6, schedule="ow", rho=D("0.00001"), settings=TwapSettings()).slices
+    assert min(slices) * 42_000 >= SETTINGS.min_chunk_value
+    assert slices[1] < slices[0] / 100
+    assert sum(slices) == D("0.5")
+
+
+def test_outer_slices_too_large_are_lowered_to_the_most() -> None:
+    slices = planned("10", num_chunks=6, schedule="ow", rho=D("0.00001"), venue=rules(max_quantity=D(3))).slices
+    assert (slices[0], slices[-1], sum(slices)) == (D(3), D(3), D(10))
+
+
+@given(
+    total=st.integers(1, 10**7),
+    count=st.integers(1, 60),
+    decay=st.decimals("0", "1", places=6),
+    least=st.integers(1, 1000),
+    slack=st.integers(0, 1000),
+)
+def test_ow_slices_are_exact_symmetric_and_within_their_bounds(
+    total: int, count: int, decay: Decimal, least: int, slack: int
+) -> None:
+    count = max(1, min(count, total // least))
+    bounds = StepBounds(total=total, least=least, most=-(-total // count) + slack)
+    slices = ow_slices(bounds, count, decay)
+    assert (len(slices), sum(slices)) == (count, total)
+    assert max(slices) <= bounds.most
+    if total >= least:
+        assert min(slices) >= least
+    assert slices[0] - slices[-1] in {0, 1}
+    inner = slices[1:-1]
+    if inner:
+        assert max(inner) - min(inner) <= 1
+        assert min(slices[0], slices[-1]) >= max(inner) - 1
+
+
+def test_slots_needed_counts_from_the_end_where_slices_differ() -> None:
+    ow = a_plan(quantity=D(1), slices=(D("0.3"), D("0.1"), D("0.1"), D("0.2"), D("0.3")), schedule="ow")
+    assert slots_needed(ow, D("0.6")) == 1
+    assert slots_needed(ow, D("0.61")) == 2
+    assert slots_needed(ow, D("1.2")) == 3
+    assert slots_needed(ow, D("2.1")) == 6
+    assert slots_needed(replace(ow, catch_up="none"), D("0.5")) == 2
+
+
+def test_what_was_missed_is_shared_in_proportion_to_the_slices() -> None:
+    ow = a_plan(quantity=D(1), slices=(D("0.4"), D("0.1"), D("0.1"), D("0.4")), schedule="ow")
+    assert due_quantity(ow, 1, D("0.72"), MIN) == D("0.12")
+    assert due_quantity(ow, 3, D("0.72"), MIN) == D("0.72")
+
+
 # Times --------------------------------------------------------------------------------------------
 
 
@@ -364,13 +442,17 @@ turns = st.lists(
     catch_up=st.sampled_from(["none", "spread", "cap"]),
     cap=st.sampled_from([D(1), D("1.5"), D(2), D(3)]),
     turns=turns,
+    decay=st.sampled_from([None, D(0), D("0.5"), D("0.99")]),
 )
 def test_whatever_fills_fails_or_stalls_each_child_is_legal_and_the_total_is_never_passed(
-    steps: int, count: int, catch_up: CatchUp, cap: Decimal, turns: list[Decimal | int | str]
+    steps: int, count: int, catch_up: CatchUp, cap: Decimal, turns: list[Decimal | int | str], decay: Decimal | None
 ) -> None:
     size, larger = divmod(steps, count)
     slices = tuple((size + (index < larger)) * STEP for index in range(count))
     minimum = min(slices[-1], D("0.0001"))
+    if decay is not None:
+        bounds = StepBounds(total=steps, least=int(minimum / STEP), most=steps)
+        slices = tuple(size * STEP for size in ow_slices(bounds, count, decay))
     schedule = replace(a_plan(quantity=steps * STEP, slices=slices), catch_up=catch_up, catch_up_cap=cap, extra_slots=3)
     rest, slot = schedule.quantity, 0
     for turn in turns:

@@ -72,6 +72,8 @@ def test_every_field_is_read() -> None:
             "jitter": "0.1",
             "remainder": "report",
             "max_participation": "0.05",
+            "schedule": "ow",
+            "rho": "0.1",
         },
     )
     assert decoded(text) == Signal(
@@ -98,6 +100,8 @@ def test_every_field_is_read() -> None:
             jitter=D("0.1"),
             remainder="report",
             max_participation=D("0.05"),
+            schedule="ow",
+            rho=D("0.1"),
         ),
     )
 
