@@ -250,10 +250,10 @@ def _never_more_than_asked(lines: Lines, truth: Mapping[str, Any]) -> None:
     for line in of_kind(lines, "ExecutionAmended"):
         if line["quantity"] is not None:
             least[line["execution_id"]] = min(least[line["execution_id"]], D(line["quantity"]))
-    names = {order["orderId"]: order["clientOrderId"] for order in truth["orders"]}
+    names = {(order["symbol"], order["orderId"]): order["clientOrderId"] for order in truth["orders"]}
     made: dict[str, Decimal] = defaultdict(Decimal)
     for trade in own_trades(truth):
-        name = parse_child_id(names[trade["orderId"]])
+        name = parse_child_id(names[trade["symbol"], trade["orderId"]])
         assert name is not None, f"a trade of no child: {trade}"
         made[name.execution_id] += D(trade["qty"])
     booked: dict[str, Decimal] = defaultdict(Decimal)
