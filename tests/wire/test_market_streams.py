@@ -1,0 +1,186 @@
+"""Market streams over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.wire.exchange_world import Socket, World, a_world, an_order
+
+pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
+
+
+async def test_a_changed_touch_is_told_at_once_and_an_unchanged_one_is_not(world: World) -> None:
+    stream = await world.connect("/ws/btcusdt@bookTicker")
+    first = await stream.next()
+    assert first.keys() == {"u", "s", "b", "B", "a", "A"}
+    with pytest.raises(TimeoutError):
+        await stream.next(0.1)
+    await world.book(bids=[["50000.50", "2"]])
+    second = await stream.next()
+    assert (second["b"], second["B"], second["u"] > first["u"]) == ("50000.50000000", "2.00000000", True)
+
+
+async def test_every_kind_of_stream_has_its_shape(world: World) -> None:
+    names = ["trade", "aggTrade", "avgPrice", "depth@100ms", "depth5@100ms"]
+    stream = await world.connect("/stream?streams=" + "/".join(f"btcusdt@{name}" for name in names))
+    await world.place(quantity="0.02")
+    found: dict[str, Any] = {}
+    async with asyncio.timeout(3):
+        while len(found) < len(names):
+            frame = await stream.next(3)
+            found.setdefault(frame["stream"].partition("@")[2], frame["data"])
+    assert (found["trade"]["e"], found["trade"]["q"], found["trade"]["m"]) == ("trade", "0.02000000", False)
+    assert (found["aggTrade"]["f"], found["aggTrade"]["l"]) == (found["trade"]["t"], found["trade"]["t"])
+    assert found["avgPrice"]["w"].startswith("5000")
+    assert found["depth@100ms"].keys() == {"e", "E", "s", "U", "u", "b", "a"}
+    assert found["depth5@100ms"].keys() == {"lastUpdateId", "bids", "asks"}
+
+
+async def keep_book(world: World, stream: Socket, events: int) -> tuple[dict[str, str], dict[str, str], int]:
+    """Keep a local book by the published instructions: buffer, snapshot, join, apply."""
+    buffered = [await stream.next()]
+    snapshot = (await world.get("/api/v3/depth", symbol="BTCUSDT", limit=5000)).json
+    assert snapshot["lastUpdateId"] >= buffered[0]["U"] - 1
+    sides = {"b": dict(snapshot["bids"]), "a": dict(snapshot["asks"])}
+    book_id = snapshot["lastUpdateId"]
+    applied = 0
+    while applied < events:
+        event = buffered.pop(0) if buffered else await stream.next()
+        if event["u"] <= book_id:
+            continue
+        assert event["U"] <= book_id + 1
+        for side, levels in sides.items():
+            for price, quantity in event[side]:
+                if Decimal(quantity):
+                    levels[price] = quantity
+                else:
+                    levels.pop(price, None)
+        book_id = event["u"]
+        applied += 1
+    return sides["b"], sides["a"], book_id
+
+
+async def test_a_local_book_joins_snapshot_and_differences_without_a_gap() -> None:
+    async with a_world(market="synthetic", seed=5) as world:
+        stream = await world.connect("/ws/btcusdt@depth@100ms")
+        bids, asks, _ = await keep_book(world, stream, 5)
+        await world.control("market", symbol="BTCUSDT", freeze=True)
+        async with asyncio.timeout(3):
+            while True:  # What was still under way when the market froze.
+                try:
+                    event = await stream.next(0.3)
+                except TimeoutError:
+                    break
+                for side, levels in (("b", bids), ("a", asks)):
+                    for price, quantity in event[side]:
+                        levels[price] = quantity
+        snapshot = (await world.get("/api/v3/depth", symbol="BTCUSDT", limit=5000)).json
+        for side, levels in (("bids", bids), ("asks", asks)):
+            assert {price: quantity for price, quantity in levels.items() if Decimal(quantity)} == dict(snapshot[side])
+
+
+async def test_own_orders_are_seen_in_the_book_by_everyone(world: World) -> None:
+    stream = await world.connect("/ws/btcusdt@bookTicker")
+    await stream.next()
+    await world.place(price="50000.50", timeInForce="GTC", quantity="0.25")
+    assert (await stream.next())["B"] == "0.25000000"
+
+
+async def test_streams_are_taken_up_and_left_by_message(world: World) -> None:
+    stream = await world.connect("/ws")
+    assert await stream.ask("SUBSCRIBE", None) is not None
+    await stream.ws.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker", "nope@trade"], "id": 7})
+    assert await stream.next() == {"result": None, "id": 7}
+    assert (await stream.next())["s"] == "BTCUSDT"
+    await stream.ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 8})
+    assert await stream.next() == {"result": ["btcusdt@bookTicker", "nope@trade"], "id": 8}
+    await stream.ws.send_json({"method": "SET_PROPERTY", "params": ["combined", True], "id": 9})
+    assert await stream.next() == {"result": None, "id": 9}
+    await world.book(bids=[["50000.10", "2"]])
+    assert (await stream.next())["stream"] == "btcusdt@bookTicker"
+    await stream.ws.send_json({"method": "GET_PROPERTY", "params": ["combined"], "id": 10})
+    assert await stream.next() == {"result": True, "id": 10}
+    await stream.ws.send_json({"method": "UNSUBSCRIBE", "params": ["btcusdt@bookTicker", "other@trade"], "id": 11})
+    assert await stream.next() == {"result": None, "id": 11}
+    await world.book(bids=[["50000.20", "2"]])
+    with pytest.raises(TimeoutError):
+        await stream.next(0.1)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("no json", 3),
+        ("[]", 2),
+        ('{"id": 1}', 2),
+        ('{"method": "SUBSCRIBE", "params": "x", "id": 1}', 2),
+        ('{"method": "SUBSCRIBE", "params": [1], "id": 1}', 2),
+        ('{"method": "EXPLODE", "id": 1}', 2),
+        ('{"method": "GET_PROPERTY", "params": ["colour"], "id": 1}', 0),
+        ('{"method": "SET_PROPERTY", "params": ["combined", "yes"], "id": 1}', 1),
+    ],
+)
+async def test_bad_control_messages_are_named(world: World, message: str, code: int) -> None:
+    stream = await world.connect("/ws")
+    await stream.ws.send_str(message)
+    assert (await stream.next())["error"]["code"] == code
+
+
+async def test_a_connection_takes_so_many_streams_and_messages_and_no_more() -> None:
+    async with a_world(stream_messages_per_second=3) as world:
+        stream = await world.connect("/ws")
+        await stream.ws.send_json({"method": "SUBSCRIBE", "params": [f"a{n}@trade" for n in range(1025)], "id": 1})
+        assert (await stream.next())["error"]["code"] == 2
+        for _ in range(3):
+            await stream.ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 2})
+        for _ in range(2):
+            await stream.next()
+        with pytest.raises(ConnectionError):
+            await stream.next()
+        assert stream.ws.close_code == 1008
+
+
+async def test_trades_of_others_are_told_while_somebody_follows_them() -> None:
+    async with a_world(market="synthetic", seed=5) as world:
+        one = await world.connect("/ws/btcusdt@trade?timeUnit=MICROSECOND")
+        two = await world.connect("/ws/btcusdt@trade")
+        trade, same = await one.next(5), await two.next(5)
+        assert trade["T"] > 10**15 > same["T"]
+        numbers = [trade["t"]] + [(await one.next(5))["t"] for _ in range(5)]
+        assert numbers == sorted(set(numbers))
+        book = world.exchange.engine.books["BTCUSDT"]
+        await one.ws.close()
+        await asyncio.sleep(0.05)
+        assert book.followed
+        await two.ws.close()
+        await asyncio.sleep(0.05)
+        assert not book.followed
+
+
+async def test_the_market_stands_still_while_nobody_looks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks: list[int] = []
+    advance = world.exchange.advance
+
+    def counted(now: int, symbols: Any = ()) -> None:
+        ticks.append(now)
+        advance(now, symbols)
+
+    monkeypatch.setattr(world.exchange, "advance", counted)
+    await asyncio.sleep(0.15)
+    assert ticks == []
+    stream = await world.connect("/ws/btcusdt@bookTicker")
+    await asyncio.sleep(0.15)
+    assert len(ticks) > 3
+    await stream.ws.close()
+    await asyncio.sleep(0.1)
+    ticks.clear()
+    await asyncio.sleep(0.15)
+    assert ticks == []
+    placed = await world.signed("POST", "/api/v3/order", **an_order(price="49000", timeInForce="GTC"))
+    assert placed.status == 200
+    await asyncio.sleep(0.15)
+    assert len(ticks) > 3
