@@ -20,7 +20,6 @@ from adapters.intake.signals import verdict_object
 from adapters.paper.audit import Limits, audit
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.faults import Fault, FaultPlan
-from adapters.paper.liquidity.scripted import ScriptedMarket
 from adapters.paper.markets import MarketChoice
 from adapters.paper.venue import LatencySettings
 from adapters.simulation import Answer, Outcome, StartDaemon, World, parse_export
@@ -50,8 +49,16 @@ def a_daemon(**sections: Mapping[str, Any]) -> StartDaemon:
     return partial(start_daemon, settings=settings_of(Config.model_validate(sections)))
 
 
+Levels = Sequence[tuple[str, str]]
+A_BREATH = 1.0
+
+
 class Stage:
-    """A world with books that a test sets, one daemon in it, and shorthands for what tests do to it."""
+    """A world with books that a test sets, one daemon in it, and shorthands for what tests do to it.
+
+    What stands in a book is set anew every second, a step more or less of it, for a market that never
+    moves is a stale one.
+    """
 
     def __init__(
         self,
@@ -65,16 +72,29 @@ class Stage:
         self.sim = sim
         plan = FaultPlan(faults, sim.stream(chance)) if faults else None
         self.world = World(sim, a_daemon(**sections), SCRIPTED, latency, plan, check_codec)
+        self._books: dict[str, tuple[Levels, Levels]] = {}
+        self._breaths = 0
         for symbol, (bid, ask) in TOUCHES.items():
             self.touch(bid, ask, symbol=symbol)
-
-    def book(self, symbol: str = "BTCUSDT") -> ScriptedMarket:
-        """The book of a symbol, to be set by hand."""
-        return self.world.exchange.steering[symbol].steer()
+        self.tell(None)
 
     def touch(self, bid: str, ask: str, quantity: str = "1000000", *, symbol: str = "BTCUSDT") -> None:
         """Set the touch of a symbol; so much stands on either side."""
-        self.book(symbol).set_touch(bid, quantity, ask, quantity)
+        self.levels([(bid, quantity)], [(ask, quantity)], symbol=symbol)
+
+    def levels(self, bids: Levels, asks: Levels, *, symbol: str = "BTCUSDT") -> None:
+        """Set the book of a symbol, best prices first."""
+        self._books[symbol] = bids, asks
+        self.world.exchange.steering[symbol].steer().set_levels(bids, asks)
+
+    def tell(self, breath: None, /) -> None:
+        """Let the markets breathe: a timer of the simulation tells it."""
+        self._breaths += 1
+        more = D(self._breaths % 2)
+        for symbol, (bids, asks) in self._books.items():
+            deeper = [(price, str(D(quantity) + more)) for price, quantity in bids]
+            self.world.exchange.steering[symbol].steer().set_levels(deeper, asks)
+        self.sim.tell_after(A_BREATH, self, breath)
 
     def start(self) -> Stage:
         """Start the daemon; it is ready on return."""
