@@ -120,6 +120,13 @@ class Stage:
         """Let so much virtual time pass."""
         self.sim.run(seconds)
 
+    def until_handled(self, messages: int, *, after: float = 0.0) -> None:
+        """Run for so long, and then until the daemon's actors have handled so many messages more."""
+        self.run(after)
+        node = self.world.daemon_node
+        goal = node.handled + messages
+        assert self.sim.run_until(lambda: node.handled >= goal, 3600.0)
+
     def until(self, kind: str, count: int = 1, seconds: float = 3600.0) -> None:
         """Run until the journal holds so many facts of a kind."""
         assert self.sim.run_until(lambda: self.count(kind) >= count, seconds), f"never {count} x {kind}"
