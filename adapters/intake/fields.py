@@ -119,12 +119,12 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         seen: dict[str, None] = {}
         for key, _ in pairs:
             if key in seen:
-                raise BadValue(malformed(f"{_shown(key)} comes twice"))
+                raise BadValue(malformed(f"{shown(key)} comes twice"))
             seen[key] = None
     return values
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Repeat a sender's text in a message, escaped and cut."""
     return ascii(text[:40]) if len(text) <= 40 else ascii(text[:40]) + "..."
 
@@ -144,7 +144,7 @@ def read_fields(
     """
     for name in value:
         if name not in readers:
-            raise BadValue(Refused(Reason.UNKNOWN_FIELD, f"unknown field {_shown(prefix + name)}"))
+            raise BadValue(Refused(Reason.UNKNOWN_FIELD, f"unknown field {shown(prefix + name)}"))
     for name in required:
         if name not in value:
             raise BadValue(malformed(f"{prefix}{name} is missing"))
@@ -198,7 +198,7 @@ def _amount(name: str, value: object) -> Decimal:
     if match is None:
         if isinstance(value, _Number):  # JSON has no others than very long ones.
             raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is out of range"))
-        raise BadValue(malformed(f"{name} is not a number: {_shown(value)}"))
+        raise BadValue(malformed(f"{name} is not a number: {shown(value)}"))
     exponent = int(match[3] or 0)
     if abs(exponent) > 2 * MAX_MAGNITUDE:
         raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is out of range"))
@@ -236,7 +236,7 @@ def read_moment(name: str, value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        raise BadValue(malformed(f"{name} is neither ISO 8601 nor milliseconds: {_shown(value)}")) from None
+        raise BadValue(malformed(f"{name} is neither ISO 8601 nor milliseconds: {shown(value)}")) from None
     if moment.tzinfo is None:
         raise BadValue(malformed(f"{name} needs an offset from UTC, such as Z"))
     if not 2000 <= moment.year < 2100:

@@ -28,6 +28,7 @@ from adapters.intake.fields import (
     read_whole,
     read_word,
 )
+from adapters.intake.symbols import read_symbol
 from adapters.views import iso
 from messages.signal import Reason, Signal, Status, TwapOptions, Verdict
 
@@ -93,7 +94,7 @@ _SIGNAL: Final[dict[str, Reader]] = {
     "id": read_text,
     "source": read_text,
     "account": read_text,
-    "symbol": read_text,
+    "symbol": read_symbol,
     "side": read_side,
     "quantity": read_positive,
     "quote_quantity": read_positive,

@@ -106,6 +106,15 @@ def test_every_field_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("symbol", "reason"), [("BTCUSDT.P", Reason.NOT_SPOT), ("BYBIT:BTCUSDT", Reason.UNKNOWN_SYMBOL)]
+)
+def test_a_symbol_is_cleaned_up_or_refused_with_its_own_reason(symbol: str, reason: Reason) -> None:
+    for written in ("BINANCE:BTCUSDT", "BTC/USDT", "btcusdt"):
+        assert decoded(body(symbol=written)).symbol == "BTCUSDT"
+    assert refused(body(symbol=symbol)).reason is reason
+
+
 def test_null_is_the_same_as_leaving_a_field_out_but_not_for_a_required_one() -> None:
     assert decoded(body(price=None, twap=None, id=None)) == decoded(body())
     assert refused(body(symbol=None)).reason is Reason.MALFORMED
@@ -287,11 +296,14 @@ twaps = st.dictionaries(st.sampled_from([*TWAP_NAMES, "remainder", "catch_up", "
 changes = st.fixed_dictionaries({}, optional={**dict.fromkeys([*NAMES, *MORE_NAMES], values), "twap": twaps})
 
 
+BAD_INPUT = {Reason.MALFORMED, Reason.UNKNOWN_FIELD, Reason.NOT_FINITE, Reason.NOT_SPOT, Reason.UNKNOWN_SYMBOL}
+
+
 def must_be_sound(signal: Signal | Verdict) -> None:
     """What is accepted here passes the gate's own check, but for choices that contradict each other."""
     if isinstance(signal, Verdict):
         assert signal.status is Status.REJECTED
-        assert signal.reason in (Reason.MALFORMED, Reason.UNKNOWN_FIELD, Reason.NOT_FINITE)
+        assert signal.reason in BAD_INPUT
         orjson.loads(verdict_json(signal))
         return
     refusal = check_shape(signal, D(10**30))
