@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any, Literal
 
 import pykka
 
 from actors.runtime import Actor, Pool
+from bench.tools.figures import resident_kilobytes
 
 Kind = Literal["pool", "thread"]
 Measure = Literal["tell", "ring", "start", "memory"]
 Ref = pykka.ActorRef[Any]
 
-STATM = Path("/proc/self/statm")
 TOLD = 40_000
 RING = 100
 HOPS = 20_000
@@ -130,18 +127,10 @@ def start(kind: Kind) -> float:
 def memory(kind: Kind) -> float:
     """Kilobytes of resident memory that an idle actor takes."""
     done = threading.Event()
-    before = _resident()
+    before = resident_kilobytes()
     for _ in range(IDLE):
         COUNTERS[kind].start(done)
-    return (_resident() - before) / IDLE
-
-
-def _resident() -> float:
-    """The process's resident memory in kB; without /proc the largest so far, in bytes on macOS."""
-    if STATM.exists():
-        return int(STATM.read_text().split()[1]) * resource.getpagesize() / 1024
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 1024 if sys.platform == "darwin" else most
+    return (resident_kilobytes() - before) / IDLE
 
 
 def _wait(done: threading.Event) -> None:
@@ -184,12 +173,12 @@ def compare(rounds: int, workers: int) -> dict[Measure, tuple[float, float]]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print both kinds' figures side by side, and how many times better the pool is."""
     parser = argparse.ArgumentParser(description="Pool against a thread an actor, on the same messages")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     began = time.perf_counter()
     print(f"{'':32}{'pool':>12}{'thread':>12}{'pool better':>14}")
     for name, (pool, thread) in compare(given.rounds, given.workers).items():

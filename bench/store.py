@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -82,22 +83,22 @@ def measure(store: SqliteStore, per_commit: int, seconds: float) -> tuple[float,
     return per_commit * len(commits) / sum(commits), sorted(commits)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table: facts per commit, commits and facts a second, p50 and p99 of a commit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, default=Path())
     parser.add_argument("--seconds", type=float, default=1.5, help="how long for each row")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     sample = [fact(seq) for seq in range(2000)]
     began = time.perf_counter()
     for one in sample:
         encode(one)
     print(f"encode: {(time.perf_counter() - began) / len(sample) * 1e6:.1f} us a fact")
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+    with tempfile.TemporaryDirectory(dir=given.directory) as directory:
         store = SqliteStore(Path(directory) / "data")
         print(f"{'facts/commit':>12} {'commits/s':>10} {'facts/s':>10} {'p50 ms':>8} {'p99 ms':>8}")
         for per_commit in (1, 10, 100, 1000):
-            rate, commits = measure(store, per_commit, arguments.seconds)
+            rate, commits = measure(store, per_commit, given.seconds)
             p50, p99 = commits[len(commits) // 2], commits[len(commits) * 99 // 100]
             print(f"{per_commit:12} {rate / per_commit:10.0f} {rate:10.0f} {p50 * 1e3:8.2f} {p99 * 1e3:8.2f}")
         total = store.last_seq()

@@ -1,0 +1,1 @@
+"""What the measurements share: figures, a daemon to measure, a venue that costs nothing, plain threads."""
