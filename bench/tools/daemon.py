@@ -138,7 +138,10 @@ def open_settings() -> DaemonSettings:
         max_daily_notional=None,
         max_executions=None,
         max_executions_per_symbol=None,
+        max_signals_per_second=None,
+        max_signals_per_second_per_sender=None,
         max_waiting=1_000_000,
+        max_waiting_seconds=Decimal(60),
     )
     limits = BudgetLimits(weight=10**9, orders=((10, 10**9),))
     return replace(base, gate=gate, exchange=replace(base.exchange, limits=limits))
