@@ -305,12 +305,12 @@ MODE_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
             "max_daily_notional": Decimal(100_000_000),
             "max_executions": 1_000,
             "max_executions_per_symbol": 500,
+            "max_signals_per_second": Decimal(5_000),
+            "max_signals_per_second_per_sender": Decimal(2_000),
         },
     },
     "testnet": {
         "venue": {
-            "max_signals_per_second": Decimal(5_000),
-            "max_signals_per_second_per_sender": Decimal(2_000),
             "rest_url": "https://testnet.binance.vision",
             "ws_api_url": "wss://ws-api.testnet.binance.vision/ws-api/v3",
             "stream_url": "wss://stream.testnet.binance.vision",
