@@ -215,7 +215,8 @@ class ChildIntended(Fact):
 
     `request_timestamp` and `recv_window` are milliseconds, in the venue's time. `spread` and
     `deviation` are fractions, as judged on the quote (`bid`, `ask`, `quote_age_seconds`), for which
-    the guards waited `waited_seconds`.
+    the guards waited `waited_seconds`. An `adopted` child was found at the venue while the journal
+    did not know it: it is not sent, and its quote is the order's own price.
     """
 
     client_order_id: str
@@ -238,6 +239,7 @@ class ChildIntended(Fact):
     mid_integral: Decimal
     mid_seconds: Decimal
     waited_seconds: Decimal = Decimal(0)
+    adopted: bool = False
 
     def claims(self) -> tuple[Claim, ...]:
         """Claim the client order id for ever."""
@@ -428,6 +430,16 @@ class BalanceMismatch(Fact):
     found: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancesNoted(Fact):
+    """The account held this, free and locked together, while no order of ours was open.
+
+    From here on, booked trades explain every change. `balances` leaves out what is zero.
+    """
+
+    balances: tuple[tuple[str, Decimal], ...]
+
+
 # Daemon, Notifier ---------------------------------------------------------------------------------
 
 
@@ -500,6 +512,7 @@ FACTS: dict[str, type[Fact]] = {
         StreamGap,
         ExecutionCorrected,
         BalanceMismatch,
+        BalancesNoted,
         EpochStarted,
         ExecutionQuarantined,
         AlertRaised,

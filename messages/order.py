@@ -102,6 +102,7 @@ class Decline(StrEnum):
     HALTED = "HALTED"
     DRAINING = "DRAINING"
     NOT_READY = "NOT_READY"
+    CLOCK = "CLOCK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +242,17 @@ class OpenUserStream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeStream:
+    """Asks the venue to prove that the user stream delivers: by `StreamProbed` of the same number.
+
+    It must come behind every event of before the probe, as what is told on the same connection
+    does; a venue that can't promise that does not answer.
+    """
+
+    probe: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportLimits:
     """Tells the venue whom to tell of used weights, order counts and Retry-After."""
 
@@ -331,6 +343,7 @@ class CancelAcknowledged:
 
     client_order_id: str
     order: OrderSnapshot
+    cancel_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,12 +351,14 @@ class CancelFailed:
     """The cancel did not take effect as far as we know.
 
     `code` -2011 means the order is not open (finished, or never there); None means unknown.
+    `cancel_id` says which cancel this answers.
     """
 
     client_order_id: str
     code: int | None
     detail: str
     until: datetime | None = None
+    cancel_id: str = ""
 
 
 CancelReply = CancelAcknowledged | CancelFailed
@@ -417,11 +432,15 @@ class TimeFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryFailed:
-    """A query brought no answer that can be trusted; `query` is what was asked."""
+    """A query brought no answer that can be trusted; `query` is what was asked.
+
+    `code` is the venue's own, if it gave one.
+    """
 
     query: Query
     detail: str
     until: datetime | None = None
+    code: int | None = None
 
 
 QueryAnswer = (
@@ -472,7 +491,14 @@ class StreamCut:
     detail: str
 
 
-UserEvent = OrderReport | BalancesSeen | StreamOpened | StreamCut
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamProbed:
+    """The user stream delivers: whatever had happened when `probe` reached the venue was told before."""
+
+    probe: int
+
+
+UserEvent = OrderReport | BalancesSeen | StreamOpened | StreamCut | StreamProbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -491,7 +517,7 @@ class LimitsSeen:
     detail: str = ""
 
 
-VenueCommand = SendOrder | SendCancel | Query | OpenUserStream | ReportLimits
+VenueCommand = SendOrder | SendCancel | Query | OpenUserStream | ProbeStream | ReportLimits
 """Everything that ExchangeActor tells a venue."""
 
 
@@ -499,8 +525,25 @@ VenueCommand = SendOrder | SendCancel | Query | OpenUserStream | ReportLimits
 class ConnectExchange:
     """Tells ExchangeActor who hears of orders and who plans with rules and balances."""
 
-    watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent]
+    watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime]
     gate: Tells[object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueTime:
+    """ExchangeActor tells OrderWatcher the venue's clock: `zero` + 1000 x monotonic seconds, in ms since 1970."""
+
+    zero: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptChild:
+    """OrderWatcher asks ExchangeActor what to do about an own order that the journal does not know.
+
+    It takes the order in as a child of its execution, or cancels it if that is not known either.
+    """
+
+    order: OrderSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

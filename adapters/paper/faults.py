@@ -12,8 +12,11 @@ class FaultKind(StrEnum):
     """A way of going wrong.
 
     Of order requests: `LOST_REPLY` executes and never answers, `DROPPED_REQUEST` does neither,
-    `REFUSE` answers with an error. Of user-stream events: `LATE_EVENT`, `DUPLICATE_EVENT`,
-    `LOST_EVENT`. Of order queries: `QUERY_LAG` does not show an order that is younger than its time.
+    `REFUSE` answers with an error; `LATE_REQUEST` arrives late and `SLOW_ENGINE` is let in at once but
+    executed late, neither with an answer. Of cancels: `DROPPED_CANCEL`, `LOST_CANCEL_REPLY`. Of
+    user-stream events: `LATE_EVENT`, `DUPLICATE_EVENT`, `LOST_EVENT`, and `STREAM_CUT`, which loses all
+    of them for its time. Of queries: `FAILED_QUERY` has no answer; `QUERY_LAG` does not show an order
+    that is younger than its time, and `LIST_LAG` leaves orders and trades out of lists in the same way.
     """
 
     LOST_REPLY = "lost_reply"
@@ -23,14 +26,21 @@ class FaultKind(StrEnum):
     DUPLICATE_EVENT = "duplicate_event"
     LOST_EVENT = "lost_event"
     QUERY_LAG = "query_lag"
+    LIST_LAG = "list_lag"
+    FAILED_QUERY = "failed_query"
+    LATE_REQUEST = "late_request"
+    SLOW_ENGINE = "slow_engine"
+    DROPPED_CANCEL = "dropped_cancel"
+    LOST_CANCEL_REPLY = "lost_cancel_reply"
+    STREAM_CUT = "stream_cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault: it strikes each time with `probability`, and certainly the `nth` times (from 1).
 
-    `milliseconds` is how late an event comes, or how young a hidden order is; `code` and `message`
-    are what `REFUSE` says.
+    `milliseconds` is how late an event or order comes, how young a hidden order is, or how long the
+    stream is cut; `code` and `message` are what `REFUSE` says.
     """
 
     kind: FaultKind

@@ -16,6 +16,8 @@ from adapters.paper.faults import FaultKind, FaultPlan
 from adapters.paper.limits import DAY
 from adapters.paper.link import LatencySettings, LinkMessage, TimeAsked, VenueLink
 from adapters.paper.liquidity.base import SECOND
+from adapters.paper.records import OrderRecord, TradeRecord
+from adapters.paper.requests import check_time
 from adapters.paper.rules import symbol_rules
 from adapters.paper.wording import (
     acknowledged,
@@ -34,12 +36,14 @@ from messages.order import (
     BalancesFound,
     CancelAcknowledged,
     CancelFailed,
+    CancelReply,
     LimitsSeen,
     OpenOrdersFound,
     OpenUserStream,
     OrderFound,
     OrderNotFound,
     OutcomeUnknown,
+    ProbeStream,
     QueryAllOrders,
     QueryAnswer,
     QueryBalances,
@@ -54,7 +58,9 @@ from messages.order import (
     RulesFound,
     SendCancel,
     SendOrder,
+    StreamCut,
     StreamOpened,
+    StreamProbed,
     TimeFound,
     TradesFound,
     UserEvent,
@@ -64,6 +70,7 @@ from messages.refs import Tells
 __all__ = ["LatencySettings", "PaperVenue", "VenueLink", "VenueMessage"]
 
 M = TypeVar("M")
+R = TypeVar("R", OrderRecord, TradeRecord)
 
 HOT_SECONDS = 0.1
 COLD_SECONDS = 1.0
@@ -81,7 +88,20 @@ class _LetPass:
     """Own orders rest: let the others trade."""
 
 
-VenueMessage = LinkMessage | _Look | _LetPass
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """An order that was held up: on its way, or (`forwarded`) between the door and the engine."""
+
+    order: SendOrder
+    forwarded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _StreamBack:
+    """The user stream delivers again."""
+
+
+VenueMessage = LinkMessage | _Look | _LetPass | _Late | _StreamBack
 
 
 @dataclass(slots=True)
@@ -122,6 +142,7 @@ class PaperVenue(Actor):
         self._passing: Timer | None = None
         self._stream: Tells[UserEvent] | None = None
         self._stream_due = 0.0
+        self._stream_is_cut = False
         self._limits: Tells[LimitsSeen] | None = None
 
     def on_receive(self, message: VenueMessage) -> None:
@@ -140,6 +161,15 @@ class PaperVenue(Actor):
                 self.exchange.advance(self._now())
             case OpenUserStream():
                 self._stream = message.listener
+                if not self._stream_is_cut:
+                    self._tell_stream(StreamOpened())
+            case ProbeStream(probe=probe):
+                self._publish()
+                self._tell_stream(StreamProbed(probe=probe))
+            case _Late(order=order, forwarded=forwarded):
+                self._execute(order, forwarded=forwarded)
+            case _StreamBack():
+                self._stream_is_cut = False
                 self._tell_stream(StreamOpened())
             case ReportLimits():
                 self._limits = message.listener
@@ -172,9 +202,31 @@ class PaperVenue(Actor):
             self.exchange.record(params, self._now(), "refused", code=refusal.code)
             self._answer(message.reply_to, Refused(client_order_id=name, code=refusal.code, message=refusal.message))
             return
-        lost = self._faults.strike(FaultKind.LOST_REPLY)
+        if (late := self._faults.strike(FaultKind.LATE_REQUEST)) is not None:
+            self._hold_up(message, late.milliseconds, forwarded=False)
+            return
+        if (slow := self._faults.strike(FaultKind.SLOW_ENGINE)) is not None:
+            try:
+                check_time(params, self.exchange.time(self._now()))
+            except ExchangeError:
+                pass  # It is refused at the door, at once.
+            else:
+                self._hold_up(message, slow.milliseconds, forwarded=True)
+                return
+        lost = self._faults.strike(FaultKind.LOST_REPLY) is not None
+        self._execute(message, lost=lost)
+        if lost:
+            self._answer_unknown(message)
+
+    def _hold_up(self, message: SendOrder, milliseconds: float, *, forwarded: bool) -> None:
+        """Let an order take effect later, when nobody waits for its reply any more."""
+        self.runtime.tell_after(milliseconds / 1000, self.actor_ref, _Late(message, forwarded))
+        self._answer_unknown(message)
+
+    def _execute(self, message: SendOrder, *, lost: bool = True, forwarded: bool = False) -> None:
+        name, params = message.client_order_id, order_params(message)
         try:
-            reply = acknowledged(self.exchange.place(params, self._now()))
+            reply = acknowledged(self.exchange.place(params, self._now(), forwarded=forwarded))
         except ExchangeError as error:
             self._report_limits(error)
             if not lost:
@@ -183,21 +235,27 @@ class PaperVenue(Actor):
             self._report_limits()
             if not lost:
                 self._answer(message.reply_to, reply)
-        if lost:
-            self._answer_unknown(message)
 
     def _cancel(self, message: SendCancel) -> None:
-        name = message.client_order_id
+        name, number = message.client_order_id, message.cancel_id
+        if self._faults.strike(FaultKind.DROPPED_CANCEL):
+            self._answer_later(message, CancelFailed(client_order_id=name, code=None, detail="cut", cancel_id=number))
+            return
+        lost = self._faults.strike(FaultKind.LOST_CANCEL_REPLY)
+        reply: CancelReply
         try:
             cancelled = self.exchange.cancel(cancel_params(message), self._now())
         except ExchangeError as error:
             self._report_limits(error)
-            self._answer(
-                message.reply_to,
-                CancelFailed(client_order_id=name, code=error.code, detail=error.message, until=until(error)),
+            reply = CancelFailed(
+                client_order_id=name, code=error.code, detail=error.message, until=until(error), cancel_id=number
             )
         else:
-            self._answer(message.reply_to, CancelAcknowledged(client_order_id=name, order=snapshot(cancelled.order)))
+            reply = CancelAcknowledged(client_order_id=name, order=snapshot(cancelled.order), cancel_id=number)
+        if lost:
+            self._answer_later(message, CancelFailed(client_order_id=name, code=None, detail="cut", cancel_id=number))
+        else:
+            self._answer(message.reply_to, reply)
 
     # Queries --------------------------------------------------------------------------------------
 
@@ -205,13 +263,15 @@ class PaperVenue(Actor):
         self,
         query: QueryOrder | QueryOpenOrders | QueryAllOrders | QueryTrades | QueryBalances | QueryRules,
     ) -> QueryAnswer:
+        if self._faults.strike(FaultKind.FAILED_QUERY):
+            return QueryFailed(query=query, detail="503 Service Unavailable")
         try:
             answer = self._look_up(query)
         except ExchangeError as error:
             self._report_limits(error)
             if isinstance(query, QueryOrder) and (error.code, error.message) == NO_SUCH_ORDER:
                 return OrderNotFound(symbol=query.symbol, client_order_id=query.client_order_id)
-            return QueryFailed(query=query, detail=str(error), until=until(error))
+            return QueryFailed(query=query, detail=str(error), until=until(error), code=error.code)
         self._report_limits()
         return answer
 
@@ -229,7 +289,7 @@ class PaperVenue(Actor):
                     return OrderNotFound(symbol=query.symbol, client_order_id=name)
                 return OrderFound(client_order_id=name, order=snapshot(found))
             case QueryOpenOrders():
-                orders = exchange.open_orders({"symbol": query.symbol}, now)
+                orders = self._visible(exchange.open_orders({"symbol": query.symbol}, now))
                 return OpenOrdersFound(symbol=query.symbol, orders=tuple(map(snapshot, orders)))
             case QueryAllOrders():
                 return self._all_orders(query)
@@ -251,7 +311,15 @@ class PaperVenue(Actor):
             params["orderId"] = str(page[-1].order_id + 1)
             page = self.exchange.all_orders(params, self._now())
             found += page
-        return AllOrdersFound(symbol=query.symbol, since=query.since, orders=tuple(map(snapshot, found)))
+        return AllOrdersFound(symbol=query.symbol, since=query.since, orders=tuple(map(snapshot, self._visible(found))))
+
+    def _visible(self, found: list[R]) -> list[R]:
+        """Leave out of a list what a lagging copy does not have yet."""
+        lag = self._faults.strike(FaultKind.LIST_LAG)
+        if lag is None:
+            return found
+        newest = self.exchange.time(self._now()) - lag.milliseconds * 1000
+        return [record for record in found if record.time <= newest]
 
     def _trades(self, query: QueryTrades) -> TradesFound:
         params = {"symbol": query.symbol, "limit": str(_PAGE)}
@@ -261,7 +329,7 @@ class PaperVenue(Actor):
         found = self.exchange.my_trades(params, self._now())
         return TradesFound(
             symbol=query.symbol,
-            trades=tuple(map(trade, found)),
+            trades=tuple(map(trade, self._visible(found))),
             from_id=query.from_id,
             since=query.since,
             order_id=query.order_id,
@@ -309,6 +377,11 @@ class PaperVenue(Actor):
     def _publish(self) -> None:
         """Tell the user stream what has happened, and see to it that what is about to happen does."""
         for event in self.exchange.drain():
+            if self._stream_is_cut:
+                continue
+            if (cut := self._faults.strike(FaultKind.STREAM_CUT)) is not None and self._stream is not None:
+                self._cut_stream(cut.milliseconds / 1000)
+                continue
             if self._faults.strike(FaultKind.LOST_EVENT):
                 continue
             told = user_event(event)
@@ -322,8 +395,14 @@ class PaperVenue(Actor):
         if self._passing is None and self.exchange.resting:
             self._passing = self.runtime.tell_after(HOT_SECONDS, self.actor_ref, _LetPass())
 
+    def _cut_stream(self, seconds: float) -> None:
+        """Lose the user stream, from this event on, for so long."""
+        self._tell_stream(StreamCut(since=self.runtime.now(), detail="1006"))
+        self._stream_is_cut = True
+        self.runtime.tell_after(seconds, self.actor_ref, _StreamBack())
+
     def _tell_stream(self, event: UserEvent) -> None:
-        if self._stream is not None:
+        if self._stream is not None and not self._stream_is_cut:
             self._stream_due = self._tell_later(self._stream, event, self._latency.user_stream_ms, self._stream_due)
 
     def _report_limits(self, error: ExchangeError | None = None) -> None:
@@ -359,6 +438,9 @@ class PaperVenue(Actor):
     def _answer_unknown(self, message: SendOrder) -> None:
         unknown = OutcomeUnknown(client_order_id=message.client_order_id, detail="no reply within the time-out")
         self.runtime.tell_after(self._latency.unknown_after_ms / 1000, message.reply_to, unknown)
+
+    def _answer_later(self, message: SendCancel, reply: CancelReply) -> None:
+        self.runtime.tell_after(self._latency.unknown_after_ms / 1000, message.reply_to, reply)
 
     def _tell_later(self, to: Tells[M], message: M, median_ms: float, not_before: float) -> float:
         """Tell after a latency, but not before a moment (so that a stream keeps its order); return when."""
