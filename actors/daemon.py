@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
 from actors.exchange.actor import ExchangeActor, ExchangeSettings
 from actors.follower import Follower
+from actors.halts import INVARIANT
 from actors.journal import Journal, Store
 from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.notifier import Notifier
@@ -30,6 +31,7 @@ from messages.control import (
     DaemonUp,
     ExecutionGivenUp,
     FactNews,
+    HaltTrading,
     InvariantBroken,
     JournalFailed,
     Ping,
@@ -41,7 +43,14 @@ from messages.control import (
     Settled,
     ShutDown,
 )
-from messages.facts import EpochStarted, ExecutionQuarantined, Fact, TradingHalted, TradingResumed
+from messages.facts import (
+    EpochStarted,
+    ExecutionQuarantined,
+    Fact,
+    RateLimited,
+    TradingHalted,
+    TradingResumed,
+)
 from messages.market import ConnectMarket, WatchMarket
 from messages.order import ConnectExchange, VenueCommand
 from messages.refs import Tells
@@ -132,6 +141,8 @@ class Daemon(Follower, Parent):
         self._observer, self._store, self._settings = observer, store, settings
         self._venue, self._market = venue, market
         self._readiness, self._halt = Readiness.STARTING, ""
+        self._limited_until: datetime | None = None
+        self._broken: str | None = None
         self._epoch = 0
         self._quarantined: list[str] = []
         self._not_ready = {JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
@@ -146,7 +157,7 @@ class Daemon(Follower, Parent):
     def begin(self) -> None:
         """Start the journal, and fold what the root itself must know from it."""
         self.use_journal(self.spawn(JOURNAL, Journal, store=self._store))
-        self.follow(EpochStarted, ExecutionQuarantined, TradingHalted, TradingResumed)
+        self.follow(EpochStarted, ExecutionQuarantined, TradingHalted, TradingResumed, RateLimited)
         self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
 
     def on_receive(self, message: DaemonMessage) -> None:
@@ -172,7 +183,11 @@ class Daemon(Follower, Parent):
             case _Tick():
                 self._ping_everyone()
             case _StartTooSlow():
-                if self._readiness is Readiness.STARTING:
+                if self._waits_for_venue():
+                    self._start_timer = self.runtime.tell_after(
+                        self._settings.start_seconds, self.actor_ref, _StartTooSlow()
+                    )
+                elif self._readiness is Readiness.STARTING:
                     waiting = ", ".join(sorted(self._not_ready))
                     self._end(EXIT_UNAVAILABLE, f"not ready in time: still waiting for {waiting}")
             case _Farewell(exit_code, detail):
@@ -191,6 +206,8 @@ class Daemon(Follower, Parent):
                 self._halt = f"{reason}: {detail}" if detail else reason
             case TradingResumed():
                 self._halt = ""
+            case RateLimited(until=until):
+                self._limited_until = until
             case _:
                 pass
 
@@ -206,12 +223,16 @@ class Daemon(Follower, Parent):
         )
 
     def on_durable(self, fact: Fact) -> None:
-        """Start the others once the epoch is durable."""
+        """Start the others once the epoch is durable; end once the halt is that a broken promise asks for."""
         if isinstance(fact, EpochStarted):
             self._start_the_others()
+        elif isinstance(fact, TradingHalted):
+            self._end_broken()
 
     def on_news_of(self, fact: Fact) -> None:
         """Open or shut the gate when trading is halted or resumed."""
+        if isinstance(fact, TradingHalted):
+            self._end_broken()
         if self.caught_up and self._readiness in (Readiness.READY, Readiness.HALTED):
             self._stand(self._readiness_when_up())
 
@@ -219,7 +240,8 @@ class Daemon(Follower, Parent):
         settings, journal = self._settings, self.children[JOURNAL]
         market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market)
         exchange = self.spawn(EXCHANGE, ExchangeActor, journal=journal, venue=self._venue, settings=settings.exchange)
-        watcher = self.spawn(WATCHER, OrderWatcher, journal=journal, exchange=exchange, settings=settings.watcher)
+        watching = replace(settings.watcher, symbols=settings.exchange.symbols)
+        watcher = self.spawn(WATCHER, OrderWatcher, journal=journal, exchange=exchange, settings=watching)
         gate = self.spawn(
             GATE,
             SignalGate,
@@ -301,9 +323,31 @@ class Daemon(Follower, Parent):
             self._end(EXIT_ERROR, f"{name} stopped without being asked to")
 
     def give_up(self, name: Hashable, cause: BaseException) -> None:
-        """End the process: a critical actor has failed."""
-        broken = isinstance(cause, InvariantBroken | ClaimBroken)
-        self._end(EXIT_INVARIANT if broken else EXIT_ERROR, f"{name} failed: {type(cause).__name__}: {cause}")
+        """End the process: a critical actor has failed. After a broken promise, the next one starts halted."""
+        detail = f"{name} failed: {type(cause).__name__}: {cause}"
+        if not isinstance(cause, InvariantBroken | ClaimBroken):
+            self._end(EXIT_ERROR, detail)
+        elif self._halt or name == JOURNAL or JOURNAL not in self.children:
+            self._end(EXIT_INVARIANT, detail)
+        else:
+            self._broken = detail
+            self._stand(Readiness.FAILED, detail)
+            self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell(EXIT_INVARIANT, detail))
+            if EXCHANGE in self.children:
+                self.runtime.send(self.children[EXCHANGE], HaltTrading(reason=INVARIANT, detail=detail))
+            else:  # Its writer is gone.
+                self.append(TradingHalted(reason=INVARIANT, detail=detail))
+
+    def _end_broken(self) -> None:
+        if self._broken is not None:
+            self._end(EXIT_INVARIANT, self._broken)
+
+    def _waits_for_venue(self) -> bool:
+        """Whether the venue has forbidden everything until a moment that is less than a start ago."""
+        if self._readiness is not Readiness.STARTING or self._limited_until is None:
+            return False
+        since = (self.runtime.wall_time() - self._limited_until).total_seconds()
+        return since < self._settings.start_seconds
 
     def _journal_failed(self, failure: JournalFailed) -> None:
         code = EXIT_INVARIANT if failure.invariant else EXIT_JOURNAL

@@ -6,15 +6,16 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import assert_never
+from typing import assert_never, get_args
 
-from actors.exchange.budget import Priority
+from actors.exchange.budget import Priority, weight_of
 from actors.exchange.door import Door
 from actors.exchange.exposure import EXPOSURE_FACTS
 from actors.exchange.outbox import Outbox
 from actors.exchange.refresh import Need, Refresh
 from actors.exchange.settings import ExchangeSettings
 from actors.follower import Follower
+from actors.halts import BAN, HALTS, INVARIANT
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from messages.control import (
@@ -39,12 +40,15 @@ from messages.facts import (
     ChildRefused,
     Fact,
     RateLimited,
+    TradeBooked,
     TradingHalted,
     TradingResumed,
 )
 from messages.ids import cancel_id, child_id, milliseconds, parse_child_id
 from messages.market import BalancesChanged, RulesChanged, SymbolRules
+from messages.money import ONE, ZERO
 from messages.order import (
+    AdoptChild,
     BalancesFound,
     BalancesSeen,
     CancelChild,
@@ -54,7 +58,10 @@ from messages.order import (
     LimitsSeen,
     OpenUserStream,
     OrderReply,
+    OrderSnapshot,
+    OrderType,
     PlaceChild,
+    ProbeStream,
     Query,
     QueryAnswer,
     QueryBalances,
@@ -68,18 +75,27 @@ from messages.order import (
     TimeFound,
     UserEvent,
     VenueCommand,
+    VenueTime,
     order_of,
 )
 from messages.refs import Tells
 
 FILTER_FAILURE, TIMESTAMP_FAILURE = -1013, -1021
 REMEMBERED_CANCELS = 10_000
+CLOCK_STEP_SECONDS = 0.05
+"""More than this, our wall clock must not move against the monotonic one while the venue's is asked for."""
+
 BALANCE_RECHECK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
     """Time to see whether the venue may be talked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _BanOver:
+    """The venue's ban should be over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +127,12 @@ ExchangeMessage = (
     | HaltTrading
     | ResumeTrading
     | CancelEverything
+    | AdoptChild
+    | ProbeStream
     | Ping
     | FactNews
     | _Open
+    | _BanOver
     | _LookAgain
     | _AskAgain
 )
@@ -134,13 +153,15 @@ class ExchangeActor(Follower, Child):
         super().__init__(parent, name)
         self.use_journal(journal)
         self._told, self._venue, self._settings = parent, venue, settings
-        self._watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent] | None = None
+        self._watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime] | None = None
+        self._wall_zero = 0.0
         self._gate: Tells[object] | None = None
         self._venue_zero: float | None = None
         self._door = Door(settings)
         self._outbox = Outbox(settings.most_waiting)
         self._not_after: dict[str, float] = {}
         self._cancels: dict[str, int] = {}
+        self._adopted: dict[str, None] = {}
         self._opened = False
         self._look_timer: Timer | None = None
         intervals = {
@@ -173,26 +194,38 @@ class ExchangeActor(Follower, Child):
                 self._take_answer(message)
             case ReadinessChanged() | HaltTrading() | ResumeTrading() | CancelEverything():
                 self._steer(message)
+            case AdoptChild(order=order):
+                self._adopt(order)
+            case ProbeStream():
+                self._probe(message)
             case ConnectExchange():
                 self._connect(message)
             case Ping(reply_to=reply_to):
                 self.runtime.send(reply_to, Pong(self.name))
+            case _Open() | _BanOver() | _LookAgain() | _AskAgain():
+                self._take_timer(message)
+            case _:
+                assert_never(message)
+
+    def _take_timer(self, timer: _Open | _BanOver | _LookAgain | _AskAgain) -> None:
+        match timer:
             case _Open():
                 self._open()
+            case _BanOver():
+                self._lift_ban()
             case _LookAgain():
                 self._send_waiting()
             case _AskAgain(need=need):
                 self._ask_if_due(need)
             case _:
-                assert_never(message)
+                assert_never(timer)
 
     def _steer(self, message: ReadinessChanged | HaltTrading | ResumeTrading | CancelEverything) -> None:
         match message:
             case ReadinessChanged(readiness=readiness):
                 self._door.readiness = readiness
             case HaltTrading(reason=reason, detail=detail):
-                if self._door.halted is None:
-                    self.append(TradingHalted(reason=reason, detail=detail))
+                self._halt(reason, detail)
             case ResumeTrading(detail=detail):
                 if self._door.halted is not None:
                     self.append(TradingResumed(detail=detail))
@@ -212,6 +245,8 @@ class ExchangeActor(Follower, Child):
     def on_durable(self, fact: Fact) -> None:
         """Send what is journalled, unless it may not go any more."""
         match fact:
+            case ChildIntended(adopted=True):
+                pass  # It is at the venue already.
             case ChildIntended():
                 self._send(fact)
             case ChildCancelRequested():
@@ -236,7 +271,14 @@ class ExchangeActor(Follower, Child):
             case ChildRefused(code=code) if code == FILTER_FAILURE:
                 self._hurry(Need.RULES, 0.0)
             case ChildRefused(code=code) if code == TIMESTAMP_FAILURE:
-                self._hurry(Need.TIME, 0.0)
+                self._door.clock_doubted = True
+                self._ask(Need.TIME)
+            case ChildRefused(code=code, message=message) if code in HALTS:
+                self._halt(HALTS[code], f"{code}: {message}")
+            case TradeBooked(execution_id=execution_id):
+                exposure = self._door.exposures.get(execution_id)
+                if exposure is not None and exposure.overfilled:
+                    self._halt(INVARIANT, f"{execution_id} is filled above what was asked")
             case ChildClosed() if self._door.balances.unconfirmed:
                 self._hurry(Need.BALANCES, BALANCE_RECHECK_SECONDS)
             case _:
@@ -245,6 +287,21 @@ class ExchangeActor(Follower, Child):
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """The past is folded: now the venue may be asked about the present."""
         self._open()
+
+    def _halt(self, reason: str, detail: str) -> None:
+        """Let no new order out from now on; said once."""
+        if self._door.halted is None:
+            self.append(TradingHalted(reason=reason, detail=detail))
+
+    def _lift_ban(self) -> None:
+        """End the halt of a ban with the ban; every other one waits for a person."""
+        if self._door.halt_reason != BAN:
+            return
+        until = self._door.budget.forbidden_until(self.runtime.now())
+        if until is None:
+            self.append(TradingResumed(detail="the ban is over"))
+        else:
+            self.runtime.tell_at(until, self.actor_ref, _BanOver())
 
     # Placing --------------------------------------------------------------------------------------
 
@@ -289,6 +346,24 @@ class ExchangeActor(Follower, Child):
         assert self._venue_zero is not None, "nothing is placed before the venue's time is known"
         return self._venue_zero + 1000 * self.runtime.now()
 
+    # Orders that the journal does not know --------------------------------------------------------
+
+    def _adopt(self, order: OrderSnapshot) -> None:
+        """Take in an own order that the journal does not know, or cancel it if nobody wants it."""
+        child, name = order.client_order_id, parse_child_id(order.client_order_id)
+        if name is None or name.cancel is not None or self._door.journal_lost:
+            return
+        execution_id = name.execution_id
+        exposure = self._door.exposures.get(execution_id)
+        if exposure is not None and exposure.has_seen(child):
+            return  # The journal has told of it meanwhile.
+        price = order.price or (order.executed_quote / order.executed_quantity if order.executed_quantity else ONE)
+        if self._door.exposures.knows(execution_id) and child not in self._adopted:
+            self._adopted[child] = None
+            self.append(_adopted(order, name.slice, name.attempt, execution_id, price, self._settings.recv_window_ms))
+        elif not order.status.final:
+            self._append_cancel(execution_id, child, order.symbol, order.order_id, "unknown to the journal")
+
     # Cancels --------------------------------------------------------------------------------------
 
     def _cancel(self, cancel: CancelChild) -> None:
@@ -296,18 +371,20 @@ class ExchangeActor(Follower, Child):
         child = cancel.client_order_id
         if exposure is not None and exposure.has_seen(child) and exposure.intent_of(child) is None:
             return  # It ended while the wish was on its way.
-        name = cancel_id(child, self._cancels.get(child, 0))
         if self._door.journal_lost:
             self._cancel_unjournalled(child, cancel.symbol, cancel.order_id)
             return
+        self._append_cancel(cancel.execution_id, child, cancel.symbol, cancel.order_id, cancel.reason)
+
+    def _append_cancel(self, execution_id: str, child: str, symbol: str, order_id: int | None, reason: str) -> None:
         self.append(
             ChildCancelRequested(
-                execution_id=cancel.execution_id,
+                execution_id=execution_id,
                 client_order_id=child,
-                cancel_id=name,
-                symbol=cancel.symbol,
-                order_id=cancel.order_id,
-                reason=cancel.reason,
+                cancel_id=cancel_id(child, self._cancels.get(child, 0)),
+                symbol=symbol,
+                order_id=order_id,
+                reason=reason,
             )
         )
 
@@ -341,6 +418,8 @@ class ExchangeActor(Follower, Child):
         self._send_waiting()
 
     def _send_waiting(self) -> None:
+        if not self._opened and not self._door.journal_lost:
+            return  # A Retry-After in the journal may not be known yet.
         going, look_at = self._outbox.take(self._door.budget, self.runtime.now())
         for command in going:
             self._venue.tell(command)
@@ -355,6 +434,16 @@ class ExchangeActor(Follower, Child):
         retry_at = seen.retry_at
         if retry_at is not None and self._door.begins_episode(retry_at):
             self.append(RateLimited(until=retry_at, banned=seen.banned, detail=seen.detail))
+            if seen.banned:
+                self._halt(BAN, seen.detail)
+                self._lift_ban()
+
+    def _probe(self, probe: ProbeStream) -> None:
+        """Have the stream prove itself, unless nothing may be asked at present."""
+        now = self.runtime.now()
+        if self._opened and self._door.budget.forbidden_until(now) is None:
+            self._door.budget.spend(weight_of(probe), now)
+            self._venue.tell(probe)
 
     # What must be known ---------------------------------------------------------------------------
 
@@ -372,11 +461,13 @@ class ExchangeActor(Follower, Child):
             self.runtime.tell_at(until, self.actor_ref, _Open())
             return
         self._opened = True
+        self._lift_ban()
         self._venue.tell(OpenUserStream(listener=self._watcher))
         for need in Need:
             self._ask(need)
+        self._send_waiting()
 
-    def _connected(self) -> Tells[OrderReply | CancelReply | QueryAnswer | UserEvent]:
+    def _connected(self) -> Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime]:
         assert self._watcher is not None, "nothing is sent before ConnectExchange"
         return self._watcher
 
@@ -385,7 +476,7 @@ class ExchangeActor(Follower, Child):
         query: Query
         match need:
             case Need.TIME:
-                query = QueryTime(reply_to=me)
+                query, self._wall_zero = QueryTime(reply_to=me), self._wall_offset()
             case Need.RULES:
                 query = QueryRules(symbols=self._settings.symbols, reply_to=me)
             case Need.BALANCES:
@@ -415,11 +506,11 @@ class ExchangeActor(Follower, Child):
     def _take_answer(self, answer: TimeFound | RulesFound | BalancesFound | BalancesSeen | QueryFailed) -> None:
         match answer:
             case TimeFound(offset_milliseconds=offset):
-                wall = milliseconds(self.runtime.wall_time())
-                self._venue_zero = wall + offset - 1000 * self.runtime.now()
-                self._answered(Need.TIME)
+                self._take_time(offset)
             case RulesFound(rules=rules):
                 self._take_rules(rules)
+                if self._watcher is not None:
+                    self._watcher.tell(answer)
                 self._answered(Need.RULES)
             case BalancesFound(balances=balances):
                 self._door.balances.found(balances)
@@ -428,10 +519,26 @@ class ExchangeActor(Follower, Child):
             case BalancesSeen(balances=balances):
                 self._door.balances.seen(balances)
                 self._push_balances()
-            case QueryFailed(query=query, until=until):
+            case QueryFailed(query=query, until=until, code=code, detail=detail):
+                if code in HALTS:
+                    self._halt(HALTS[code], f"{code}: {detail}")
                 self._query_failed(query, until)
             case _:
                 assert_never(answer)
+
+    def _take_time(self, offset: int) -> None:
+        if abs(self._wall_offset() - self._wall_zero) > CLOCK_STEP_SECONDS:
+            self._ask(Need.TIME)  # Our clock was set meanwhile: the difference to it says nothing.
+            return
+        self._venue_zero = milliseconds(self.runtime.wall_time()) + offset - 1000 * self.runtime.now()
+        self._door.clock_doubted = False
+        if self._watcher is not None:
+            self._watcher.tell(VenueTime(zero=self._venue_zero))
+        self._answered(Need.TIME)
+
+    def _wall_offset(self) -> float:
+        """How far the wall clock is ahead of the monotonic one, in seconds."""
+        return milliseconds(self.runtime.wall_time()) / 1000 - self.runtime.now()
 
     def _answered(self, need: Need) -> None:
         self._refreshes[need].answered(self.runtime.now())
@@ -499,3 +606,36 @@ def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> 
         mid_seconds=place.mid_seconds,
         waited_seconds=place.waited_seconds,
     )
+
+
+def _adopted(
+    order: OrderSnapshot, slice_: int, attempt: int, execution_id: str, price: Decimal, recv_window: int
+) -> ChildIntended:
+    """Make the intent that the journal lacks for an order that is there; what nobody knows is zero."""
+    return ChildIntended(
+        execution_id=execution_id,
+        client_order_id=order.client_order_id,
+        slice=slice_,
+        attempt=attempt,
+        incarnation=0,
+        symbol=order.symbol,
+        side=order.side,
+        order_type=_type_of(order.order_type),
+        time_in_force=None,
+        quantity=order.quantity,
+        limit_price=order.price or None,
+        request_timestamp=order.time,
+        recv_window=recv_window,
+        bid=price,
+        ask=price,
+        quote_age_seconds=ZERO,
+        spread=ZERO,
+        deviation=ZERO,
+        mid_integral=ZERO,
+        mid_seconds=ZERO,
+        adopted=True,
+    )
+
+
+def _type_of(text: str) -> OrderType:
+    return next((kind for kind in get_args(OrderType) if kind == text), "LIMIT")

@@ -14,6 +14,7 @@ from typing import assert_never
 from messages.order import (
     LimitsSeen,
     OpenUserStream,
+    ProbeStream,
     QueryAllOrders,
     QueryBalances,
     QueryOpenOrders,
@@ -65,7 +66,7 @@ def weight_of(command: VenueCommand) -> int:
             return 6
         case QueryOrder():
             return 4
-        case QueryTime():
+        case QueryTime() | ProbeStream():
             return 1
         case SendOrder() | SendCancel() | OpenUserStream() | ReportLimits():
             return 0

@@ -35,7 +35,8 @@ EPISODE_TOLERANCE = timedelta(seconds=1)
 class Door:
     """Knows exposure, rules, balances, limits and halts. Times `now` are monotonic seconds.
 
-    `known` is whether the venue's rules, balances and time are; `journal_lost` shuts for good.
+    `known` is whether the venue's rules, balances and time are; `clock_doubted` whether the venue has
+    refused a timestamp since its time was last asked for; `journal_lost` shuts for good.
     """
 
     def __init__(self, settings: ExchangeSettings) -> None:
@@ -46,6 +47,8 @@ class Door:
         self.rules: dict[str, SymbolRules] = {}
         self.readiness = Readiness.STARTING
         self.halted: str | None = None
+        self.halt_reason: str | None = None
+        self.clock_doubted = False
         self.known = self.journal_lost = False
         self._limited_until: datetime | None = None
 
@@ -64,9 +67,9 @@ class Door:
                 self._limited_until = until
                 self.budget.forbid(now + (until - wall_time).total_seconds())
             case TradingHalted(reason=reason, detail=detail):
-                self.halted = f"{reason}: {detail}" if detail else reason
+                self.halted, self.halt_reason = f"{reason}: {detail}" if detail else reason, reason
             case TradingResumed():
-                self.halted = None
+                self.halted = self.halt_reason = None
             case _:
                 pass
 
@@ -129,7 +132,9 @@ class Door:
             case _:
                 assert_never(self.readiness)
         until = self.budget.forbidden_until(now)
-        return None if until is None else (Decline.RATE_LIMITED, "the venue asks to wait", until)
+        if until is not None:
+            return Decline.RATE_LIMITED, "the venue asks to wait", until
+        return (Decline.CLOCK, "the venue's time is asked for again", retry_at) if self.clock_doubted else None
 
     def _broken_rule(self, place: PlaceChild, now: float) -> ChildDeclined | None:
         rules = self.rules.get(place.symbol)

@@ -75,6 +75,12 @@ class Exposure:
         """The children of which nothing final is known, in the order of their intents."""
         return tuple(self._open.values())
 
+    @property
+    def overfilled(self) -> bool:
+        """Whether more is executed than was ever to be."""
+        ended = (quantity for child, quantity in self._counted.items() if child not in self._open)
+        return sum(ended, ZERO) > self.quantity
+
     def has_seen(self, client_order_id: str) -> bool:
         """Whether this child was ever intended."""
         return client_order_id in self._counted
@@ -177,6 +183,10 @@ class Exposures:
         if (exposure := self._executions.get(place.execution_id)) is not None:
             return exposure.admits(place, client_order_id)
         return Decline.CLOSED if place.execution_id in self._over else Decline.UNKNOWN_EXECUTION
+
+    def knows(self, execution_id: str) -> bool:
+        """Whether such an execution runs, or ended lately."""
+        return execution_id in self._executions or execution_id in self._over
 
     def open_children(self) -> Iterator[ChildIntended]:
         """Return every child of which nothing final is known."""

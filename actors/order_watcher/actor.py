@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import assert_never
 
 from actors.follower import Follower
-from actors.order_watcher.attempt import TIMEOUT_CANCEL, Life
+from actors.halts import HALTS
+from actors.order_watcher.attempt import FENCE_CANCEL, TIMEOUT_CANCEL
+from actors.order_watcher.holdings import Holdings
+from actors.order_watcher.inquiry import Answered, Asker
 from actors.order_watcher.ledger import Ledger
 from actors.order_watcher.outcomes import Effect, effect_of
-from actors.order_watcher.proof import Proof, gap_before
+from actors.order_watcher.proof import BEFORE_TIMESTAMP_MS, Moment
+from actors.order_watcher.prover import Inquire, Prover
+from actors.order_watcher.recovery import Recovery
 from actors.order_watcher.register import REGISTER_FACTS, Register
 from actors.order_watcher.settings import WatcherSettings
-from actors.order_watcher.watch import Watch, Watches, order_question, trades_question
+from actors.order_watcher.watch import Watch, Watches, gap_before, order_question, trades_question
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from messages.control import (
@@ -22,16 +28,27 @@ from messages.control import (
     CaughtUp,
     Committed,
     FactNews,
+    HaltTrading,
     JournalCommand,
     Ping,
     Pong,
     ReportSettled,
     Settled,
 )
-from messages.facts import ChildIntended, ChildNotSent, Fact, StreamGap
+from messages.facts import (
+    BalanceMismatch,
+    BalancesNoted,
+    ChildCancelRequested,
+    ChildIntended,
+    ChildNotSent,
+    Fact,
+    StreamGap,
+)
 from messages.ids import milliseconds, parse_child_id
+from messages.market import SymbolRules
 from messages.order import (
     Acknowledged,
+    AdoptChild,
     AllOrdersFound,
     BalancesFound,
     BalancesSeen,
@@ -47,8 +64,11 @@ from messages.order import (
     OrderReport,
     OrderSnapshot,
     OutcomeUnknown,
+    ProbeStream,
     Query,
+    QueryAllOrders,
     QueryAnswer,
+    QueryBalances,
     QueryFailed,
     QueryOpenOrders,
     QueryTrades,
@@ -58,15 +78,21 @@ from messages.order import (
     Source,
     StreamCut,
     StreamOpened,
+    StreamProbed,
     TimeFound,
     Trade,
     TradesFound,
     UserEvent,
+    VenueTime,
 )
 from messages.refs import Tells
 
 NOT_OPEN = -2011
 MOST_EARLY = 1_000
+ASK_AGAIN_SECONDS = 1.0
+STRANGER_SECONDS = 5.0
+QUIET_SECONDS = 2.0
+FIRST_SWEEP_SECONDS, LONGEST_SWEEP_SECONDS = 10.0, 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +130,38 @@ class _SettleOver:
     report: ReportSettled
 
 
+@dataclass(frozen=True, slots=True)
+class _AskAgain:
+    """Time to put the questions of the start again that brought no answer."""
+
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class _Recheck:
+    """Time to see whether an own order that the journal does not know is still open."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """Time to see whether an order believed absent has appeared."""
+
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class _AskBalances:
+    """Nothing of ours has been open for a while: time to compare balances."""
+
+
+_Timed = _Poll | _Chase | _TimedOut | _EarlyOver | _SettleOver | _AskAgain | _Recheck | _Sweep | _AskBalances | Inquire
+
 __all__ = ["OrderWatcher", "WatcherMessage", "WatcherSettings"]
 
 WatcherMessage = (
-    OrderReply
-    | CancelReply
-    | QueryAnswer
-    | UserEvent
-    | ReportSettled
-    | Ping
-    | FactNews
-    | _Poll
-    | _Chase
-    | _TimedOut
-    | _EarlyOver
-    | _SettleOver
+    OrderReply | CancelReply | QueryAnswer | UserEvent | ReportSettled | Ping | FactNews | VenueTime | Answered | _Timed
 )
 
 
@@ -139,7 +182,7 @@ class OrderWatcher(Follower, Child):
         name: Hashable,
         *,
         journal: Tells[JournalCommand],
-        exchange: Tells[Relay | CancelChild | BalancesSeen],
+        exchange: Tells[Relay | CancelChild | BalancesSeen | ProbeStream | AdoptChild | HaltTrading],
         settings: WatcherSettings,
     ) -> None:
         super().__init__(parent, name)
@@ -147,6 +190,22 @@ class OrderWatcher(Follower, Child):
         self._told, self._exchange, self._settings = parent, exchange, settings
         self._register = Register(settings.remembered)
         self._watches = Watches()
+        self._prover = Prover(
+            settings,
+            self._watches,
+            self._register,
+            runtime=self.runtime,
+            me=self.actor_ref,
+            exchange=exchange,
+            absent=self._conclude_absent,
+        )
+        self._recovery, self._holdings = Recovery(), Holdings()
+        self._rules: dict[str, SymbolRules] | None = None
+        self._found: tuple[tuple[str, Decimal, Decimal], ...] | None = None
+        self._balances_asked = self._balances_compared = False
+        self._intents = self._intents_before = 0
+        self._sweep: Timer | None = None
+        self._rechecks: dict[str, Timer] = {}
         self._polls: dict[str, Timer] = {}
         self._early: dict[str, _Early] = {}
         self._before_start: list[OrderReply | CancelReply | QueryAnswer | OrderReport] = []
@@ -156,7 +215,7 @@ class OrderWatcher(Follower, Child):
 
     def begin(self) -> None:
         """Fold everything that was ever known of orders."""
-        self.follow(*REGISTER_FACTS)
+        self.follow(*REGISTER_FACTS, BalancesNoted, BalanceMismatch)
 
     def on_receive(self, message: WatcherMessage) -> None:
         """Take a message."""
@@ -167,14 +226,25 @@ class OrderWatcher(Follower, Child):
                 self.runtime.send(self._exchange, message)
             case StreamOpened() | StreamCut():
                 self._take_stream(message)
+            case StreamProbed(probe=probe):
+                self._prover.stream_alive(probe)
+            case VenueTime(zero=zero):
+                self._prover.learn_time(zero)
             case ReportSettled():
                 self._settling.append(message)
                 self.runtime.tell_at(message.deadline, self.actor_ref, _SettleOver(message))
                 self._tell_if_settled()
             case Ping(reply_to=reply_to):
                 self.runtime.send(reply_to, Pong(self.name))
-            case _Poll() | _Chase() | _TimedOut() | _EarlyOver() | _SettleOver():
+            case _Poll() | _Chase() | _TimedOut() | _EarlyOver() | _SettleOver() | Inquire():
                 self._take_timer(message)
+            case _AskAgain() | _Recheck() | _Sweep() | _AskBalances():
+                self._take_timer(message)
+            case RulesFound(rules=rules):
+                self._rules = (self._rules or {}) | {rule.symbol: rule for rule in rules}
+                self._compare_balances()
+            case Answered():
+                self._take_answered(message)
             case _ if not self.caught_up:
                 self._before_start.append(message)
             case _:
@@ -185,12 +255,16 @@ class OrderWatcher(Follower, Child):
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold what bears on orders."""
         self._register.fold(fact)
+        self._holdings.fold(fact)
+        self._intents += isinstance(fact, ChildIntended)
 
     def on_news_of(self, fact: Fact) -> None:
         """Watch a new child; stop watching one that was not sent."""
         if not self.caught_up:
             return
         match fact:
+            case ChildIntended(client_order_id=child, adopted=True):
+                self._resume_watch(child)
             case ChildIntended(client_order_id=child):
                 self._begin_watch(child)
                 early = self._early.pop(child, None)
@@ -200,6 +274,10 @@ class OrderWatcher(Follower, Child):
                         self._take_word(word)
             case ChildNotSent(client_order_id=child):
                 self._look_after(child)
+            case ChildCancelRequested(client_order_id=child, reason=reason, cancel_id=name) if reason == FENCE_CANCEL:
+                watch = self._watches.get(child)
+                if watch is not None:
+                    self._prover.fence_named(watch, name)
             case _:
                 pass
 
@@ -208,13 +286,12 @@ class OrderWatcher(Follower, Child):
         for ledger in tuple(self._register.all_open()):
             child = ledger.intent.client_order_id
             self._settle(ledger, ledger.attempt.unknown("the daemon stopped before the outcome was known"))
-            watch = self._begin_watch(child, recovered=True)
-            watch.ask_order = True
-            self._start_chase(watch, at_once=True)
+            self._resume_watch(child)
         waiting, self._before_start = self._before_start, []
         for word in waiting:
             self._take_word(word)
-        self._tell_if_ready()
+        self._begin_sweeps()
+        self._go_on()
 
     # What is said of orders -----------------------------------------------------------------------
 
@@ -233,9 +310,13 @@ class OrderWatcher(Follower, Child):
                     self._take_snapshot(order)
             case TradesFound():
                 self._take_trades(word)
-            case OrderNotFound() | QueryFailed():
+            case QueryFailed():
+                self._take_failure(word)
+            case BalancesFound(balances=balances):
+                self._take_balances(balances)
+            case OrderNotFound():
                 pass  # Proves nothing; the next round asks again.
-            case BalancesFound() | RulesFound() | TimeFound():
+            case RulesFound() | TimeFound():
                 pass  # Never asked for by this actor.
             case _:
                 assert_never(word)
@@ -249,6 +330,7 @@ class OrderWatcher(Follower, Child):
             return
         match word:
             case OrderReport(order=order, trade=trade):
+                self._prover.stream_alive(order.update_time)
                 reason = None if word.reason == "NONE" else word.reason
                 self._hear(ledger, order, () if trade is None else (trade,), "stream", reason)
             case Acknowledged(order=order, trades=trades):
@@ -270,10 +352,8 @@ class OrderWatcher(Follower, Child):
 
     def _take_unknown(self, ledger: Ledger, detail: str) -> None:
         self._settle(ledger, ledger.attempt.unknown(detail))
-        watch = self._watches.get(ledger.intent.client_order_id)
-        if watch is not None:
-            watch.ask_order = True
-            self._start_chase(watch)
+        if ledger.attempt.life.open:
+            self._prover.begin(ledger.intent.symbol)
 
     def _settle(self, ledger: Ledger, fact: Fact | None) -> None:
         """Append what became of an order, if that is news."""
@@ -288,22 +368,43 @@ class OrderWatcher(Follower, Child):
         match word:
             case CancelAcknowledged(order=order):
                 self._hear(ledger, order, (), "reply")
-            case CancelFailed(code=code):
-                watch = self._watches.get(word.client_order_id)
-                if watch is None:
-                    return  # It ended meanwhile.
-                watch.ask_order = True
-                if code != NOT_OPEN and watch.cancel_reason is None:
-                    watch.cancel_reason, watch.cancelled_at = "repeated", self.runtime.now()
-                self._start_chase(watch)
+            case CancelFailed():
+                self._take_failed_cancel(word)
             case _:
                 assert_never(word)
+
+    def _take_failed_cancel(self, failed: CancelFailed) -> None:
+        self._halt_after(failed.code, failed.detail)
+        watch = self._watches.get(failed.client_order_id)
+        if watch is None:
+            return  # It ended meanwhile.
+        watch.ask_order = True
+        if failed.code == NOT_OPEN:
+            self._prover.not_open(watch, failed.cancel_id)
+        else:
+            self._prover.fence_failed(watch)
+            if watch.cancel_reason is None and not watch.unknown:
+                watch.cancel_reason, watch.cancelled_at = "repeated", self.runtime.now()
+        self._start_chase(watch)
+
+    def _take_failure(self, failed: QueryFailed) -> None:
+        """A query that failed proves nothing; it may say that none can succeed."""
+        self._halt_after(failed.code, failed.detail)
+        if isinstance(failed.query, QueryBalances) and self._balances_asked:
+            self._balances_asked = False
+            self.runtime.tell_after(ASK_AGAIN_SECONDS, self.actor_ref, _AskBalances())
+
+    def _halt_after(self, code: int | None, detail: str) -> None:
+        reason = None if code is None else HALTS.get(code)
+        if reason is not None:
+            self._exchange.tell(HaltTrading(reason=reason, detail=f"{code}: {detail}"))
 
     def _take_snapshot(self, order: OrderSnapshot) -> None:
         ledger = self._register.get(order.client_order_id)
         if ledger is None:
             self._tell_foreign(order)
             return
+        self._prover.saw(order)
         watch = self._watches.get(order.client_order_id)
         if watch is not None:
             watch.ask_order = False
@@ -319,7 +420,24 @@ class OrderWatcher(Follower, Child):
             last = self._register.last_trade(found.symbol)
             self._relay(trades_question(found.symbol, last, (*unlisted, *lacking), self.actor_ref))
 
-    def _take_trades(self, found: TradesFound) -> None:
+    def _take_answered(self, answered: Answered) -> None:
+        """Take an answer to a question of the start or of a proof."""
+        answer = answered.answer
+        if isinstance(answer, TradesFound):
+            self._take_trades(answer, Asker(self.actor_ref, answered.asked, answered.since))
+        else:
+            self._take_word(answer)
+        self._prover.take(answered)
+        if self._recovery.done:
+            return
+        again = self._recovery.take(answered)
+        if again is not None:
+            self.runtime.tell_after(ASK_AGAIN_SECONDS, self.actor_ref, _AskAgain(again))
+        if isinstance(answer, TradesFound):
+            self._look_for_owners(answer)
+        self._go_on()
+
+    def _take_trades(self, found: TradesFound, asker: Tells[QueryAnswer] | None = None) -> None:
         by_order: dict[int, list[Trade]] = {}
         for trade in found.trades:
             by_order.setdefault(trade.order_id, []).append(trade)
@@ -328,15 +446,10 @@ class OrderWatcher(Follower, Child):
             if ledger is not None:
                 source = self._poll_source(self._watches.get(ledger.intent.client_order_id))
                 self._hear(ledger, None, trades, source)
-        for ledger in self._register.open_of(found.symbol):
-            proof = Proof(ledger.intent)
-            if ledger.attempt.life is Life.UNKNOWN and proof.suspects(found, self._register.claimed):
-                self._relay(proof.names(self.actor_ref), urgent=True)
         if not found.complete and found.trades:
             after = found.trades[-1].trade_id + 1
-            self._relay(
-                QueryTrades(symbol=found.symbol, from_id=after, order_id=found.order_id, reply_to=self.actor_ref)
-            )
+            me = asker or self.actor_ref
+            self._relay(QueryTrades(symbol=found.symbol, from_id=after, order_id=found.order_id, reply_to=me))
 
     def _hear(
         self,
@@ -371,7 +484,7 @@ class OrderWatcher(Follower, Child):
         if not ledger.attempt.life.open:
             self._watches.end(child)
             self._tell_if_settled()
-        elif ledger.final and ledger.missing:
+        elif (ledger.final and ledger.missing) or (watch.wants_cancel and not watch.unknown):
             self._start_chase(watch)
 
     # Orders that the journal does not know --------------------------------------------------------
@@ -399,6 +512,16 @@ class OrderWatcher(Follower, Child):
         fact = self._register.foreign(order)
         if fact is not None:
             self.append(fact)
+        ours = parse_child_id(order.client_order_id)
+        if ours is None or self._register.get(order.client_order_id) is not None:
+            return
+        if fact is None and order.status.final:
+            return  # All that could be done about it was done.
+        self._exchange.tell(AdoptChild(order=order))
+        timer = self._rechecks.get(order.symbol)
+        if not order.status.final and (timer is None or not timer.pending):
+            message = _Recheck(order.symbol)
+            self._rechecks[order.symbol] = self.runtime.tell_after(STRANGER_SECONDS, self.actor_ref, message)
 
     # Asking ---------------------------------------------------------------------------------------
 
@@ -416,6 +539,15 @@ class OrderWatcher(Follower, Child):
         self._watches.add(watch)
         self._schedule_poll(ledger.intent.symbol, now + self._settings.poll_interval_seconds)
         return watch
+
+    def _resume_watch(self, child: str) -> None:
+        """Watch an order that was there before: its state is in doubt."""
+        watch = self._begin_watch(child, recovered=True)
+        watch.ask_order = True
+        if watch.unknown:
+            self._prover.begin(watch.ledger.intent.symbol, at_once=True)
+        else:
+            self._start_chase(watch, at_once=True)
 
     def _schedule_poll(self, symbol: str, due: float) -> None:
         timer = self._polls.get(symbol)
@@ -452,9 +584,10 @@ class OrderWatcher(Follower, Child):
         questions = watch.questions(self.actor_ref)
         for question in questions:
             self._relay(question, urgent=True)
-        if watch.wants_cancel and watch.cancelled_at + self._settings.cancel_repeat_seconds <= self.runtime.now():
+        wants_cancel = watch.wants_cancel and not watch.unknown  # Of an unknown one, the proof cancels.
+        if wants_cancel and watch.cancelled_at + self._settings.cancel_repeat_seconds <= self.runtime.now():
             self._tell_cancel(watch)
-        if questions or watch.wants_cancel:
+        if questions or wants_cancel:
             watch.ledger.polls += bool(questions)
             watch.round += 1
             delay = gap_before(watch.round)
@@ -500,10 +633,29 @@ class OrderWatcher(Follower, Child):
         if ledger.attempt.rests and watch.cancel_reason is None:
             self._cancel(watch, TIMEOUT_CANCEL)
         watch.ask_order = True
-        self._start_chase(watch)
+        if watch.unknown:
+            self._prover.begin(ledger.intent.symbol)
+        else:
+            self._start_chase(watch)
 
-    def _take_timer(self, timer: _Poll | _Chase | _TimedOut | _EarlyOver | _SettleOver) -> None:
+    def _conclude_absent(self, watch: Watch, proof: str) -> None:
+        ledger = watch.ledger
+        self._settle(ledger, ledger.attempt.absent(proof))
+        self._begin_sweeps()
+
+    def _take_timer(self, timer: _Timed) -> None:
         match timer:
+            case Inquire(symbol=symbol):
+                self._prover.turn(symbol)
+            case _AskAgain(query=query):
+                if query in self._recovery.missing:
+                    self._relay(query, urgent=True)
+            case _Recheck(symbol=symbol):
+                self._relay(QueryOpenOrders(symbol=symbol, reply_to=self.actor_ref))
+            case _Sweep(wait=wait):
+                self._sweep_for_absent(wait)
+            case _AskBalances():
+                self._ask_balances()
             case _Poll(symbol=symbol):
                 self._poll(symbol, silent_for=self._settings.poll_interval_seconds)
             case _Chase(child=child):
@@ -527,12 +679,15 @@ class OrderWatcher(Follower, Child):
         match event:
             case StreamCut():
                 self._cut = self._cut or event
+                self._prover.stream_cut()
             case StreamOpened():
                 self._streaming = True
                 if self._cut is not None:
                     self._append_gap(self._cut)
                     self._cut = None
-                self._tell_if_ready()
+                    self._begin_sweeps(FIRST_SWEEP_SECONDS, 0.0)
+                self._prover.stream_opened()
+                self._go_on()
             case _:
                 assert_never(event)
         for symbol in self._watches.symbols():
@@ -543,12 +698,95 @@ class OrderWatcher(Follower, Child):
         lasted = timedelta(seconds=max(0.0, self.runtime.now() - cut.since))
         self.append(StreamGap(since=until - lasted, until=until, detail=cut.detail))
 
-    def _tell_if_ready(self) -> None:
-        if self._streaming and self.caught_up and not self._ready_told:
-            self._ready_told = True
-            self._told.tell(ActorReady(self.name))
+    # Start ----------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Take the next step of the start: read, compare balances if nothing is open, be ready."""
+        if self._ready_told or not (self._streaming and self.caught_up):
+            return
+        if not self._recovery.begun:
+            for query in self._recovery.begin(self._concerned(), self.actor_ref, self._asked_now()):
+                self._relay(query, urgent=True)
+        if not self._recovery.done:
+            return
+        if not self._register.open_count and not self._balances_compared:
+            self._ask_balances()
+            return
+        self._ready_told = True
+        self._told.tell(ActorReady(self.name))
+
+    def _concerned(self) -> list[tuple[str, int | None, int | None]]:
+        """Return the symbols to read, with the last trade booked and the oldest order in doubt."""
+        doubted = [ledger.intent for ledger in self._register.all_open()]
+        doubted += self._register.absent(milliseconds(self.runtime.wall_time()))
+        oldest: dict[str, int] = {}
+        for intent in doubted:
+            oldest[intent.symbol] = min(intent.request_timestamp, oldest.get(intent.symbol, intent.request_timestamp))
+        symbols = dict.fromkeys((*self._settings.symbols, *oldest))
+        return [(symbol, self._register.last_trade(symbol), oldest.get(symbol)) for symbol in symbols]
+
+    def _asked_now(self) -> Moment:
+        return self._prover.moment() or Moment(self.runtime.now(), 0.0)
+
+    def _look_for_owners(self, found: TradesFound) -> None:
+        """Ask whose trades those are: an own order that the journal lost may be among them."""
+        unknown = [t.time for t in found.trades if not self._register.knows_order(t.symbol, t.order_id)]
+        if unknown:
+            asked = self._asked_now()
+            self._relay(self._recovery.look_for_owners(found.symbol, min(unknown), self.actor_ref, asked), urgent=True)
+
+    def _ask_balances(self) -> None:
+        """Ask what the account holds, if trades must explain it and none can come meanwhile."""
+        if self._register.open_count or self._balances_compared or self._balances_asked:
+            return
+        self._balances_asked, self._found, self._intents_before = True, None, self._intents
+        self._relay(QueryBalances(reply_to=self.actor_ref), urgent=True)
+
+    def _take_balances(self, balances: tuple[tuple[str, Decimal, Decimal], ...]) -> None:
+        if self._balances_asked and self._intents == self._intents_before:
+            self._found = balances
+            self._compare_balances()
+        self._balances_asked = False
+        self._go_on()
+
+    def _compare_balances(self) -> None:
+        """Compare once a start; a symbol whose assets nobody knows any more can't be compared."""
+        if self._found is None or self._balances_compared:
+            return
+        if self._holdings.symbols and self._rules is None:
+            return
+        rules, self._balances_compared = self._rules or {}, True
+        if all(symbol in rules for symbol in self._holdings.symbols):
+            facts = self._holdings.compare(self._found, rules)
+            if facts:
+                self.append(*facts)
+        self._go_on()
+
+    # The watch list -------------------------------------------------------------------------------
+
+    def _begin_sweeps(self, wait: float = FIRST_SWEEP_SECONDS, delay: float | None = None) -> None:
+        """Look out for orders that are believed absent, at growing intervals."""
+        if self._register.absent(milliseconds(self.runtime.wall_time())):
+            if self._sweep is not None:
+                self._sweep.cancel()
+            due = wait if delay is None else delay
+            self._sweep = self.runtime.tell_after(due, self.actor_ref, _Sweep(wait))
+
+    def _sweep_for_absent(self, wait: float) -> None:
+        since: dict[str, int] = {}
+        for intent in self._register.absent(milliseconds(self.runtime.wall_time())):
+            since[intent.symbol] = min(intent.request_timestamp, since.get(intent.symbol, intent.request_timestamp))
+        for symbol, oldest in since.items():
+            begin = oldest - BEFORE_TIMESTAMP_MS
+            self._relay(QueryOpenOrders(symbol=symbol, reply_to=self.actor_ref))
+            self._relay(QueryAllOrders(symbol=symbol, since=begin, reply_to=self.actor_ref))
+        self._begin_sweeps(min(2 * wait, LONGEST_SWEEP_SECONDS))
+
+    # Settling -------------------------------------------------------------------------------------
 
     def _tell_if_settled(self) -> None:
+        if self._ready_told and not self._register.open_count and not self._balances_compared:
+            self.runtime.tell_after(QUIET_SECONDS, self.actor_ref, _AskBalances())
         if self._settling and not self._register.open_count:
             settling, self._settling = self._settling, []
             for report in settling:

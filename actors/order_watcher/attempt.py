@@ -33,6 +33,9 @@ from messages.facts import (
 TIMEOUT_CANCEL = "timeout"
 """The reason of a cancel that the time-out caused; it makes the outcome TIMEOUT."""
 
+FENCE_CANCEL = "fence"
+"""The reason of a cancel that asks the engine whether an order is open that nobody has seen."""
+
 
 class Life(StrEnum):
     """Where a child order stands, as far as is proven."""
@@ -102,6 +105,17 @@ class Attempt:
             client_order_id=self.intent.client_order_id,
             symbol=self.intent.symbol,
             detail=detail,
+        )
+
+    def absent(self, proof: str) -> ChildAbsent | None:
+        """Return the fact that it was never executed; None if it is not unknown any more."""
+        if not self.allows(ChildAbsent):
+            return None
+        return ChildAbsent(
+            execution_id=self.intent.execution_id,
+            client_order_id=self.intent.client_order_id,
+            symbol=self.intent.symbol,
+            proof=proof,
         )
 
     def refused(self, code: int, message: str) -> ChildRefused | None:

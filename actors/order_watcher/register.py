@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
+from actors.order_watcher.attempt import Life
 from actors.order_watcher.ledger import Ledger
 from messages.facts import (
     AttemptReappeared,
@@ -26,6 +27,9 @@ from messages.facts import (
 )
 from messages.ids import parse_child_id
 from messages.order import OrderSnapshot
+
+DAY_MS = 86_400_000
+"""How long an order that is believed absent is looked out for."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -55,12 +59,16 @@ class _Total:
 
 
 class Register:
-    """A fold of all facts about child orders. The last `remembered` that ended stay at hand."""
+    """A fold of all facts about child orders. The last `remembered` that ended stay at hand.
+
+    What is believed absent stays for a day besides, however many end meanwhile.
+    """
 
     def __init__(self, remembered: int) -> None:
         self._remembered = remembered
         self._open: dict[str, Ledger] = {}
         self._past: dict[str, Ledger] = {}
+        self._absent: dict[str, Ledger] = {}
         self._open_by_symbol: dict[str, dict[str, Ledger]] = {}
         self._by_order: dict[tuple[str, int], str] = {}
         self._foreign: dict[tuple[str, int], None] = {}
@@ -69,7 +77,8 @@ class Register:
 
     def get(self, client_order_id: str) -> Ledger | None:
         """Return the account of a child order that is open or ended lately."""
-        return self._open.get(client_order_id) or self._past.get(client_order_id)
+        known = self._open.get(client_order_id) or self._past.get(client_order_id)
+        return known or self._absent.get(client_order_id)
 
     def open(self, client_order_id: str) -> Ledger | None:
         """Return the account of a child order of which nothing final is proven."""
@@ -80,10 +89,14 @@ class Register:
         child = self._by_order.get((symbol, order_id))
         return None if child is None else self.get(child)
 
-    @property
-    def claimed(self) -> dict[tuple[str, int], str]:
-        """The child order of each (symbol, order id) that is known."""
-        return self._by_order
+    def knows_order(self, symbol: str, order_id: int) -> bool:
+        """Whether it is known whose the order is that the venue knows by this number."""
+        return (symbol, order_id) in self._by_order or (symbol, order_id) in self._foreign
+
+    def absent(self, now: float) -> list[ChildIntended]:
+        """Return the intents of a day before `now` (ms since 1970) that are believed absent."""
+        intents = [ledger.intent for ledger in self._absent.values()]
+        return [intent for intent in intents if intent.request_timestamp + DAY_MS > now]
 
     @property
     def open_count(self) -> int:
@@ -179,7 +192,8 @@ class Register:
             self._by_order[fact.symbol, fact.order_id] = child
         is_open = child in self._open
         if ledger.attempt.life.open and not is_open:
-            del self._past[child]
+            self._past.pop(child, None)
+            self._absent.pop(child, None)
             self._enter(ledger)
         elif is_open and not ledger.attempt.life.open:
             self._leave(ledger)
@@ -194,11 +208,19 @@ class Register:
         del self._open[child]
         del self._open_by_symbol[ledger.intent.symbol][child]
         self._past[child] = ledger
+        if ledger.attempt.life is Life.ABSENT:
+            self._look_out_for(ledger)
         while len(self._past) > self._remembered:
             forgotten = self._past.pop(next(iter(self._past)))
             order_id = forgotten.attempt.order_id
             if order_id is not None:
                 self._by_order.pop((forgotten.intent.symbol, order_id), None)
+
+    def _look_out_for(self, ledger: Ledger) -> None:
+        self._absent[ledger.intent.client_order_id] = ledger
+        old = ledger.intent.request_timestamp - DAY_MS
+        for child in [child for child, other in self._absent.items() if other.intent.request_timestamp < old]:
+            del self._absent[child]
 
     def _keep(self, table: dict[K, V], key: K, value: V) -> None:
         table[key] = value

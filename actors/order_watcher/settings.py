@@ -12,7 +12,12 @@ class WatcherSettings:
     An order that is not final after `poll_interval_seconds` is asked for, again and again; after
     `timeout_seconds` a resting one is cancelled and of any other the outcome is unknown. What is
     said of an own order that the journal has not told yet waits for `early_seconds`. `remembered`
-    is the number of ended orders kept at hand for late news.
+    is the number of ended orders kept at hand for late news. `symbols` are read at each start.
+
+    Of the proof of an absence: the venue's engine may sit on what it has let in for
+    `engine_wait_seconds`, `margin_seconds` are added to that; `negatives` answers on each path that
+    don't show the order must span `negatives_seconds`; without a control they must go on until
+    `absent_after_seconds` after the receive window.
     """
 
     poll_interval_seconds: float = 2.0
@@ -20,3 +25,9 @@ class WatcherSettings:
     cancel_repeat_seconds: float = 2.0
     early_seconds: float = 1.0
     remembered: int = 10_000
+    symbols: tuple[str, ...] = ()
+    engine_wait_seconds: float = 10.0
+    margin_seconds: float = 5.0
+    absent_after_seconds: float = 60.0
+    negatives: int = 3
+    negatives_seconds: float = 3.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from actors.order_watcher.attempt import Life
 from actors.order_watcher.ledger import Ledger
 from actors.order_watcher.proof import BEFORE_TIMESTAMP_MS, Proof
+from actors.order_watcher.settings import WatcherSettings
 from actors.runtime import Timer
 from messages.order import (
     OpenOrdersFound,
@@ -19,6 +20,13 @@ from messages.order import (
 from messages.refs import Tells
 
 ROUNDING_SECONDS = 1e-6
+GAPS_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+LAST_GAP_SECONDS = 30.0
+
+
+def gap_before(round_: int) -> float:
+    """Return the seconds to wait before the `round_`-th round of questions, the first being 0."""
+    return GAPS_SECONDS[round_] if round_ < len(GAPS_SECONDS) else LAST_GAP_SECONDS
 
 
 @dataclass(slots=True)
@@ -27,7 +35,8 @@ class Watch:
 
     `polled`: it was open when the open orders were asked for. `ask_order`: its state is in doubt.
     `cancel_reason`: it is to be cancelled until its final state is read. `round`: how often it was
-    asked for on its own, which the timer `chase` repeats.
+    asked for on its own, which the timer `chase` repeats. `proof` is what its absence takes, once
+    its outcome is unknown.
     """
 
     ledger: Ledger
@@ -40,6 +49,18 @@ class Watch:
     round: int = 0
     chase: Timer | None = None
     deadline: Timer | None = None
+    proof: Proof | None = None
+
+    def proven_by(self, settings: WatcherSettings) -> Proof:
+        """Return the proof of this order, begun when it is first asked for."""
+        if self.proof is None:
+            self.proof = Proof(self.ledger.intent, settings, None if self.recovered else self.sent_at)
+        return self.proof
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody knows what became of it."""
+        return self.ledger.attempt.life is Life.UNKNOWN
 
     @property
     def child(self) -> str:
@@ -49,7 +70,7 @@ class Watch:
     @property
     def unsettled(self) -> bool:
         """Whether polls are to tell its state: not final, and not in the hands of the proof."""
-        return not self.ledger.final and self.ledger.attempt.life is not Life.UNKNOWN
+        return not self.ledger.final and not self.unknown
 
     @property
     def wants_cancel(self) -> bool:
@@ -57,11 +78,14 @@ class Watch:
         return self.cancel_reason is not None and not self.ledger.final
 
     def questions(self, reply_to: Tells[QueryAnswer]) -> list[Query]:
-        """Return what to ask about this order on its own, nothing if nothing is in doubt."""
+        """Return what to ask about this order on its own, nothing if nothing is in doubt.
+
+        About an order that may not be there at all, the inquiry of its symbol asks.
+        """
         ledger, intent = self.ledger, self.ledger.intent
-        if ledger.attempt.life is Life.UNKNOWN:
-            return Proof(intent).questions(self.round, reply_to)
         asked: list[Query] = []
+        if self.unknown:
+            return asked
         if self.ask_order and not ledger.final:
             asked.append(order_question(ledger, reply_to))
         order_id = ledger.attempt.order_id
@@ -90,6 +114,10 @@ class Watches:
     def of(self, symbol: str) -> tuple[Watch, ...]:
         """Return the watches of a symbol's orders."""
         return tuple(self._by_symbol.get(symbol, {}).values())
+
+    def unknown_of(self, symbol: str) -> list[Watch]:
+        """Return the watches of a symbol's orders whose outcome is unknown."""
+        return [watch for watch in self.of(symbol) if watch.unknown]
 
     def symbols(self) -> Iterator[str]:
         """Return the symbols that have an open order."""

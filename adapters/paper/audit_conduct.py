@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -9,6 +10,9 @@ from adapters.paper.audit_evidence import Evidence, Execution, Line
 from adapters.paper.audit_records import Record
 from adapters.paper.audit_rules import Found, Limits, us
 from messages.money import ZERO, plain
+
+TOO_LATE = -1021
+"""What the exchange says of a request whose receive window is over."""
 
 _ROUNDING = Decimal("1e-9")
 """Fractions are quotients: cited and derived ones may differ in their last digits."""
@@ -102,8 +106,11 @@ def quiet_when_halted(evidence: Evidence, limits: Limits) -> Found:
 def quiet_until_ready(evidence: Evidence, limits: Limits) -> Found:
     """S11: after a start, only an execution that was taken up again intends, and nothing is resent.
 
-    That an epoch was ready is seen from its executions: each is started anew in each epoch.
+    That an epoch was ready is seen from its executions: each is started anew in each epoch. A request
+    that was still on its way when its epoch ended is no resend: it comes once, and too late for its
+    receive window, so the exchange has refused it.
     """
+    arrivals = Counter(request.client_order_id for request in evidence.requests)
     epoch: Line | None = None
     started: set[str] = set()
     epoch_of: dict[str, int] = {}
@@ -123,7 +130,8 @@ def quiet_until_ready(evidence: Evidence, limits: Limits) -> Found:
         born = epoch_of.get(request.client_order_id)
         later = next((line for line in epochs if born is not None and line.seq > born), None)
         at = request.arrived_at - us(limits.clock_ahead)
-        if later is not None and at > later.at + us(limits.transit):
+        overdue = request.code == TOO_LATE and arrivals[request.client_order_id] == 1
+        if later is not None and at > later.at + us(limits.transit) and not overdue:
             yield request.client_order_id, f"arrived in an epoch after its own (seq {later.seq})"
 
 

@@ -36,6 +36,7 @@ from messages.facts import (
 from messages.ids import cancel_id, child_id, milliseconds
 from messages.market import BalancesChanged, RulesChanged
 from messages.order import (
+    AdoptChild,
     BalancesFound,
     BalancesSeen,
     CancelChild,
@@ -44,6 +45,7 @@ from messages.order import (
     Decline,
     LimitsSeen,
     OpenUserStream,
+    ProbeStream,
     QueryBalances,
     QueryFailed,
     QueryOpenOrders,
@@ -56,6 +58,7 @@ from messages.order import (
     SendCancel,
     SendOrder,
     TimeFound,
+    VenueTime,
     order_of,
 )
 from messages.signal import Side
@@ -66,13 +69,14 @@ from tests.factories import (
     a_child_closed,
     a_closed,
     a_planned,
+    a_trade_booked,
     an_accepted,
     an_acknowledged,
     an_intent,
     rules,
 )
 from tests.journal_stub import JournalStub
-from tests.order_tools import a_place
+from tests.order_tools import a_place, an_order
 from tests.probe import Probe
 
 SETTINGS = ExchangeSettings(symbols=("BTCUSDT",), limits=BudgetLimits(orders=((10, 100),)))
@@ -133,6 +137,7 @@ def connected(simulation: Simulation, *old: Fact, settings: ExchangeSettings = S
     world.tell(TimeFound(offset_milliseconds=OFFSET), RulesFound(rules=(rules(),)), BalancesFound(balances=BALANCES))
     world.tell(ReadinessChanged(Readiness.READY))
     world.sent()
+    world.watcher.messages()
     return world
 
 
@@ -554,9 +559,9 @@ def test_a_halt_survives_a_restart(simulation: Simulation) -> None:
 
 def test_a_retry_after_is_journalled_once_an_episode_and_stops_everything(world: World) -> None:
     until = EPOCH + timedelta(seconds=20)
-    world.tell(LimitsSeen(retry_at=until, banned=True, detail="418"))
+    world.tell(LimitsSeen(retry_at=until, detail="429"))
     world.tell(LimitsSeen(retry_at=until + timedelta(milliseconds=300)))
-    assert world.journal.of(RateLimited) == [RateLimited(until=until, banned=True, detail="418")]
+    assert world.journal.of(RateLimited) == [RateLimited(until=until, banned=False, detail="429")]
     world.place()
     declined = world.declined()
     assert (declined.reason, declined.retry_at) == (Decline.RATE_LIMITED, 20.0)
@@ -566,6 +571,130 @@ def test_a_retry_after_is_journalled_once_an_episode_and_stops_everything(world:
     world.venue.expect(query, within=0.2)
     world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=60)))
     assert len(world.journal.of(RateLimited)) == 2
+
+
+def test_a_ban_halts_trading_once_and_the_halt_ends_with_it(world: World) -> None:
+    until = EPOCH + timedelta(seconds=20)
+    world.tell(LimitsSeen(retry_at=until, banned=True, detail="418"), LimitsSeen(retry_at=until, banned=True))
+    assert world.journal.of(TradingHalted) == [TradingHalted(reason="BANNED", detail="418")]
+    world.place()
+    assert world.declined().reason is Decline.HALTED
+    world.tell(LimitsSeen(retry_at=until + timedelta(seconds=10), banned=True, detail="longer"))
+    world.simulation.run(29.0)
+    assert world.journal.of(TradingResumed) == []
+    world.simulation.run(2.0)
+    assert len(world.journal.of(TradingResumed)) == 1
+    assert len(world.journal.of(TradingHalted)) == 1
+
+
+def test_a_ban_that_was_over_before_a_restart_halts_nothing_any_more(simulation: Simulation) -> None:
+    banned = RateLimited(until=EPOCH + timedelta(seconds=5), banned=True, detail="418")
+    world = connected(simulation, *EXECUTION_FACTS, banned, TradingHalted(reason="BANNED", detail="418"))
+    assert world.journal.of(TradingResumed) == []
+    simulation.run(5.1)
+    assert len(world.journal.of(TradingResumed)) == 1
+
+
+@pytest.mark.parametrize(("code", "reason"), [(-2015, "KEY_REVOKED"), (-2014, "KEY_REVOKED"), (-1022, "BAD_SIGNATURE")])
+def test_a_refusal_of_ourselves_halts_trading_once_and_cancels_still_go(world: World, code: int, reason: str) -> None:
+    world.place()
+    refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=code, message="no")
+    world.journal.commit(refused)
+    world.simulation.run(0.0)
+    world.tell(QueryFailed(query=QueryTime(reply_to=world.exchange), detail="no", code=code))
+    assert world.journal.of(TradingHalted) == [TradingHalted(reason=reason, detail=f"{code}: no")]
+    world.place(slice=1)
+    assert world.declined().reason is Decline.HALTED
+    world.sent()
+    world.tell(CancelChild(execution_id="other", client_order_id="c", symbol="BTCUSDT", order_id=1, reason="r"))
+    world.venue.expect(SendCancel)
+
+
+def test_an_execution_that_is_filled_above_what_was_asked_halts_trading(world: World) -> None:
+    world.place()
+    world.journal.commit(
+        an_acknowledged(),
+        a_child_closed(),
+        a_trade_booked(client_order_id=CHILD, trade_id=2, quantity=D("0.4")),
+    )
+    world.simulation.run(0.0)
+    assert world.journal.of(TradingHalted) == []
+    world.journal.commit(a_trade_booked(client_order_id=CHILD, trade_id=3, quantity=D("0.1")))
+    world.simulation.run(0.0)
+    assert world.journal.last(TradingHalted).reason == "INVARIANT"
+
+
+def test_after_a_refused_timestamp_nothing_goes_until_the_venues_time_is_known_anew(world: World) -> None:
+    world.place()
+    world.sent()
+    refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=-1021, message="")
+    world.journal.commit(refused)
+    world.venue.expect(QueryTime)
+    world.place(attempt=1)
+    assert world.declined().reason is Decline.CLOCK
+    world.tell(TimeFound(offset_milliseconds=OFFSET + 500))
+    world.place(attempt=1)
+    assert world.venue.fish_for(lambda message: isinstance(message, SendOrder)).client_order_id.endswith("-0-1")
+
+
+def test_a_step_of_our_clock_while_the_venues_is_asked_for_spoils_the_answer(simulation: Simulation) -> None:
+    world = started(simulation, *EXECUTION_FACTS)
+    world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    world.sent()
+    simulation.step_clock(-30.0)
+    world.tell(TimeFound(offset_milliseconds=OFFSET))
+    world.venue.expect(QueryTime)
+    world.watcher.expect_none(within=0.0)
+    world.tell(TimeFound(offset_milliseconds=OFFSET + 30_000))
+    assert world.watcher.expect(VenueTime).zero == milliseconds(EPOCH) + OFFSET - 1000 * simulation.now()
+
+
+def test_the_streams_probe_goes_to_the_venue_unless_it_wants_silence(world: World) -> None:
+    world.tell(ProbeStream(probe=5))
+    world.venue.expect(ProbeStream(probe=5))
+    world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=20), detail="429"), ProbeStream(probe=6))
+    world.venue.expect_none(within=19.0)
+
+
+def test_no_query_goes_before_the_journal_is_folded(simulation: Simulation) -> None:
+    limited = RateLimited(until=EPOCH + timedelta(seconds=20), banned=False, detail="")
+    world = started(simulation, limited)
+    query = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.watcher.ref)
+    world.tell(Relay(query=query), ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    world.venue.expect(ReportLimits)
+    world.venue.expect_none(within=19.9)
+    world.venue.fish_for(lambda message: message == query)
+
+
+# Orders that the journal does not know ------------------------------------------------------------
+
+
+def test_an_unknown_order_of_a_known_execution_becomes_its_child_and_is_not_sent(world: World) -> None:
+    order = an_order("PARTIALLY_FILLED", "0.04", time=123)
+    world.tell(AdoptChild(order=order), AdoptChild(order=order))
+    (intent,) = world.journal.of(ChildIntended)
+    assert (intent.adopted, intent.client_order_id, intent.quantity) == (True, CHILD, D("0.1"))
+    assert (intent.execution_id, intent.slice, intent.attempt, intent.request_timestamp) == (EXECUTION, 0, 0, 123)
+    world.venue.expect_none(within=0.0)
+    world.place(slice=1, quantity=D("0.41"))
+    assert world.declined().reason is Decline.OVER_QUANTITY
+
+
+def test_an_unknown_order_of_nobodys_is_cancelled_if_it_is_open(world: World) -> None:
+    stranger = child_id("p", "zzzzzzzzzzzzz", 0, 0)
+    world.tell(AdoptChild(order=an_order("FILLED", "0.1", client_order_id=stranger)))
+    world.venue.expect_none(within=0.0)
+    world.tell(AdoptChild(order=an_order("NEW", client_order_id=stranger)))
+    assert world.journal.last(ChildCancelRequested).reason == "unknown to the journal"
+    assert world.venue.expect(SendCancel).client_order_id == stranger
+
+
+def test_an_order_that_the_journal_has_told_of_meanwhile_is_left_alone(world: World) -> None:
+    world.place()
+    world.sent()
+    world.tell(AdoptChild(order=an_order("NEW")), AdoptChild(order=an_order("NEW", client_order_id="web_1")))
+    world.venue.expect_none(within=0.0)
+    assert len(world.journal.of(ChildIntended)) == 1
 
 
 def test_a_retry_after_survives_a_restart(simulation: Simulation) -> None:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from messages.control import ActorReady, CaughtUp, Ping, Pong, ReportSettled, Se
 from messages.execution import ChildOutcome
 from messages.facts import (
     AttemptReappeared,
+    BalancesNoted,
     ChildAbsent,
     ChildAcknowledged,
     ChildCancelRequested,
@@ -25,110 +25,58 @@ from messages.facts import (
     StreamGap,
     TradeBooked,
 )
-from messages.ids import child_id, milliseconds
 from messages.order import (
     Acknowledged,
-    AllOrdersFound,
     BalancesFound,
     BalancesSeen,
     CancelAcknowledged,
     CancelChild,
     CancelFailed,
     NotSent,
-    OpenOrdersFound,
     OrderFound,
     OrderNotFound,
-    OrderReport,
-    OrderSnapshot,
     OutcomeUnknown,
-    Query,
-    QueryAllOrders,
+    QueryBalances,
     QueryFailed,
     QueryOpenOrders,
-    QueryOrder,
-    QueryTrades,
     Refused,
     Relay,
+    RulesFound,
     StreamCut,
     StreamOpened,
-    Trade,
-    TradesFound,
 )
-from tests.factories import CHILD, EXECUTION, D, a_child_closed, a_closed, a_trade_booked, an_acknowledged, an_intent
+from tests.actors.order_watcher.stage import (
+    FOREVER,
+    FULL,
+    OTHER_CHILD,
+    SENT_AT,
+    World,
+    found,
+    open_orders,
+    ready,
+    report,
+    started,
+)
+from tests.factories import (
+    CHILD,
+    EXECUTION,
+    D,
+    a_child_closed,
+    a_closed,
+    a_trade_booked,
+    an_acknowledged,
+    an_intent,
+    rules,
+)
 from tests.journal_stub import JournalStub
 from tests.order_tools import a_trade, an_order
 from tests.probe import Probe
-
-SENT_AT = milliseconds(EPOCH)
-FOREVER = 100_000.0
-OTHER_CHILD = child_id("p", EXECUTION, 1, 0)
-
-
-@dataclass
-class World:
-    """An OrderWatcher among probes."""
-
-    simulation: Simulation
-    journal: JournalStub
-    parent: Probe
-    exchange: Probe
-    watcher: Any
-
-    def tell(self, *messages: object) -> None:
-        for message in messages:
-            self.watcher.tell(message)
-            self.simulation.run(0.0)
-
-    def intend(self, **changes: Any) -> None:
-        """ExchangeActor journals an intent now, and sends it."""
-        now = SENT_AT + int(1000 * self.simulation.now())
-        self.journal.commit(an_intent(**{"request_timestamp": now, **changes}))
-        self.simulation.run(0.0)
-
-    def asked(self) -> list[Query]:
-        """The queries since the last look."""
-        return [message.query for message in self.exchange.messages() if isinstance(message, Relay)]
-
-    def wait(self, seconds: float) -> None:
-        self.simulation.run(seconds)
-
-    def kinds(self) -> list[type[Fact]]:
-        """The kinds of facts that the watcher wrote after the intent."""
-        kinds = [type(fact) for fact in self.journal.facts]
-        return kinds[kinds.index(type(an_intent())) + 1 :]
-
-    def q_order(self, child: str = CHILD) -> QueryOrder:
-        return QueryOrder(symbol="BTCUSDT", client_order_id=child, reply_to=self.watcher)
-
-    @property
-    def q_open(self) -> QueryOpenOrders:
-        return QueryOpenOrders(symbol="BTCUSDT", reply_to=self.watcher)
-
-    def q_trades(self, **asked: Any) -> QueryTrades:
-        return QueryTrades(symbol="BTCUSDT", reply_to=self.watcher, **asked)
-
-
-def started(simulation: Simulation, *old: Fact, **settings: Any) -> World:
-    journal = JournalStub.begun(*old)
-    parent, exchange = Probe(simulation, "parent"), Probe(simulation, "exchange")
-    watcher = OrderWatcher.start(
-        parent.ref,
-        "watcher",
-        journal=journal.actor_ref,
-        exchange=exchange.ref,
-        settings=WatcherSettings(**settings),
-    )
-    simulation.run(0.0)
-    return World(simulation, journal, parent, exchange, watcher)
 
 
 @pytest.fixture
 def world(simulation: Simulation) -> World:
     """One that is ready, and knows of no order."""
-    world = started(simulation)
-    world.tell(StreamOpened())
-    world.parent.expect(ActorReady("watcher"))
-    return world
+    return ready(started(simulation))
 
 
 @pytest.fixture
@@ -144,22 +92,6 @@ def resting(world: World) -> World:
     world.intend(time_in_force="GTC")
     world.tell(Acknowledged(client_order_id=CHILD, order=an_order("NEW")))
     return world
-
-
-def report(order: OrderSnapshot, trade: Trade | None = None, reason: str | None = None) -> OrderReport:
-    kind = "NEW" if trade is None else "TRADE"
-    return OrderReport(order=order, report_id=1, execution_type=kind, trade=trade, reason=reason)
-
-
-def found(*trades: Trade, complete: bool = True, order_id: int | None = None) -> TradesFound:
-    return TradesFound(symbol="BTCUSDT", trades=trades, from_id=None, since=None, order_id=order_id, complete=complete)
-
-
-def open_orders(*orders: OrderSnapshot) -> OpenOrdersFound:
-    return OpenOrdersFound(symbol="BTCUSDT", orders=orders)
-
-
-FULL = Acknowledged(client_order_id=CHILD, order=an_order("FILLED", "0.1"), trades=(a_trade(),))
 
 
 # Replies ------------------------------------------------------------------------------------------
@@ -274,30 +206,6 @@ def test_a_late_reply_to_a_closed_child_changes_nothing(sent: World) -> None:
 
 
 # Unknown outcomes ---------------------------------------------------------------------------------
-
-
-def test_an_unknown_order_is_asked_for_ever_more_slowly_and_stays_unknown(sent: World) -> None:
-    sent.tell(OutcomeUnknown(client_order_id=CHILD, detail="504"))
-    moments = []
-    for _ in range(9):
-        relay = sent.exchange.fish_for(lambda message: message.query == sent.q_order(), within=40.0)
-        assert relay.urgent
-        moments.append(round(sent.simulation.now(), 2))
-        sent.tell(OrderNotFound(symbol="BTCUSDT", client_order_id=CHILD), open_orders(), found())
-    assert moments == [0.25, 0.75, 1.75, 3.75, 7.75, 15.75, 31.75, 61.75, 91.75]
-    assert sent.kinds() == [ChildUnknown]
-
-
-def test_a_trade_that_nobody_owns_makes_an_unknown_order_ask_for_names(sent: World) -> None:
-    sent.tell(OutcomeUnknown(client_order_id=CHILD, detail="504"))
-    sent.exchange.messages()
-    now = SENT_AT + 5
-    sent.tell(found(a_trade(time=now)))
-    names = QueryAllOrders(symbol="BTCUSDT", since=SENT_AT - 1000, reply_to=sent.watcher)
-    assert sent.asked() == [names]
-    sent.tell(AllOrdersFound(symbol="BTCUSDT", since=SENT_AT - 1000, orders=(an_order("FILLED", "0.1"),)))
-    sent.tell(found(a_trade(time=now)))
-    assert sent.kinds() == [ChildUnknown, ChildAcknowledged, TradeBooked, ChildClosed]
 
 
 def test_an_unknown_order_found_among_the_open_ones_is_known(sent: World) -> None:
@@ -660,6 +568,8 @@ def test_it_is_ready_when_the_journal_is_folded_and_the_stream_is_open(simulatio
     watcher.tell(StreamOpened())
     parent.expect_none(within=10.0)
     watcher.tell(CaughtUp(0, "journal"))
+    parent.expect(Relay(query=QueryBalances(reply_to=watcher), urgent=True))
+    watcher.tell(BalancesFound(balances=()))
     parent.expect(ActorReady("watcher"))
 
 
@@ -691,10 +601,15 @@ def test_an_unknown_order_is_not_called_unknown_again_after_a_start(simulation: 
 
 
 def test_a_start_at_rest_changes_nothing(simulation: Simulation) -> None:
-    world = started(simulation, an_intent(), an_acknowledged(), a_trade_booked(), a_child_closed())
-    world.tell(StreamOpened())
+    bought = (("BTC", D("0.0999")), ("USDT", D(10_000) - D("4200.1")))
+    before = BalancesNoted(balances=(("USDT", D(10_000)),))
+    world = started(simulation, before, an_intent(), an_acknowledged(), a_trade_booked(), a_child_closed())
+    world.tell(RulesFound(rules=(rules(),)), StreamOpened())
+    assert world.asked() == [QueryBalances(reply_to=world.watcher)]
+    world.tell(BalancesFound(balances=tuple((asset, held, D(0)) for asset, held in bought)))
+    world.parent.expect(ActorReady("watcher"))
     world.exchange.expect_none(within=FOREVER)
-    assert len(world.journal.facts) == 4
+    assert len(world.journal.facts) == 5
 
 
 def test_a_resting_order_whose_time_was_over_before_the_start_is_cancelled_at_once(simulation: Simulation) -> None:
@@ -744,8 +659,7 @@ def test_a_ping_is_answered(world: World) -> None:
 @pytest.mark.seeds(default=30)
 def test_any_mixture_of_paths_ends_with_each_trade_booked_once(seed: int) -> None:
     with Simulation(seed) as simulation:
-        world = started(simulation)
-        world.tell(StreamOpened())
+        world = ready(started(simulation))
         world.intend()
         chance = simulation.stream("paths")
         trades = [a_trade(7, "0.02"), a_trade(8, "0.05"), a_trade(9, "0.03")]
