@@ -28,7 +28,9 @@ class Child:
     """One child order: executed quantity, quote and fees are sums of its trades and of nothing else.
 
     `told` is the executed quantity that the venue last told for good: it counts as taken even
-    while its trades are still to come. `sent` is False once it is certain that it never left.
+    while its trades are still to come. `sent` is False once it is certain that it never left,
+    `absent` says that it was proven never to have been executed, `clock_refused` that its timestamp
+    was refused.
     """
 
     client_order_id: str
@@ -38,6 +40,8 @@ class Child:
     open: bool = True
     sent: bool = True
     unknown: bool = False
+    absent: bool = False
+    clock_refused: bool = False
     order_id: int | None = None
     executed: Decimal = ZERO
     executed_quote: Decimal = ZERO
@@ -82,7 +86,7 @@ class Child:
 
     def reappeared(self, fact: AttemptReappeared) -> None:
         """It was executed after all, and is open again unless it is final."""
-        self.order_id, self.sent = fact.order_id, True
+        self.order_id, self.sent, self.absent = fact.order_id, True, False
         self.told = max(self.told, fact.executed_quantity)
         self.open = fact.status not in _FINAL
         full = self.told >= self.quantity

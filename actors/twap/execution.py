@@ -39,6 +39,10 @@ from messages.facts import (
 )
 from messages.money import ZERO, plain
 
+TIMESTAMP_REFUSED = -1021
+MOST_CLOCK_ATTEMPTS, MOST_ABSENT_ATTEMPTS = 3, 2
+"""How often a slot may try after a refused timestamp, and how often after a proven absence."""
+
 OVERDUE = "OVERDUE"
 """The reason of slots that passed unseen and are merged into a later one."""
 
@@ -114,7 +118,8 @@ class Execution:
 
     `target` is what shall be executed, `abandoned` what a partial fill gave up of it. `next_slot` is
     the first slot that has not had its turn; `last_interval` the interval of the schedule's clock
-    in which the last turn was taken: there is at most one an interval. `fees_in_quote` is None once
+    in which the last turn was taken: there is at most one an interval. `retry` is the slot that may
+    try once more within its interval, for its last attempt was never executed. `fees_in_quote` is None once
     a fee was paid in a third asset. `mid_integral` over `mid_seconds` is as last journalled.
     """
 
@@ -130,6 +135,7 @@ class Execution:
     children: dict[str, Child] = field(default_factory=dict)
     next_slot: int = 0
     last_interval: int = -1
+    retry: int | None = None
     abandoned: Decimal = ZERO
     waited_seconds: Decimal = ZERO
     mid_integral: Decimal = ZERO
@@ -202,6 +208,9 @@ class Execution:
             return self._unfilled(StopReason.END_OF_TIME)
         if self.paused:
             return Wait(self.end_at)
+        if self.retry is not None and now < (turn_end := slot_at(plan, self.last_interval + 1)):
+            slot_end = turn_end if self.end_at is None else min(turn_end, self.end_at)
+            return Serve(self.retry, waits_until(plan, now, slot_end), slot_end)
         if self.next_slot >= len(plan.slices) + plan.extra_slots:
             return self._out_of_slots()
         due = slot_at(plan, max(self.next_slot, self.last_interval + 1))
@@ -213,6 +222,10 @@ class Execution:
         """Say how much the child of a slot is at `price`, zero if nothing can be sent."""
         plan = self._planned()
         return due_quantity(plan, slot, self.rest, minimum_at(plan, price), maximum)
+
+    def next_attempt(self, slot: int) -> int:
+        """Number the next child of a slot."""
+        return max((child.attempt + 1 for child in self.children.values() if child.slice == slot), default=0)
 
     def slice_quantity(self, slot: int) -> Decimal:
         """What the plan has for a slot, zero for an extra one."""
@@ -226,7 +239,7 @@ class Execution:
     # Folding --------------------------------------------------------------------------------------
 
     def _fold_skip(self, skipped: SlotSkipped, at: datetime) -> None:
-        self.next_slot = max(self.next_slot, skipped.slice + 1)
+        self.next_slot, self.retry = max(self.next_slot, skipped.slice + 1), None
         self.waited_seconds += skipped.waited_seconds
         if skipped.reason == OVERDUE:
             return
@@ -247,7 +260,11 @@ class Execution:
             case ChildNotSent(client_order_id=name):
                 self.children[name].not_sent(f"{fact.reason}: {fact.detail}" if fact.detail else fact.reason)
             case ChildRefused(client_order_id=name):
-                self.children[name].refused(f"{fact.code}: {fact.message}")
+                child = self.children[name]
+                child.refused(f"{fact.code}: {fact.message}")
+                if fact.code == TIMESTAMP_REFUSED:
+                    child.clock_refused = True
+                    self._may_retry(child)
                 reason = stop_after_refusal(fact.code, fact.message)
                 if reason is not None and self.stop is None:
                     self.stop = Close(reason, fact.message)
@@ -256,7 +273,10 @@ class Execution:
             case ChildAcknowledged(client_order_id=name):
                 self.children[name].acknowledged(fact)
             case ChildAbsent(client_order_id=name):
-                self.children[name].refused(f"never executed: {fact.proof}")
+                child = self.children[name]
+                child.refused(f"never executed: {fact.proof}")
+                child.absent = True
+                self._may_retry(child)
             case TradeBooked(client_order_id=name):
                 self.children[name].traded(fact)
                 self._fold_fee(fact)
@@ -264,6 +284,7 @@ class Execution:
                 self._fold_end(self.children[name], fact)
             case AttemptReappeared(client_order_id=name):
                 self.children[name].reappeared(fact)
+                self.retry = None
             case _:
                 pass
 
@@ -274,11 +295,19 @@ class Execution:
             attempt=intent.attempt,
             quantity=intent.quantity,
         )
-        self.next_slot = max(self.next_slot, intent.slice + 1)
+        self.next_slot, self.retry = max(self.next_slot, intent.slice + 1), None
         self.last_interval = max(self.last_interval, slot_number(self._planned(), at))
         self.mid_integral, self.mid_seconds = intent.mid_integral, intent.mid_seconds
         self.waited_seconds += intent.waited_seconds
         self.last_skip = None
+
+    def _may_retry(self, child: Child) -> None:
+        """Let the slot try again if this was its last attempt, and not one too many."""
+        attempts = [other for other in self.children.values() if other.slice == child.slice]
+        refused, absent = sum(other.clock_refused for other in attempts), sum(other.absent for other in attempts)
+        latest = next(reversed(self.children)) == child.client_order_id
+        if latest and refused < MOST_CLOCK_ATTEMPTS and absent < MOST_ABSENT_ATTEMPTS:
+            self.retry = child.slice
 
     def _fold_fee(self, trade: TradeBooked) -> None:
         if self.fees_in_quote is None or not trade.commission:

@@ -40,7 +40,7 @@ def place_of(
         execution_id=accepted.execution_id,
         incarnation=execution.incarnation,
         slice=slot,
-        attempt=0,
+        attempt=execution.next_attempt(slot),
         symbol=accepted.symbol,
         side=accepted.side,
         order_type=order.order_type,

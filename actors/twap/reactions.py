@@ -57,6 +57,7 @@ DECLINES: dict[Decline, Reaction] = {
     Decline.HALTED: _WAIT,
     Decline.DRAINING: _WAIT,
     Decline.NOT_READY: _WAIT,
+    Decline.CLOCK: _RETRY,
 }
 """Every decline. OVER_QUANTITY and UNKNOWN_EXECUTION pass when a commit has gone round."""
 

@@ -184,13 +184,18 @@ def test_a_time_out_is_handled(simulation: Simulation) -> None:
     assert stage.state.rest == D("0.4")
 
 
-def test_an_absent_childs_quantity_goes_to_later_slots(simulation: Simulation) -> None:
+def test_an_absent_child_is_tried_once_more_behind_its_guards_then_its_quantity_goes_to_later_slots(
+    simulation: Simulation,
+) -> None:
     stage = Stage(simulation)
-    name = stage.intend(stage.placed()).client_order_id
-    stage.journal.commit(
-        ChildUnknown(execution_id=EXECUTION, client_order_id=name, symbol="BTCUSDT", detail="no reply"),
-        ChildAbsent(execution_id=EXECUTION, client_order_id=name, symbol="BTCUSDT", proof="seen nowhere"),
-    )
+    for attempt in range(2):
+        place = stage.placed()
+        assert (place.slice, place.attempt, place.quantity) == (0, attempt, D("0.1"))
+        name = stage.intend(place).client_order_id
+        stage.journal.commit(
+            ChildUnknown(execution_id=EXECUTION, client_order_id=name, symbol="BTCUSDT", detail="no reply"),
+            ChildAbsent(execution_id=EXECUTION, client_order_id=name, symbol="BTCUSDT", proof="seen nowhere"),
+        )
     stage.market.expect_none(within=29.9)
     assert stage.placed(within=0.2).quantity == D("0.125")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.twap.commands import fact_of
-from actors.twap.execution import AwaitChild, Close, Done, Execution, Serve, Skip, Wait
+from actors.twap.execution import MOST_CLOCK_ATTEMPTS, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
 from actors.twap.reactions import DECLINES, Reaction, Way, stop_after_refusal
 from actors.twap.schedule import minimum_at, most_of
 from messages.execution import ChildOutcome, CommandAnswer, PauseExecution, StopReason
@@ -209,21 +209,18 @@ def test_what_a_partial_fill_leaves_goes_to_later_slots_and_never_straight_back(
     assert quantity(world, 1) == D("0.11")
 
 
-@pytest.mark.parametrize("fate", ["refused", "not sent", "absent", "expired"])
+@pytest.mark.parametrize("fate", ["refused", "not sent", "expired"])
 def test_a_quantity_freed_goes_to_later_slots_and_never_straight_back(fate: str) -> None:
     world = World()
     name = world.intend(0, "0.1", 0)
     match fate:
         case "refused":
-            world.add(refused(name), after(1))
+            world.add(refused(name, -1003, "Too many requests"), after(1))
         case "not sent":
             fact = ChildNotSent(
                 execution_id=EXECUTION, client_order_id=name, reason="TOO_LATE", detail="", source="exchange_actor"
             )
             world.add(fact, after(1))
-        case "absent":
-            world.add(unknown(name), after(1))
-            world.add(absent(name), after(1))
         case _:
             world.close(name, ChildOutcome.FAILED, 1)
     assert world.execution.rest == D("0.5")
@@ -231,6 +228,73 @@ def test_a_quantity_freed_goes_to_later_slots_and_never_straight_back(fate: str)
     assert world.serve(30).slot == 1
     assert quantity(world, 1) == D("0.125")
     assert world.execution.children[name].report().outcome is ChildOutcome.FAILED
+
+
+def test_a_slot_tries_once_more_after_a_proven_absence_and_is_let_go_after_the_second() -> None:
+    world = World()
+    first = world.intend(0, "0.1", 0)
+    world.add(unknown(first), after(1))
+    assert world.next(2) == AwaitChild(first)
+    world.add(absent(first), after(20))
+    serve = world.serve(20)
+    assert (serve.slot, serve.slot_end, world.execution.next_attempt(0)) == (0, after(30), 1)
+    assert quantity(world, 0) == D("0.1")
+    second = world.intend(0, "0.1", 20)
+    world.add(unknown(second), after(21))
+    world.add(absent(second), after(29))
+    assert world.next(29) == Wait(after(30))
+    assert world.serve(30).slot == 1
+    assert quantity(world, 1) == D("0.125")
+
+
+def test_a_slot_tries_three_times_when_its_timestamps_are_refused() -> None:
+    world = World()
+    for attempt in range(3):
+        assert world.serve(attempt).slot == 0
+        name = world.intend(0, "0.1", attempt)
+        assert name.endswith(f"-0-{attempt}")
+        world.add(refused(name), after(attempt))
+    assert world.next(3) == Wait(after(30))
+
+
+def test_a_second_attempt_needs_time_left_in_its_slot() -> None:
+    world = World()
+    name = world.intend(0, "0.1", 0)
+    world.add(unknown(name), after(1))
+    world.add(absent(name), after(30))
+    assert world.serve(30).slot == 1
+    assert world.execution.next_attempt(1) == 0
+
+
+def test_the_last_slot_may_try_again_too() -> None:
+    world = World(slices=(D("0.5"),), extra_slots=0)
+    name = world.intend(0, "0.5", 0)
+    world.add(refused(name), after(1))
+    assert world.serve(2).slot == 0
+
+
+def test_a_second_attempt_whose_guards_fail_is_let_go() -> None:
+    world = World()
+    world.add(refused(world.intend(0, "0.1", 0)), after(1))
+    world.skip(0, 5)
+    assert world.next(6) == Wait(after(30))
+
+
+def test_no_second_attempt_when_the_first_shows_up_after_all() -> None:
+    world = World()
+    name = world.intend(0, "0.1", 0)
+    world.add(unknown(name), after(1))
+    world.add(absent(name), after(2))
+    seen = AttemptReappeared(
+        execution_id=EXECUTION,
+        client_order_id=name,
+        symbol="BTCUSDT",
+        order_id=1001,
+        status="FILLED",
+        executed_quantity=D("0.1"),
+    )
+    world.add(seen, after(3))
+    assert world.next(4) == Wait(after(30))
 
 
 def test_only_a_child_that_never_left_counts_as_not_sent() -> None:
@@ -640,6 +704,7 @@ def test_any_course_of_fills_failures_and_stalls_stays_within_its_bounds(
 
 def play(world: World, turns: list[tuple[str, int]]) -> None:
     """Let happen what `turns` say, checking each child, until the execution closes."""
+    again: list[int] = []
     now, intervals, course = 0.0, set(), iter(turns)
     for _ in range(200):
         step = world.execution.next(after(now))
@@ -668,7 +733,12 @@ def play(world: World, turns: list[tuple[str, int]]) -> None:
             continue
         interval = int(now // 30)
         assert interval not in intervals, "two children within an interval"
-        intervals.add(interval)
+        retried = sum(kept == serve.slot for kept in again)
+        assert retried < MOST_CLOCK_ATTEMPTS, "too many attempts of a slot"
+        if kind in {"refuse", "absent"}:
+            again.append(serve.slot)
+        else:
+            intervals.add(interval)
         check(world, serve, child)
         happen(world, serve.slot, child, (kind, share), now)
     raise AssertionError("it does not end")

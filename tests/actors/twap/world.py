@@ -86,8 +86,9 @@ class World:
         )
 
     def intend(self, slot: int, quantity: str | Decimal, seconds: float | Decimal, **changes: Any) -> str:
-        name = child_id("p", EXECUTION, slot, 0)
-        intent: ChildIntended = an_intent(client_order_id=name, slice=slot, quantity=D(quantity))
+        attempt = self.execution.next_attempt(slot)
+        name = child_id("p", EXECUTION, slot, attempt)
+        intent: ChildIntended = an_intent(client_order_id=name, slice=slot, attempt=attempt, quantity=D(quantity))
         self.add(replace(intent, **changes), after(seconds))
         return name
 
