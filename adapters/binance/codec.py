@@ -178,7 +178,7 @@ def cancel_acknowledged(cancel: SendCancel, body: bytes) -> CancelAcknowledged:
         time=found.transact_time if found.working_time is None else found.working_time,
         update_time=found.transact_time,
     )
-    return CancelAcknowledged(client_order_id=cancel.client_order_id, order=order)
+    return CancelAcknowledged(client_order_id=cancel.client_order_id, order=order, cancel_id=cancel.cancel_id)
 
 
 def snapshot_of(found: QueriedOrder, client_order_id: str | None = None) -> OrderSnapshot:

@@ -26,6 +26,8 @@ frames.setLevel(logging.INFO)  # At DEBUG, whole frames with keys and signatures
 LARGEST_FRAME = 8 * 2**20
 _CLOSE_SECONDS = 0.5
 _SWAP_SPREAD = 0.05
+_DRAIN_SECONDS = 0.05
+_DRAIN_LOOKS = 300
 
 
 class SessionFailed(Exception):
@@ -43,6 +45,10 @@ class Session(Protocol):
 
     def end(self, detail: str) -> None:
         """The connection is gone; called once."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody still waits for an answer on it."""
 
 
 S = TypeVar("S", bound=Session)
@@ -190,9 +196,17 @@ class Keeper(Generic[S]):
             await connection.close()
 
     def _close_behind(self, line: _Line[S]) -> None:
-        task = asyncio.create_task(line.close())
+        task = asyncio.create_task(self._drain(line))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _drain(self, line: _Line[S]) -> None:
+        """Close a connection that was replaced, once it owes nothing."""
+        for _ in range(_DRAIN_LOOKS):
+            if line.reader.done() or not line.session.busy:
+                break
+            await asyncio.sleep(_DRAIN_SECONDS)
+        await line.close()
 
     def _note_failure(self, detail: str) -> None:
         self._failures += 1

@@ -36,7 +36,7 @@ FRESH_SECONDS = 1.0
 CONTROL_SECONDS = 0.25
 """Control messages are at least so far apart: five a second are allowed, pings included."""
 
-SNAPSHOT_RETRY_SECONDS = 0.5
+SNAPSHOT_RETRY_SECONDS = ASK_RETRY_SECONDS = 0.5
 BOOK_BELIEVED_SECONDS = 2.0
 """A book that was silent for longer is believed only if its touch is the present one."""
 
@@ -104,6 +104,11 @@ class _MarketSession:
             task.cancel()
         if self.opened:
             self._stream.session_ended(self, detail)
+
+    @property
+    def busy(self) -> bool:
+        """Nothing is asked here."""
+        return False
 
     def subscribe(self) -> None:
         """See to it that every watched symbol is streamed."""
@@ -336,14 +341,15 @@ class MarketStream:
 
     async def _ask_all(self) -> None:
         while self._asked:
+            await asyncio.sleep(self._limits.hold_seconds())
             asked, self._asked = tuple(self._asked), {}
-            if self._limits.hold_seconds():
-                return
             began = self._runtime.now()
             try:
                 found = await self._ask_touch(asked)
             except (RequestNotSent, RequestUnknown, Unreadable) as error:
                 logger.info("the touch could not be asked for: %s", error)
+                self._asked.update((name, None) for name in asked if self._slots[name].seen_at <= began)
+                await asyncio.sleep(ASK_RETRY_SECONDS)
                 continue
             for one in found:
                 slot = self._slots.get(one.symbol)

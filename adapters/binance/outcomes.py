@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from messages.order import CancelFailed, NotSent, OutcomeUnknown, Refused
+from messages.order import CancelFailed, NotSent, OutcomeUnknown, Refused, SendCancel
 
 
 class RequestNotSent(Exception):
@@ -186,17 +186,19 @@ def order_failure(client_order_id: str, failure: Answer | Exception) -> Refused 
             return OutcomeUnknown(client_order_id=client_order_id, detail=_words(failure))
 
 
-def cancel_failure(client_order_id: str, failure: Answer | Exception) -> CancelFailed:
+def cancel_failure(cancel: SendCancel, failure: Answer | Exception) -> CancelFailed:
     """Say what became of a cancel whose request brought no good answer."""
+    name, cancel_id = cancel.client_order_id, cancel.cancel_id
     if _meaning(failure) is Meaning.REFUSED:
         assert isinstance(failure, Answer)
         return CancelFailed(
-            client_order_id=client_order_id,
+            client_order_id=name,
+            cancel_id=cancel_id,
             code=failure.status if failure.code is None else failure.code,
             detail=failure.message,
             until=failure.until,
         )
-    return CancelFailed(client_order_id=client_order_id, code=None, detail=_words(failure))
+    return CancelFailed(client_order_id=name, cancel_id=cancel_id, code=None, detail=_words(failure))
 
 
 def _meaning(failure: Answer | Exception) -> Meaning:

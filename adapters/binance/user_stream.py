@@ -25,7 +25,7 @@ from adapters.binance.settings import BinanceSettings
 from adapters.binance.shapes import Frame, Kind, Subscription
 from adapters.binance.signing import Signer, signed_ws
 from adapters.binance.ws_api import ApiSession, Trace, note_handshake
-from messages.order import OrderReport, StreamCut, StreamOpened, UserEvent
+from messages.order import OrderReport, StreamCut, StreamOpened, StreamProbed, UserEvent
 from messages.refs import Tells
 
 logger = logging.getLogger("tidegate.binance")
@@ -85,6 +85,11 @@ class _UserSession:
             self.probing.cancel()
         self._stream.session_ended(self, detail)
 
+    @property
+    def busy(self) -> bool:
+        """A probe may be given up."""
+        return False
+
     def proven(self) -> None:
         """Note that the subscription delivers."""
         self.proven_at = self._stream.runtime.now()
@@ -136,6 +141,7 @@ class UserStream:
         self._streaming = False
         self._relied: _UserSession | None = None
         self._reported: OrderedDict[OrderKey, None] = OrderedDict()
+        self._proofs: set[asyncio.Task[None]] = set()
         self._expected: dict[OrderKey, asyncio.TimerHandle] = {}
         self._keeper: Keeper[_UserSession] = Keeper(
             "user-data stream",
@@ -170,6 +176,17 @@ class UserStream:
         loop = asyncio.get_running_loop()
         asked_at = self.runtime.now()
         self._expected[key] = loop.call_later(self.settings.report_seconds, self._missed, key, asked_at)
+
+    def prove(self, probe: int) -> None:
+        """Tell `StreamProbed` behind every event of before, if the stream delivers; else it is cut.
+
+        The question goes over the connection of the events, so its answer comes behind them.
+        """
+        session = self._relied
+        if session is not None:
+            task = asyncio.create_task(self._prove(session, probe))
+            self._proofs.add(task)
+            task.add_done_callback(self._proofs.discard)
 
     # What sessions tell ---------------------------------------------------------------------------
 
@@ -219,6 +236,14 @@ class UserStream:
             else:
                 self._distrust(session, "a probe found the subscription dead")
                 return
+
+    async def _prove(self, session: _UserSession, probe: int) -> None:
+        asked_at = self.runtime.now()
+        if not await session.still_subscribed(self.settings.probe_answer_seconds):
+            self._distrust(session, "a probe found the subscription dead")
+        elif session is self._relied:
+            session.proven_at = max(session.proven_at, asked_at)
+            self.tell(StreamProbed(probe=probe))
 
     # Inside ---------------------------------------------------------------------------------------
 

@@ -36,7 +36,6 @@ from messages.market import WatchMarket
 from messages.order import (
     Acknowledged,
     CancelAcknowledged,
-    CancelFailed,
     CancelReply,
     OpenOrdersFound,
     OpenUserStream,
@@ -44,6 +43,7 @@ from messages.order import (
     OrderReply,
     OrderReport,
     OutcomeUnknown,
+    ProbeStream,
     Query,
     QueryAllOrders,
     QueryAnswer,
@@ -67,6 +67,8 @@ logger = logging.getLogger("tidegate.binance")
 
 HELD = -1003
 """The code of a refusal by ourselves, inside a time in which the venue wants to hear nothing."""
+
+HELD_WORDS = "held back, a limit was hit"
 
 
 class BinanceVenue:
@@ -134,6 +136,8 @@ class BinanceVenue:
                 self._loop.call(lambda: self._market.watch(message))
             case OpenUserStream(listener=listener):
                 self._loop.call(lambda: self._stream.listen(listener))
+            case ProbeStream(probe=probe):
+                self._loop.call(lambda: self._stream.prove(probe))
             case ReportLimits(listener=reader):
                 self._loop.call(lambda: self._limits.report_to(reader))
             case _:
@@ -195,7 +199,7 @@ class BinanceVenue:
     async def _place(self, order: SendOrder, trace: Trace) -> OrderReply:
         name = order.client_order_id
         if (held := self._limits.held_until(order=True)) is not None:
-            return Refused(client_order_id=name, code=HELD, message="held back, a limit was hit", until=held)
+            return Refused(client_order_id=name, code=HELD, message=HELD_WORDS, until=held)
         self._open.sent(name, self._runtime.now())
         params = codec.order_params(order)
 
@@ -265,14 +269,13 @@ class BinanceVenue:
 
     def _tell_cancel(self, cancel: SendCancel) -> None:
         def failed(error: BaseException) -> CancelReply:
-            return cancel_failure(cancel.client_order_id, RequestUnknown(_name(error)))
+            return cancel_failure(cancel, RequestUnknown(_name(error)))
 
         self._loop.run(self._cancel(cancel), cancel.reply_to, _same, failed)
 
     async def _cancel(self, cancel: SendCancel) -> CancelReply:
-        name = cancel.client_order_id
         if (held := self._limits.held_until()) is not None:
-            return CancelFailed(client_order_id=name, code=HELD, detail="held back, a limit was hit", until=held)
+            return cancel_failure(cancel, Answer(status=429, code=HELD, message=HELD_WORDS, until=held))
         params = codec.cancel_params(cancel)
         seconds = self._settings.cancel_seconds
 
@@ -304,9 +307,9 @@ class BinanceVenue:
                 reply = codec.cancel_acknowledged(cancel, answer.body)
                 self._open.seen(reply.order, self._runtime.now())
             else:
-                reply = cancel_failure(name, answer)
+                reply = cancel_failure(cancel, answer)
         except (RequestNotSent, RequestUnknown, Unreadable) as error:
-            reply = cancel_failure(name, error)
+            reply = cancel_failure(cancel, error)
         return reply
 
     def _take_late_cancel(self, cancel: SendCancel, answer: Answer) -> None:

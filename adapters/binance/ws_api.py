@@ -63,8 +63,10 @@ class RequestTable:
         self._waiting: dict[int, _Request] = {}
         self._late: OrderedDict[int, Callable[[Answer], None]] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    @property
+    def owed(self) -> bool:
+        """Whether a reply is still to come, in time or late."""
+        return bool(self._waiting or self._late)
 
     def enter(self, number: int, request: _Request) -> None:
         """Take in a request that is about to be sent."""
@@ -160,6 +162,11 @@ class ApiSession:
         """The socket is gone: what was sent on it is unknown."""
         self._table.fail_all(detail)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a reply may still come, be it late."""
+        return self._table.owed
+
     async def request(
         self,
         method: str,
@@ -182,7 +189,7 @@ class ApiSession:
                 await self._send(number, text)
                 return await request.future
         except TimeoutError:
-            if request.future.done():  # It came in the same moment.
+            if request.future.done() and not request.future.cancelled():  # It came in the same moment.
                 return request.future.result()
             raise self._table.give_up(number) from None
         finally:
@@ -222,6 +229,7 @@ class WsApi:
     def __init__(self, settings: BinanceSettings, *, signer: Signer, clock: Clock, limits: Limits) -> None:
         """Make the link; `run` connects it."""
         self._settings, self._signer, self._limits, self._clock = settings, signer, limits, clock
+        self._doubted_at = -float("inf")
         self._keeper: Keeper[ApiSession] = Keeper(
             "WebSocket API",
             url=lambda: settings.ws_api_url,
@@ -257,7 +265,18 @@ class WsApi:
         if session is None:
             raise RequestNotSent("not connected")
         signed = signed_ws(whole_numbers(params), self._settings.api_key, self._signer)
-        return await session.request(method, signed, seconds=seconds, trace=trace, on_late=on_late)
+        try:
+            return await session.request(method, signed, seconds=seconds, trace=trace, on_late=on_late)
+        except RequestUnknown:
+            self._doubt(session)
+            raise
+
+    def _doubt(self, session: ApiSession) -> None:
+        """An answer did not come: the socket may be dead, so another one is opened, but not for each."""
+        now = asyncio.get_running_loop().time()
+        if now - self._doubted_at >= self._settings.settled_seconds:
+            self._doubted_at = now
+            self._keeper.renew(session, "an answer did not come")
 
     def _build(self, connection: ClientConnection) -> ApiSession:
         session = ApiSession(connection, limits=self._limits, clock=self._clock)

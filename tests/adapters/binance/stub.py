@@ -134,7 +134,7 @@ class Stub:
         app.router.add_get("/ws-api/v3", self._serve_api)
         app.router.add_get("/stream", self._serve_market)
         app.router.add_route("*", "/{path:.*}", self._serve_rest)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()

@@ -19,6 +19,7 @@ from adapters.binance.outcomes import (
     row_of,
 )
 from messages.order import CancelFailed, NotSent, OutcomeUnknown, Refused
+from tests.adapters.binance.test_venue_orders import a_cancel
 
 CHILD = "tgp-abcdefghij234-0-0"
 
@@ -87,7 +88,7 @@ def test_a_row_means_for_orders_and_cancels_what_the_reference_says(row: Row) ->
         assert row_of(failure) is row
     assert row.executed == executed
     assert isinstance(order_failure(CHILD, failure), reply)
-    cancelled = cancel_failure(CHILD, failure)
+    cancelled = cancel_failure(a_cancel(None), failure)
     assert isinstance(cancelled, CancelFailed)
     assert (cancelled.code is not None) == (reply is Refused)
 

@@ -25,8 +25,10 @@ SIGNER = HmacSigner("paper-secret")
     ("payload", "signature"),
     [
         (
-            "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.01&price=50000.00&"
-            "newClientOrderId=tw-1-0001&recvWindow=3000&timestamp=1700000000000",
+            (
+                "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.01&price=50000.00"
+                "&newClientOrderId=tw-1-0001&recvWindow=3000&timestamp=1700000000000"
+            ),
             "9cd52915187d4a9d9e3cfd413443d2a1512bda30092739637bc309a9711720ae",
         ),
         (

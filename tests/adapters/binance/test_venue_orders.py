@@ -5,6 +5,7 @@ Real sockets on loopback, so these tests wait in real time, for moments.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from actors.runtime import Pool
 from adapters.binance.venue import BinanceVenue
 from messages.ids import cancel_id, child_id
 from messages.order import (
@@ -152,6 +154,25 @@ def test_a_late_reply_is_told_to_the_stream_trade_by_trade(
     listener.expect_none(within=0.05)
 
 
+def test_a_socket_on_which_an_answer_did_not_come_is_replaced_but_still_heard(
+    stub: Stub, make_venue: MakeVenue, listener: Probe, stream: Probe
+) -> None:
+    stub.handlers["order.place"] = lambda params: Say(body=a_placed(params), after=0.4)
+    venue = make_venue(order_seconds=0.1)
+    venue.tell(OpenUserStream(listener=stream.ref))
+    stream.expect(StreamOpened)
+    connected(venue)
+    count = len(stub.handshakes)
+    venue.tell(an_order(listener.ref))
+    listener.expect(OutcomeUnknown)
+    until(lambda: len(stub.handshakes) == count + 1)
+    stream.expect(OrderReport)
+    until(lambda: len(stub.api_sockets) == count)
+    venue.tell(an_order(listener.ref))
+    listener.expect(OutcomeUnknown)
+    assert len(stub.handshakes) == count + 1  # Not one for each.
+
+
 def test_a_late_refusal_is_no_report(stub: Stub, make_venue: MakeVenue, listener: Probe, stream: Probe) -> None:
     stub.handlers["order.place"] = lambda _: Say(status=400, code=-2010, message="no", after=0.15)
     venue = make_venue(order_seconds=0.05)
@@ -254,9 +275,23 @@ def test_a_server_that_is_about_to_stop_is_left_for_a_new_connection(
     venue = make_venue()
     connected(venue)
     stub.push_text(stub.api_sockets, '{"event":{"e":"serverShutdown","E":1}}')
-    until(lambda: len(stub.handshakes) == 2 and len(stub.api_sockets) == 1)
+    until(lambda: len(stub.handshakes) == 2)
     venue.tell(an_order(listener.ref))
     listener.expect(Acknowledged)
+
+
+def test_a_connection_that_is_replaced_stays_until_its_requests_are_answered(
+    stub: Stub, make_venue: MakeVenue, listener: Probe
+) -> None:
+    stub.handlers["order.place"] = lambda params: Say(body=a_placed(params), after=0.2)
+    venue = make_venue()
+    connected(venue)
+    venue.tell(an_order(listener.ref))
+    stub.wait_for("order.place")
+    stub.push_text(stub.api_sockets, '{"event":{"e":"serverShutdown","E":1}}')
+    until(lambda: len(stub.handshakes) == 2)
+    listener.expect(Acknowledged)
+    until(lambda: len(stub.api_sockets) == 1)
 
 
 def test_a_dropped_socket_is_made_again_and_again(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
@@ -270,6 +305,53 @@ def test_a_dropped_socket_is_made_again_and_again(stub: Stub, make_venue: MakeVe
     connected(venue)
     venue.tell(an_order(listener.ref))
     listener.expect(Acknowledged)
+
+
+def test_late_answers_that_cannot_be_read_are_left_out(
+    stub: Stub, make_venue: MakeVenue, listener: Probe, stream: Probe
+) -> None:
+    stub.handlers["order.place"] = lambda _: Say(body={"orderId": "x"}, after=0.15)
+    stub.handlers["order.cancel"] = lambda _: Say(body={"orderId": "x"}, after=0.15)
+    stub.handlers["DELETE /api/v3/order"] = lambda _: Say(status=400, code=-2011, message="Unknown order sent.")
+    venue = make_venue(order_seconds=0.05, cancel_seconds=0.05)
+    venue.tell(OpenUserStream(listener=stream.ref))
+    stream.expect(StreamOpened)
+    connected(venue)
+    venue.tell(an_order(listener.ref))
+    listener.expect(OutcomeUnknown)
+    connected(venue)
+    venue.tell(a_cancel(listener.ref))
+    listener.expect(CancelFailed)
+    stub.handlers["order.cancel"] = lambda _: Say(status=400, code=-2011, message="Unknown order sent.", after=0.15)
+    venue.tell(a_cancel(listener.ref))
+    listener.expect(CancelFailed)
+    stream.expect_none(within=0.3)
+
+
+def test_a_part_that_ends_by_itself_is_a_failure_that_is_seen(stub: Stub, make_venue: MakeVenue, pool: Pool) -> None:
+    async def ends() -> None:
+        raise ValueError("no")
+
+    venue = make_venue()
+    connected(venue)
+
+    def start() -> None:
+        task = asyncio.get_running_loop().create_task(ends())
+        task.add_done_callback(venue._note_end)
+
+    venue._loop.call(start)
+    until(lambda: pool.failures)
+    (failure,) = pool.claim_failures()
+    assert isinstance(failure.error, ValueError)
+
+
+def test_a_connection_that_lasted_is_made_again_at_once(stub: Stub, make_venue: MakeVenue) -> None:
+    venue = make_venue(settled_seconds=0.0, retry_first_seconds=30.0, retry_most_seconds=30.0)
+    for number in range(1, 4):
+        until(lambda number=number: len(stub.handshakes) == number)  # type: ignore[misc]
+        connected(venue)
+        stub.cut(stub.api_sockets)
+    until(lambda: len(stub.handshakes) == 4)
 
 
 # Cancels ------------------------------------------------------------------------------------------

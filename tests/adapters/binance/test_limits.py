@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from actors.runtime import Simulation
+from adapters.binance.limits import Limits
+from adapters.binance.outcomes import Answer
+from adapters.binance.shapes import RateLimit
+from messages.order import LimitsSeen
+from tests.probe import Probe
+
+
+def limits_of(simulation: Simulation, probe: Probe) -> Limits:
+    limits = Limits(simulation)
+    limits.report_to(probe.ref)
+    return limits
+
+
+def test_what_is_known_is_told_to_who_asks_later(simulation: Simulation, a_probe: Any) -> None:
+    limits = Limits(simulation)
+    limits.learn_headers({"X-MBX-USED-WEIGHT-1M": "12"})
+    probe = a_probe("late")
+    limits.report_to(probe.ref)
+    probe.expect(LimitsSeen(used_weight=12))
+
+
+def test_headers_count_only_with_a_limit_that_is_known(simulation: Simulation, probe: Probe) -> None:
+    limits = limits_of(simulation, probe)
+    headers = {"X-MBX-ORDER-COUNT-10S": "3", "X-MBX-ORDER-COUNT-1D": "9", "X-MBX-ORDER-COUNT-XX": "1", "X-Other": "5"}
+    limits.learn_headers(headers)
+    probe.expect_none()
+    limits.learn_limits([RateLimit("ORDERS", "SECOND", 10, 50), RateLimit("ORDERS", "DAY", 1, 1000)])
+    limits.learn_limits([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000), RateLimit("RAW_REQUESTS", "MINUTE", 5, 9)])
+    probe.expect_none()
+    limits.learn_headers({**headers, "x-mbx-used-weight-1m": "7", "X-MBX-USED-WEIGHT": "lots"})
+    counts = ((10, 3, 50), (86_400, 9, 1000))
+    probe.expect(LimitsSeen(used_weight=7, weight_limit=6000, order_counts=counts))
+
+
+def test_a_limit_holds_back_all_until_its_time(simulation: Simulation, probe: Probe) -> None:
+    limits = limits_of(simulation, probe)
+    now = simulation.wall_time()
+    answer = limits.learn_answer(Answer(status=429, code=-1003, until=limits.retry_after({"Retry-After": "7"})))
+    assert answer.until == now + timedelta(seconds=7)
+    assert probe.expect(LimitsSeen).retry_at == answer.until
+    assert limits.held_until() == limits.held_until(order=True) == answer.until
+    assert limits.hold_seconds() == 7.0
+    simulation.run(7.0)
+    assert limits.held_until() is None
+    assert limits.hold_seconds() == 0.0
+
+
+def test_a_limit_without_a_time_holds_back_for_a_minute(simulation: Simulation, probe: Probe) -> None:
+    limits = limits_of(simulation, probe)
+    assert limits.retry_after({"Retry-After": "soon"}) is None
+    limits.learn_answer(Answer(status=403))
+    assert limits.hold_seconds() == 60.0
+    assert not probe.expect(LimitsSeen).banned
+
+
+def test_a_shorter_hold_does_not_end_a_longer_one(simulation: Simulation, probe: Probe) -> None:
+    limits = limits_of(simulation, probe)
+    now = simulation.wall_time()
+    limits.learn_answer(Answer(status=418, until=now + timedelta(seconds=100)))
+    assert probe.expect(LimitsSeen).banned
+    limits.learn_answer(Answer(status=429, until=now + timedelta(seconds=5)))
+    assert limits.hold_seconds() == 100.0
+
+
+def test_too_many_orders_hold_back_orders_alone(simulation: Simulation, probe: Probe) -> None:
+    limits = limits_of(simulation, probe)
+    answer = limits.learn_answer(Answer(status=429, code=-1015))
+    assert answer.until == simulation.wall_time() + timedelta(seconds=10)
+    assert limits.held_until() is None
+    assert limits.held_until(order=True) == answer.until
+
+
+def test_other_answers_hold_nothing_back(simulation: Simulation, probe: Probe) -> None:
+    limits = limits_of(simulation, probe)
+    for answer in (Answer(status=200), Answer(status=400, code=-2010), Answer(status=503)):
+        assert limits.learn_answer(answer) is answer
+    assert limits.held_until(order=True) is None
