@@ -33,6 +33,7 @@ from messages.order import (
     OrderNotFound,
     OrderReport,
     OrderStatus,
+    ProbeStream,
     QueryAllOrders,
     QueryBalances,
     QueryFailed,
@@ -47,6 +48,7 @@ from messages.order import (
     SendCancel,
     SendOrder,
     StreamOpened,
+    StreamProbed,
     TimeFound,
     Trade,
     TradesFound,
@@ -61,6 +63,7 @@ __all__ = [
     "test_a_fill_or_kill_that_cannot_be_filled_trades_nothing",
     "test_a_limit_order_rests_until_somebody_takes_it",
     "test_a_market_order_takes_through_the_book",
+    "test_a_probe_comes_back_behind_the_events_of_before",
     "test_a_second_order_under_the_id_of_an_open_one_is_refused",
     "test_a_symbol_that_turns_hot_is_told_at_once_again",
     "test_all_orders_are_listed_from_a_moment_on_oldest_first",
@@ -416,6 +419,17 @@ def test_the_stream_tells_the_end_of_a_cancelled_order_under_its_own_id(world: W
     assert found.order.client_order_id == resting.client_order_id
     assert found.order.status is OrderStatus.CANCELED
     assert found.trade is None
+
+
+def test_a_probe_comes_back_behind_the_events_of_before(world: World) -> None:
+    world.listen()
+    world.place()
+    world.tell(ProbeStream(probe=3))
+    told = []
+    while not isinstance(event := world.stream.expect(object, within=world.within), StreamProbed):
+        told.append(event)
+    assert event == StreamProbed(probe=3)
+    assert [report.execution_type for report in told if isinstance(report, OrderReport)] == ["NEW", "TRADE"]
 
 
 def test_watching_a_market_begins_with_the_present_touch(world: World) -> None:

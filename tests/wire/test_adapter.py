@@ -23,12 +23,10 @@ from messages.order import (
     OrderReport,
     OrderStatus,
     OutcomeUnknown,
-    ProbeStream,
     Refused,
     SendCancel,
     StreamCut,
     StreamOpened,
-    StreamProbed,
 )
 from messages.signal import Side
 from tests.adapters.binance.stub import until
@@ -179,17 +177,6 @@ def test_a_stream_that_keeps_its_events_to_itself_is_noticed_by_the_report_that_
         world.place()
         world.stream.fish_for(lambda event: isinstance(event, StreamCut), within=3.0)
         world.stream.fish_for(lambda event: isinstance(event, StreamOpened), within=3.0)
-
-
-def test_a_probe_comes_back_behind_the_events_of_before(world: OverTheWire) -> None:
-    world.listen()
-    world.place()
-    world.tell(ProbeStream(probe=3))
-    told = []
-    while not isinstance(event := world.stream.expect(object, within=world.within), StreamProbed):
-        told.append(event)
-    assert event == StreamProbed(probe=3)
-    assert [report.execution_type for report in told if isinstance(report, OrderReport)] == ["NEW", "TRADE"]
 
 
 def test_an_hour_of_skew_does_not_stop_orders_once_the_clock_is_read() -> None:
