@@ -315,8 +315,14 @@ class MarketWatcher(Child):
             failed=None if breach is None else breach.reason.value,
             detail=None if breach is None else breach.detail,
             waited=now - since,
+            beside=self._mid_of(request.beside),
         )
         self.runtime.send(request.reply_to, answer)
+
+    def _mid_of(self, symbol: str | None) -> Decimal | None:
+        """Return the mid of a symbol that is watched anyway, None if it is not or must not be trusted."""
+        market = None if symbol is None else self._markets.get(symbol)
+        return None if market is None or market.trusted is None else market.trusted.mid
 
     def _withdraw(self, key: Key, then_cool: str | None = None) -> None:
         symbol = self._symbol_of.get(key)

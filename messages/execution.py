@@ -80,7 +80,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildReport:
-    """One child order in an execution report. Quantities in base, `fees` by asset."""
+    """One child order in an execution report. Quantities in base, `fees` by asset.
+
+    It was intended at `sent_at`, on `mid_at_send` and `touch_at_send` (the price at which its side
+    takes), after its guards had waited `waited_seconds`; its last trade was at `filled_at`.
+    `maker_quantity` is what it executed without taking. In bps, positive = cost: `spread_bps` (from
+    mid to touch; for what was made, to its price) and `walk_bps` (from the touch on) of
+    `mid_at_send`, `drift_bps` (how far the mid had moved against us since arrival) of the arrival price.
+    """
 
     client_order_id: str
     slice: int
@@ -93,6 +100,15 @@ class ChildReport:
     fees: tuple[tuple[str, Decimal], ...]
     polls: int
     failure_reason: str | None
+    sent_at: datetime | None = None
+    filled_at: datetime | None = None
+    waited_seconds: Decimal = Decimal(0)
+    mid_at_send: Decimal | None = None
+    touch_at_send: Decimal | None = None
+    maker_quantity: Decimal = Decimal(0)
+    spread_bps: Decimal | None = None
+    walk_bps: Decimal | None = None
+    drift_bps: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +120,21 @@ class ExecutionReport:
     price, None without one), `execution_time_seconds`, `stopped_early`, `stop_reason`,
     `chunks_executed`, `total_chunks`, `orders`. In bps, positive = cost: `arrival_slippage_bps`
     against the mid at acceptance, `interval_twap_bps` against the time-weighted mid while it ran,
-    `fees_bps` where every fee can be said in quote at the fills' own prices.
+    `fees_bps` where every fee can be said in quote: as it is, base at the fill's own price, BNB at
+    its mid when the child was sent. None = not known, or nothing to measure.
+
+    Costs in bps of the arrival notional, positive = cost (docs/execution-quality.md has the formulas):
+    `arrival_slippage_bps` = `drift_bps` (the mid had moved before a child was sent; `delay_bps` is
+    the part before the first) + `spread_bps` (from mid to touch) + `walk_bps` (beyond the touch).
+    `effective_spread_bps`: twice the distance from the mid at send, as the aggressor paid it.
+    `opportunity_bps`: what was not filled, at `end_price`, the mid in the end. `total_shortfall_bps`:
+    all of it, with fees, per unit asked for; the one figure that compares executions.
+
+    Schedule: `tracking_error_percent` is the root of the mean squared distance from the plan,
+    `max_lag_percent` the largest, both of the quantity; `lateness_p50_ms`, `_p99_ms` and `_max_ms`
+    say how long after its slot began, guards not counted, a child was intended. Guards made it wait
+    `guard_waits` times. For `unknown_seconds` nobody knew what had become of a child.
+    `participation` is the share of the market's volume, a fraction, where that is known.
     """
 
     symbol: str
@@ -130,6 +160,23 @@ class ExecutionReport:
     children_sent: int
     guard_wait_seconds: Decimal
     orders: tuple[ChildReport, ...]
+    fees_quote: Decimal | None = None
+    delay_bps: Decimal | None = None
+    drift_bps: Decimal | None = None
+    spread_bps: Decimal | None = None
+    walk_bps: Decimal | None = None
+    effective_spread_bps: Decimal | None = None
+    end_price: Decimal | None = None
+    opportunity_bps: Decimal | None = None
+    total_shortfall_bps: Decimal | None = None
+    tracking_error_percent: Decimal | None = None
+    max_lag_percent: Decimal | None = None
+    lateness_p50_ms: Decimal | None = None
+    lateness_p99_ms: Decimal | None = None
+    lateness_max_ms: Decimal | None = None
+    guard_waits: int = 0
+    unknown_seconds: Decimal = Decimal(0)
+    participation: Decimal | None = None
 
 
 # Commands on a running execution ------------------------------------------------------------------

@@ -233,6 +233,8 @@ class ChildIntended(Fact):
     recv_window: int
     bid: Decimal
     ask: Decimal
+    fee_mid: Decimal | None = None
+    """The mid of BNB, in which fees may be paid, in quote units; None where it is not known."""
     quote_age_seconds: Decimal
     spread: Decimal
     deviation: Decimal

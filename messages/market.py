@@ -169,7 +169,8 @@ class Bounds:
 class Await:
     """Asks MarketWatcher for one `Awaited`: when the bounds hold, or at `deadline` (monotonic s).
 
-    `key` comes back in the answer. A deadline that has passed asks for the present state.
+    `key` comes back in the answer. A deadline that has passed asks for the present state. The mid of
+    `beside`, another symbol, comes along if it is known: it is not watched for this.
     """
 
     key: tuple[str, int]
@@ -177,6 +178,7 @@ class Await:
     bounds: Bounds
     deadline: float
     reply_to: Tells[Awaited]
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +186,7 @@ class Awaited:
     """The one answer to an `Await`: whether the bounds hold, and if not which one fails, how.
 
     `failed` is a stop reason's code and `detail` its figures for people (`0.61%`). `quote` is None
-    when no quote was ever seen; `age` is its age in seconds.
+    when no quote was ever seen; `age` is its age in seconds. `beside` is the other symbol's mid.
     """
 
     key: tuple[str, int]
@@ -194,6 +196,7 @@ class Awaited:
     failed: str | None = None
     detail: str | None = None
     waited: float = 0.0
+    beside: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

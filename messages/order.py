@@ -74,6 +74,8 @@ class PlaceChild:
     limit_price: Decimal | None
     not_after: float
     quote: Quote
+    fee_mid: Decimal | None = None
+    """The mid of BNB, in which fees may be paid, in quote units; None where it is not known."""
     quote_age: float
     deviation: Decimal
     mid_integral: Decimal

@@ -599,6 +599,7 @@ def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> 
         recv_window=recv_window,
         bid=place.quote.bid,
         ask=place.quote.ask,
+        fee_mid=place.fee_mid,
         quote_age_seconds=Decimal(f"{place.quote_age:.6f}"),
         spread=place.quote.spread,
         deviation=place.deviation,

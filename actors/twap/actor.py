@@ -16,7 +16,7 @@ from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from actors.twap.clock import Clock, exact_seconds
 from actors.twap.commands import fact_of
-from actors.twap.execution import BELOW_MINIMUM, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
+from actors.twap.execution import BELOW_MINIMUM, FEE_ASSET, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
 from actors.twap.guards import bounds_of, policy_of, reason_of, unbounded
 from actors.twap.placing import place_of
 from actors.twap.reactions import DECLINES, Way
@@ -228,8 +228,15 @@ class TWAPActor(Follower, Child):
         self._wake_at(None)
         self._generation += 1
         self._looking = True
-        key, symbol = (self.name, self._generation), self._execution.accepted.symbol
-        await_ = Await(key=key, symbol=symbol, bounds=bounds, deadline=deadline, reply_to=self.actor_ref)
+        execution = self._execution
+        await_ = Await(
+            key=(self.name, self._generation),
+            symbol=execution.accepted.symbol,
+            bounds=bounds,
+            deadline=deadline,
+            reply_to=self.actor_ref,
+            beside=f"{FEE_ASSET}{execution.quote}",
+        )
         self.runtime.send(self._market, await_)
 
     def _look(self, awaited: Awaited) -> None:

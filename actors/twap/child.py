@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
-from messages.execution import ChildOutcome, ChildReport
-from messages.facts import AttemptReappeared, ChildAcknowledged, ChildClosed, TradeBooked
+from messages.execution import ChildOutcome
+from messages.facts import AttemptReappeared, ChildAcknowledged, ChildClosed, ChildIntended, TradeBooked
 from messages.money import ZERO
 from messages.order import OrderStatus
+from messages.signal import Side
 
 Fees = tuple[tuple[str, Decimal], ...]
 """Commissions by asset, in the order in which the assets first came up."""
@@ -27,6 +29,8 @@ def add_fee(fees: Fees, asset: str, amount: Decimal) -> Fees:
 class Child:
     """One child order: executed quantity, quote and fees are sums of its trades and of nothing else.
 
+    `intended_at`, `waited`, `bid`, `ask` and `fee_mid` are its intent's. `steps` are the quantities
+    that it executed, each at its moment. `made` and `made_quote` are what it executed as a maker.
     `told` is the executed quantity that the venue last told for good: it counts as taken even
     while its trades are still to come. `sent` is False once it is certain that it never left,
     `absent` says that it was proven never to have been executed, `clock_refused` that its timestamp
@@ -37,6 +41,11 @@ class Child:
     slice: int
     attempt: int
     quantity: Decimal
+    intended_at: datetime
+    waited: Decimal
+    bid: Decimal
+    ask: Decimal
+    fee_mid: Decimal | None
     open: bool = True
     sent: bool = True
     unknown: bool = False
@@ -45,11 +54,39 @@ class Child:
     order_id: int | None = None
     executed: Decimal = ZERO
     executed_quote: Decimal = ZERO
+    made: Decimal = ZERO
+    made_quote: Decimal = ZERO
+    steps: list[tuple[datetime, Decimal]] = field(default_factory=list)
+    unknown_since: datetime | None = None
     fees: Fees = ()
     told: Decimal = ZERO
     outcome: ChildOutcome | None = None
     polls: int = 0
     failure_reason: str | None = None
+
+    @classmethod
+    def of(cls, intent: ChildIntended, at: datetime) -> Child:
+        """Begin with an intent that was journalled at `at`."""
+        return cls(
+            client_order_id=intent.client_order_id,
+            slice=intent.slice,
+            attempt=intent.attempt,
+            quantity=intent.quantity,
+            intended_at=at,
+            waited=intent.waited_seconds,
+            bid=intent.bid,
+            ask=intent.ask,
+            fee_mid=intent.fee_mid,
+        )
+
+    @property
+    def mid(self) -> Decimal:
+        """The mid when it was intended."""
+        return (self.bid + self.ask) / 2
+
+    def touch(self, side: Side) -> Decimal:
+        """The price at which `side` took when it was intended."""
+        return self.ask if side is Side.BUY else self.bid
 
     @property
     def committed(self) -> Decimal:
@@ -61,11 +98,19 @@ class Child:
         """The venue has it."""
         self.order_id, self.unknown = fact.order_id, False
 
-    def traded(self, fact: TradeBooked) -> None:
-        """It traded."""
+    def traded(self, fact: TradeBooked, at: datetime) -> None:
+        """It traded, by the venue's clock, which may be off: between its intent and `at` for sure."""
         self.order_id = fact.order_id
         self.executed += fact.quantity
         self.executed_quote += fact.quantity * fact.price
+        if fact.maker:
+            self.made += fact.quantity
+            self.made_quote += fact.quantity * fact.price
+        moment = max(self.intended_at, min(fact.trade_time, at))
+        if self.steps and self.steps[-1][0] == moment:
+            self.steps[-1] = (moment, self.steps[-1][1] + fact.quantity)
+        else:
+            self.steps.append((moment, fact.quantity))
         self.fees = add_fee(self.fees, fact.commission_asset, fact.commission)
 
     def ended(self, fact: ChildClosed) -> None:
@@ -91,19 +136,3 @@ class Child:
         self.open = fact.status not in _FINAL
         full = self.told >= self.quantity
         self.outcome = None if self.open else ChildOutcome.FILLED if full else ChildOutcome.PARTIAL
-
-    def report(self) -> ChildReport:
-        """Say what became of it; one that has no end yet counts as timed out."""
-        return ChildReport(
-            client_order_id=self.client_order_id,
-            slice=self.slice,
-            attempt=self.attempt,
-            outcome=self.outcome or ChildOutcome.TIMEOUT,
-            quantity=self.quantity,
-            executed_quantity=self.executed,
-            executed_quote=self.executed_quote,
-            average_price=self.executed_quote / self.executed if self.executed else None,
-            fees=self.fees,
-            polls=self.polls,
-            failure_reason=self.failure_reason,
-        )

@@ -46,8 +46,14 @@ MOST_CLOCK_ATTEMPTS, MOST_ABSENT_ATTEMPTS = 3, 2
 OVERDUE = "OVERDUE"
 """The reason of slots that passed unseen and are merged into a later one."""
 
+FEE_ASSET = "BNB"
+"""What Binance takes fees in, at a discount, from accounts that hold it and wish so."""
+
 BELOW_MINIMUM = "BELOW_MINIMUM"
 """The reason of a slot whose quantity the venue would not take at the present price."""
+
+_Certain = ChildNotSent | ChildRefused | ChildAcknowledged | ChildAbsent | ChildClosed
+"""What ends not knowing."""
 
 _HUNDREDTH = Decimal("0.01")
 _MICROSECOND = timedelta(microseconds=1)
@@ -119,8 +125,10 @@ class Execution:
     `target` is what shall be executed, `abandoned` what a partial fill gave up of it. `next_slot` is
     the first slot that has not had its turn; `last_interval` the interval of the schedule's clock
     in which the last turn was taken: there is at most one an interval. `retry` is the slot that may
-    try once more within its interval, for its last attempt was never executed. `fees_in_quote` is None once
-    a fee was paid in a third asset. `mid_integral` over `mid_seconds` is as last journalled.
+    try once more within its interval, for its last attempt was never executed. `fees_in_quote` is
+    None once a fee was paid in an asset of unknown price. `mid_integral` over `mid_seconds` is as
+    last journalled. Guards made it wait `waits` times, `waited_seconds` together; for
+    `unknown_seconds` nobody knew what had become of a child.
     """
 
     accepted: SignalAccepted
@@ -138,6 +146,8 @@ class Execution:
     retry: int | None = None
     abandoned: Decimal = ZERO
     waited_seconds: Decimal = ZERO
+    waits: int = 0
+    unknown_seconds: Decimal = ZERO
     mid_integral: Decimal = ZERO
     mid_seconds: Decimal = ZERO
     fees_in_quote: Decimal | None = ZERO
@@ -240,13 +250,17 @@ class Execution:
 
     def _fold_skip(self, skipped: SlotSkipped, at: datetime) -> None:
         self.next_slot, self.retry = max(self.next_slot, skipped.slice + 1), None
-        self.waited_seconds += skipped.waited_seconds
+        self._fold_wait(skipped.waited_seconds)
         if skipped.reason == OVERDUE:
             return
         self.last_skip = skipped.reason, skipped.detail
         # The guards may have waited to the very end of the interval in which the slot's turn began.
         began = at - int(skipped.waited_seconds * 1_000_000) * _MICROSECOND
         self.last_interval = max(self.last_interval, slot_number(self._planned(), began))
+
+    def _fold_wait(self, seconds: Decimal) -> None:
+        self.waited_seconds += seconds
+        self.waits += seconds > 0
 
     def _fold_amendment(self, amended: ExecutionAmended) -> None:
         self.target = self.target if amended.quantity is None else amended.quantity
@@ -270,6 +284,7 @@ class Execution:
                     self.stop = Close(reason, fact.message)
             case ChildUnknown(client_order_id=name):
                 self.children[name].unknown = True
+                self.children[name].unknown_since = self.children[name].unknown_since or at
             case ChildAcknowledged(client_order_id=name):
                 self.children[name].acknowledged(fact)
             case ChildAbsent(client_order_id=name):
@@ -278,8 +293,8 @@ class Execution:
                 child.absent = True
                 self._may_retry(child)
             case TradeBooked(client_order_id=name):
-                self.children[name].traded(fact)
-                self._fold_fee(fact)
+                self.children[name].traded(fact, at)
+                self._fold_fee(fact, self.children[name].fee_mid)
             case ChildClosed(client_order_id=name):
                 self._fold_end(self.children[name], fact)
             case AttemptReappeared(client_order_id=name):
@@ -287,18 +302,15 @@ class Execution:
                 self.retry = None
             case _:
                 pass
+        if isinstance(fact, _Certain):
+            self._fold_certainty(self.children[fact.client_order_id], at)
 
     def _fold_intent(self, intent: ChildIntended, at: datetime) -> None:
-        self.children[intent.client_order_id] = Child(
-            client_order_id=intent.client_order_id,
-            slice=intent.slice,
-            attempt=intent.attempt,
-            quantity=intent.quantity,
-        )
+        self.children[intent.client_order_id] = Child.of(intent, at)
         self.next_slot, self.retry = max(self.next_slot, intent.slice + 1), None
         self.last_interval = max(self.last_interval, slot_number(self._planned(), at))
         self.mid_integral, self.mid_seconds = intent.mid_integral, intent.mid_seconds
-        self.waited_seconds += intent.waited_seconds
+        self._fold_wait(intent.waited_seconds)
         self.last_skip = None
 
     def _may_retry(self, child: Child) -> None:
@@ -309,13 +321,21 @@ class Execution:
         if latest and refused < MOST_CLOCK_ATTEMPTS and absent < MOST_ABSENT_ATTEMPTS:
             self.retry = child.slice
 
-    def _fold_fee(self, trade: TradeBooked) -> None:
+    def _fold_certainty(self, child: Child, at: datetime) -> None:
+        """Count the time for which nobody knew, once somebody does."""
+        if child.unknown_since is not None:
+            self.unknown_seconds += Decimal((at - child.unknown_since) // _MICROSECOND) / 1_000_000
+            child.unknown_since = None
+
+    def _fold_fee(self, trade: TradeBooked, fee_mid: Decimal | None) -> None:
         if self.fees_in_quote is None or not trade.commission:
             return
         if trade.commission_asset == self.quote:
             self.fees_in_quote += trade.commission
         elif trade.commission_asset == self.base:
             self.fees_in_quote += trade.commission * trade.price
+        elif trade.commission_asset == FEE_ASSET and fee_mid is not None:
+            self.fees_in_quote += trade.commission * fee_mid
         else:
             self.fees_in_quote = None
 

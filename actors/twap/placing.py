@@ -49,6 +49,7 @@ def place_of(
         limit_price=order.limit_price,
         not_after=not_after,
         quote=quote,
+        fee_mid=awaited.beside,
         quote_age=awaited.age,
         deviation=deviation_of(accepted.side, accepted.arrival_price, quote),
         mid_integral=mid.integral,

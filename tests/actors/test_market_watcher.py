@@ -440,3 +440,19 @@ def test_every_wait_gets_exactly_one_answer_in_whatever_order_things_happen(seed
         assert all(answer.held is (answer.failed is None) for answer in answers)
         hot = house.actor()._hot
         assert not any(hot.values())
+
+
+def test_the_mid_of_another_symbol_comes_along_if_it_is_known_and_is_not_watched_for_it(house: House) -> None:
+    def asked(key: str) -> Awaited:
+        house.tell(
+            Await(key=(key, 0), symbol=BTC, bounds=BOUNDS, deadline=0.0, reply_to=house.waiter.ref, beside="BNBUSDT")
+        )
+        return house.waiter.expect(Awaited, within=0.0)
+
+    house.tell(NARROW)
+    assert asked("unknown").beside is None
+    assert not any(symbol == "BNBUSDT" for symbol, _ in house.hot())
+    house.tell(seen("599", "601", symbol="BNBUSDT"))
+    assert asked("known").beside == 600
+    house.tell(MarketGap(symbols=("BNBUSDT",)))
+    assert asked("cut").beside is None

@@ -87,6 +87,7 @@ def test_a_due_slot_is_two_messages_away_from_its_child(simulation: Simulation) 
         ),
         deadline=30.0,
         reply_to=stage.actor,
+        beside="BNBUSDT",
     )
     quote = a_quote(42_009, 42_011)
     stage.answer(await_, quote, waited=0.25)

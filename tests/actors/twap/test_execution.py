@@ -128,7 +128,7 @@ def test_timed_out_child_counted_as_unfilled() -> None:
     world.trade(name, "0.07")
     world.close(name, ChildOutcome.TIMEOUT, 30)
     assert world.execution.rest == D("0.43")
-    assert world.execution.children[name].report().outcome is ChildOutcome.TIMEOUT
+    assert world.told(name).outcome is ChildOutcome.TIMEOUT
 
 
 def test_a_child_that_timed_out_without_an_answer_is_not_bought_again_by_the_last_one() -> None:
@@ -172,7 +172,7 @@ def test_average_price_from_price() -> None:
     name = world.intend(0, "0.1", 0, order_type="MARKET", time_in_force=None, limit_price=None)
     world.trade(name, "0.1", price=D(42_001))
     world.close(name)
-    assert world.execution.children[name].report().average_price == D(42_001)
+    assert world.told(name).average_price == D(42_001)
 
 
 def test_fills_of_expired_orders_dropped() -> None:
@@ -227,7 +227,7 @@ def test_a_quantity_freed_goes_to_later_slots_and_never_straight_back(fate: str)
     assert world.next(2) == Wait(after(30))
     assert world.serve(30).slot == 1
     assert quantity(world, 1) == D("0.125")
-    assert world.execution.children[name].report().outcome is ChildOutcome.FAILED
+    assert world.told(name).outcome is ChildOutcome.FAILED
 
 
 def test_a_slot_tries_once_more_after_a_proven_absence_and_is_let_go_after_the_second() -> None:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from actors.twap.execution import Execution, Serve, Skip, Step
-from messages.execution import ChildOutcome, Plan
+from actors.twap.measures import child_report
+from messages.execution import ChildOutcome, ChildReport, Plan
 from messages.facts import (
     ChildClosed,
     ChildIntended,
@@ -140,6 +141,10 @@ class World:
         outcome = ChildOutcome.FILLED if executed == D(quantity) else ChildOutcome.PARTIAL
         self.close(name, outcome if executed else ChildOutcome.FAILED, seconds)
         return name
+
+    def told(self, name: str) -> ChildReport:
+        """A child's line in the report."""
+        return child_report(self.execution.children[name], self.accepted.side, self.accepted.arrival_price)
 
     def refolded(self) -> Execution:
         """Another execution that folds the same facts."""
