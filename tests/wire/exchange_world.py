@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -229,6 +229,7 @@ async def a_world(
     limits: LimitSettings = ROOMY,
     file: AccountFile | None = None,
     seed: int = 0,
+    flush: Callable[[], None] | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     """Serve a new exchange, with `BIDS` and `ASKS` on BTCUSDT unless the market is another one."""
@@ -236,7 +237,7 @@ async def a_world(
     exchange = PaperExchange(paper, now=time.time_ns() // 1000, file=file)
     if market == "scripted":
         exchange.steering["BTCUSDT"].steer().set_levels(BIDS, ASKS)
-    server = PaperServer(exchange, ServerSettings(**settings))
+    server = PaperServer(exchange, ServerSettings(**settings), flush=flush)
     await server.start()
     session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
     world = World(server, session)

@@ -393,6 +393,7 @@ async def test_row_16_equal_seeds_give_equal_books_of_finite_depth_and_orders_fi
 
     assert levels(3) == levels(3) != levels(4)
     async with a_world(market="synthetic", seed=3) as world:
+        await world.control("market", symbol="BTCUSDT", freeze=True)
         book = (await world.get("/api/v3/depth", symbol="BTCUSDT", limit=5000)).json
         asked = float(book["asks"][0][1]) + 0.5
         reply = await world.place(quantity=f"{asked:.5f}", price=book["asks"][0][0])

@@ -16,7 +16,7 @@ from adapters.paper.exchange import PaperExchange
 from adapters.paper.records import Event, Execution
 from adapters.paper.server.connection import Connection
 from adapters.paper.server.control import Control, StreamsOrder
-from adapters.paper.server.desk import Desk, unit_of
+from adapters.paper.server.desk import Desk, Flush, unit_of
 from adapters.paper.server.faults import WireFault
 from adapters.paper.server.market_socket import MarketSocket
 from adapters.paper.server.rest import Rest
@@ -38,11 +38,16 @@ class PaperServer:
     The exchange is closed by `stop`, so that its file is free for the next one.
     """
 
-    def __init__(self, exchange: PaperExchange, settings: ServerSettings | None = None) -> None:
-        """Serve `exchange`; nothing is opened before `start`."""
+    def __init__(
+        self, exchange: PaperExchange, settings: ServerSettings | None = None, *, flush: Flush | None = None
+    ) -> None:
+        """Serve `exchange`; nothing is opened before `start`.
+
+        `flush` belongs to an exchange whose file is a `GroupedFile`: replies and events wait for it.
+        """
         self.exchange, self.settings = exchange, settings or ServerSettings()
         self.port = self.settings.port
-        self.desk = Desk(exchange, self.settings, self._publish)
+        self.desk = Desk(exchange, self.settings, self._publish, flush)
         self._rest = Rest(self.desk)
         self._control = Control(self.desk, self)
         self._board = Board(self.desk)

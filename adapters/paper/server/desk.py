@@ -30,14 +30,23 @@ from adapters.paper.server.settings import ServerSettings
 
 Identify = Callable[[], ApiKey]
 Publish = Callable[[list[Event]], None]
+Flush = Callable[[], None]
 
 
 class Desk:
     """Does requests, one at a time; all of it belongs to one event loop."""
 
-    def __init__(self, exchange: PaperExchange, settings: ServerSettings, publish: Publish) -> None:
-        """Serve `exchange`; `publish` is told the events of the user-data stream as they happen."""
+    def __init__(
+        self, exchange: PaperExchange, settings: ServerSettings, publish: Publish, flush: Flush | None = None
+    ) -> None:
+        """Serve `exchange`; `publish` is told the events of the user-data stream as they happen.
+
+        `flush` makes durable what was done; without it the exchange does so by itself, each time.
+        """
         self.exchange = exchange
+        self._flush = flush
+        self._held: list[Callable[[], object]] = []
+        self._flushing = False
         self.keys = KeyRing(settings.keys)
         self.faults = WireFaults(seed=settings.fault_seed)
         self._wall, self._began = time.time_ns(), time.monotonic_ns()
@@ -181,11 +190,38 @@ class Desk:
         if operation.places:
             self.exchange.record(received.params, self.now(), effect, code=code)
 
-    # Events ---------------------------------------------------------------------------------------
+    # Durability and events ------------------------------------------------------------------------
+
+    def when_durable(self, release: Callable[[], object]) -> None:
+        """Call `release` once what was done is durable: at once, or with others of this turn of the loop."""
+        if self._flush is None:
+            release()
+            return
+        self._held.append(release)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    async def durable(self) -> None:
+        """Wait until what was done is durable."""
+        if self._flush is not None:
+            done = asyncio.Event()
+            self.when_durable(done.set)
+            await done.wait()
+
+    def flush(self) -> None:
+        """Make durable what was done, and let out the replies that waited for it; an error of the disk goes up."""
+        self._flushing = False
+        if self._flush is not None:
+            self._flush()
+        held, self._held = self._held, []
+        for release in held:
+            release()
 
     def publish(self) -> None:
         """Tell what has happened, now."""
         self._publishing = False
+        self.flush()
         events = self.exchange.drain()
         for event in events:
             self.history.add(event)
@@ -196,7 +232,8 @@ class Desk:
         """Tell what has happened once the present reply is on its way."""
         if not self._publishing and self.exchange.engine.events:
             self._publishing = True
-            asyncio.get_running_loop().call_soon(self.publish)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self.publish)  # One turn for the reply to be let out, one to be sent.
 
 
 def require_time(received: Received, now: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adapters.paper.records import AccountPosition, Event, Execution, OrderRecord
 from adapters.paper.rules import text
@@ -26,7 +26,7 @@ class History:
     def __init__(self, open_at_start: list[OrderRecord], now: int) -> None:
         """Begin with the orders that were open already."""
         self.account_updated = now
-        self._states: deque[OrderRecord] = deque(open_at_start, maxlen=REMEMBERED)
+        self._states: deque[tuple[int, OrderRecord]] = deque(((0, order) for order in open_at_start), REMEMBERED)
         self._amended: dict[tuple[str, int], list[_Amendment]] = {}
         self._quantities: dict[tuple[str, int], str] = {}
 
@@ -37,7 +37,7 @@ class History:
                 self.account_updated = event.at
             case Execution():
                 order, key = event.order, (event.order.symbol, event.order.order_id)
-                self._states.append(replace(order, update_time=event.at))
+                self._states.append((event.at, order))
                 if event.execution_type == "REPLACED":
                     before = self._quantities.get(key, text(order.quantity))
                     self._amended.setdefault(key, []).append(_Amendment(event, before))
@@ -49,8 +49,8 @@ class History:
     def open_orders(self, symbol: str | None, until: int, unit: int) -> list[Shape]:
         """List the orders that were open at `until` (microseconds, exchange clock)."""
         latest: dict[tuple[str, int], OrderRecord] = {}
-        for state in self._states:
-            if state.update_time <= until and symbol in {None, state.symbol}:
+        for at, state in self._states:
+            if at <= until and symbol in {None, state.symbol}:
                 latest[state.symbol, state.order_id] = state
         return [open_order_reply(state, unit) for state in latest.values() if not state.status.final]
 

@@ -19,6 +19,7 @@ from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import MarketChoice
 from adapters.paper.server.app import PaperServer
+from adapters.paper.server.grouping import GroupedFile
 from adapters.paper.server.settings import ServerSettings
 from adapters.paper.store import AccountFile
 from messages.money import use_money_context
@@ -60,7 +61,8 @@ async def _serve(settings: ProcessSettings, announce: Callable[[str], None]) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
-    server = PaperServer(open_exchange(settings), settings.server)
+    file = open_file(settings)
+    server = PaperServer(open_exchange(settings, file), settings.server, flush=None if file is None else file.flush)
     try:
         await server.start()
         announce(orjson.dumps(addresses(server)).decode())
@@ -73,12 +75,16 @@ async def _serve(settings: ProcessSettings, announce: Callable[[str], None]) -> 
         await server.stop()
 
 
-def open_exchange(settings: ProcessSettings) -> PaperExchange:
-    """Open the account of an earlier life, or begin a new one."""
-    file = None
-    if settings.data_dir is not None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        file = AccountFile(settings.data_dir / ACCOUNT_FILE)
+def open_file(settings: ProcessSettings) -> GroupedFile | None:
+    """Open the account's file, made new if there is none; None if the account is to be kept in memory."""
+    if settings.data_dir is None:
+        return None
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return GroupedFile(settings.data_dir / ACCOUNT_FILE)
+
+
+def open_exchange(settings: ProcessSettings, file: AccountFile | None) -> PaperExchange:
+    """Go on with the account of an earlier life, or begin a new one."""
     paper = PaperSettings(markets=settings.markets, limits=settings.limits, balances=settings.balances)
     return PaperExchange(paper, now=time.time_ns() // 1000, file=file)
 

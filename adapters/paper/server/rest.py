@@ -48,6 +48,7 @@ class Rest:
                 lambda: self._identify(key_name, received),
                 unit_of(request.headers.get("X-MBX-TIME-UNIT")),
             )
+            await self._desk.durable()
         except NoReply as silence:
             await asyncio.sleep(silence.seconds)
             return self._hang_up(request)

@@ -198,7 +198,8 @@ class Session(Connection):
             limits, now = self._desk.exchange.limits, self._desk.time()
             counts = order_counts(limits, now) if call is not None and call.placed else []
             frame["rateLimits"] = [*counts, weight_count(limits, now)]
-        self.send(orjson.dumps(frame))
+        encoded = orjson.dumps(frame)
+        self._desk.when_durable(lambda: self.send(encoded))
 
     # Session methods ------------------------------------------------------------------------------
 
