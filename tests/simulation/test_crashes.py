@@ -7,6 +7,7 @@ order of unknown outcome is the matter of the proof's own tests.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import pytest
@@ -14,8 +15,8 @@ import pytest
 from actors.runtime import Simulation
 from adapters.paper.venue import LatencySettings
 from adapters.scenarios import drawn
-from adapters.simulation import NotConverged, stamped
-from tests.simulation.whole import D, Stage, by_hand, parse_export
+from adapters.simulation import NotConverged, parse_export, stamped
+from tests.simulation.whole import D, Stage, by_hand
 
 BODY = {
     "id": "x",
@@ -33,6 +34,11 @@ def restarted(stage: Stage, after: float) -> None:
     stage.world.store.reopen()
     stage.run(after)
     stage.start()
+
+
+def crashed_again(stage: Stage, crashes: int) -> bool:
+    """Whether the daemon has been killed once more."""
+    return stage.world.daemon_node.crashes > crashes
 
 
 def everything_known(stage: Stage) -> bool:
@@ -125,7 +131,7 @@ def test_crashes_at_random_messages_of_drawn_signals_break_no_promise(seed: int)
             if chance.random() < 0.5:
                 node.crash_at(node.handled + chance.randint(1, 80))
             stage.world.send(stamped(timed, simulation))
-            simulation.run_until(lambda crashes=crashes: node.crashes > crashes, chance.uniform(0.0, 10.0))
+            simulation.run_until(partial(crashed_again, stage, crashes), chance.uniform(0.0, 10.0))
             node.calm()
             if node.crashes > crashes:
                 restarted(stage, chance.uniform(0.0, 20.0))

@@ -37,7 +37,7 @@ def test_a_stop_in_the_middle_is_gone_on_from_at_the_next_start(seed: int) -> No
         end = stage.world.stop()
         assert (end.exit_code, end.detail) == (0, "end of the run")
         assert simulation.now() - asked <= 20.5
-        assert not [o for o in stage.world.exchange.truth()["orders"] if o["status"] == "NEW"]  # type: ignore[attr-defined]
+        assert not [order for order in stage.orders() if order["status"] == "NEW"]
         sent = len(stage.requests())
         stage.run(simulation.stream("test").uniform(0.0, 25.0))
         assert len(stage.requests()) == sent, "nothing goes out while the daemon is down"

@@ -9,7 +9,7 @@ import pytest
 from actors.runtime import EPOCH, Simulation
 from adapters.paper.faults import Fault, FaultKind
 from messages.execution import ChildOutcome
-from tests.simulation.whole import TOUCHES, D, Stage
+from tests.simulation.whole import TOUCHES, D, Stage, received
 
 MID = "42000.00"
 
@@ -37,7 +37,7 @@ def test_half_a_bitcoin_at_42000_is_sliced_and_five_slices_fill_it_exactly(stage
 def test_each_slice_waits_for_its_slot(stage: Stage) -> None:
     stage.report(stage.accepted("0.5"))
     intents = stage.lines("ChildIntended")
-    times = [entry["time"] for entry in stage.world.exchange.truth()["received"]]  # type: ignore[attr-defined]
+    times = [entry["time"] for entry in received(stage.world.exchange.truth())]
     assert [intent["slice"] for intent in intents] == [0, 1, 2, 3, 4]
     assert all(29_950 <= later - earlier <= 30_050 for earlier, later in pairwise(times))
 
@@ -168,7 +168,7 @@ def test_fills_of_an_expired_order_are_kept(stage: Stage) -> None:
     stage.run(2.0)
     execution = stage.accepted("0.5", twap={"num_chunks": 2, "interval_seconds": "5"})
     report = stage.report(execution)
-    (order, *_) = stage.world.exchange.truth()["orders"]  # type: ignore[misc, attr-defined]
+    order = stage.orders()[0]
     assert order["status"].startswith("EXPIRED")
     assert [child.executed_quantity for child in report.orders] == [D("0.03")] * 4
     assert report.total_filled == D("0.12")

@@ -165,6 +165,11 @@ class Stage:
         """The client order ids of the order requests that reached the exchange, in order."""
         return [str(entry["clientOrderId"]) for entry in received(self.world.exchange.truth())]
 
+    def orders(self) -> list[dict[str, Any]]:
+        """The orders that the exchange has, as it writes them."""
+        orders: Any = self.world.exchange.truth()["orders"]
+        return list(orders)
+
     def check(self) -> None:
         """Judge the run at rest, by the audit and by hand."""
         found = self.world.audit()
@@ -300,14 +305,27 @@ def _no_trade_twice_or_invented(lines: Lines, truth: Mapping[str, Any]) -> None:
 
 def _no_child_before_its_slot(lines: Lines) -> None:
     plans = {line["execution_id"]: line["plan"] for line in of_kind(lines, "ExecutionPlanned")}
-    taken: dict[str, list[int]] = defaultdict(list)
+    taken: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for intent in of_kind(lines, "ChildIntended"):
         plan = plans[intent["execution_id"]]
         due = _moment(plan["start_at"]) + timedelta(seconds=float(plan["interval_seconds"]) * intent["slice"])
         assert _moment(intent["at"]) >= due, f"{intent['client_order_id']} came before its slot"
-        taken[intent["execution_id"]].append(intent["slice"])
-    for slices in taken.values():
-        assert slices == sorted(set(slices)), "a slot was used twice, or out of turn"
+        taken[intent["execution_id"]].append((intent["slice"], intent["attempt"]))
+    for attempts in taken.values():
+        assert attempts == sorted(set(attempts)), "a slot was used out of turn"
+    _tried_again_only_after_proof(lines)
+
+
+def _tried_again_only_after_proof(lines: Lines) -> None:
+    nothing_came_of: set[tuple[str, int, int]] = set()
+    for line in lines:
+        if line["type"] in {"ChildRefused", "ChildAbsent"}:
+            name = parse_child_id(line["client_order_id"])
+            assert name is not None
+            nothing_came_of.add((name.execution_id, name.slice, name.attempt))
+        elif line["type"] == "ChildIntended" and line["attempt"]:
+            before = line["execution_id"], line["slice"], line["attempt"] - 1
+            assert before in nothing_came_of, f"{line['client_order_id']} came before proof of the last attempt"
 
 
 def of_kind(lines: Lines, kind: str) -> list[Mapping[str, Any]]:
