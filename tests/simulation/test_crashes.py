@@ -1,7 +1,6 @@
 """A killed daemon and its restart: at every message of an execution, and at random ones of many.
 
-Here only what must hold at every moment is asked for. Whether everything comes to its end after an
-order of unknown outcome is the matter of the proof's own tests.
+Nothing is doubled and nothing lost, and all comes to the end to which it would have come undisturbed.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ BODY = {
     "quantity": "0.5",
     "twap": {"num_chunks": 3, "interval_seconds": 10},
 }
-LONG = 100.0
+LONG = 300.0
 DOWN_SECONDS = (0.0, 4.0, 15.0)
 
 
@@ -86,27 +85,23 @@ def crashed_at(simulation: Simulation, message: int, *, again_at: int | None = N
     return stage
 
 
-def judge(stage: Stage) -> bool:
-    """Check what must hold, and if nothing is unknown that all was filled; tell whether that was so."""
-    known = everything_known(stage)
-    if known:
-        ends_whole(stage)
+def judge(stage: Stage) -> None:
+    """Check what must hold, and that nothing is unknown and all was filled."""
+    assert everything_known(stage), "something is still unknown"
+    ends_whole(stage)
     assert stage.world.stop().exit_code == 0
     stage.check_safety()
-    return known
 
 
 @pytest.mark.timeout(120)
-def test_a_crash_at_any_message_of_an_execution_doubles_nothing_and_loses_nothing() -> None:
-    whole = 0
+def test_a_crash_at_any_message_of_an_execution_ends_where_an_undisturbed_run_would() -> None:
     for message in count(1):
         with Simulation(message) as simulation:
             stage = crashed_at(simulation, message)
             if stage is None:
                 break
-            whole += judge(stage)
+            judge(stage)
     assert message > 150, "the execution was too short to be worth a crash"
-    assert whole > message * 0.9
 
 
 @pytest.mark.timeout(120)
@@ -135,6 +130,7 @@ def test_crashes_at_random_messages_of_drawn_signals_break_no_promise(seed: int)
             node.calm()
             if node.crashes > crashes:
                 restarted(stage, chance.uniform(0.0, 20.0))
-        simulation.run_until(lambda: not stage.world.news.open, LONG)
+        assert simulation.run_until(lambda: not stage.world.news.open, LONG), "something is still open"
+        assert everything_known(stage)
         assert stage.world.stop().exit_code == 0
         stage.check_safety()
