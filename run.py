@@ -28,16 +28,16 @@ from actors.signal_gate.settings import GateSettings
 from actors.twap.settings import TwapSettings
 from adapters import console, exits
 from adapters.binance.venue import BinanceVenue
-from adapters.client import ADDRESS_FILE, TOKEN_FILE
 from adapters.command_line import Json, Options, Sets, app
 from adapters.config import Config
 from adapters.console import as_json
 from adapters.demo import Demo
 from adapters.exchanges import ENVIRONMENTS, exchange_of, paper_settings
 from adapters.exits import Exit, plainly
-from adapters.intake.http import HttpIntake, HttpSettings
+from adapters.intake.followed import FollowedFile
+from adapters.intake.http import HttpIntake
 from adapters.intake.jsonl import JsonLines
-from adapters.intake.token import kept_token
+from adapters.intake.settings import http_settings, secrets_of
 from adapters.logging import setup_logging
 from adapters.loop_thread import LoopThread
 from adapters.paper.audit import audit
@@ -74,6 +74,9 @@ def settings_of(config: Config) -> DaemonSettings:
         watcher=WatcherSettings(
             poll_interval_seconds=float(config.watcher.poll_interval_seconds),
             timeout_seconds=float(config.watcher.timeout_seconds),
+            engine_wait_seconds=float(config.watcher.engine_wait_seconds),
+            margin_seconds=float(config.watcher.margin_seconds),
+            absent_after_seconds=float(config.watcher.absent_after_seconds),
         ),
         gate=GateSettings(
             accounts=(config.account,),
@@ -152,22 +155,18 @@ class House:
         return news
 
 
-def serve(config: Config, *, stdin: bool) -> int:
+def serve(config: Config, *, stdin: bool, follow: Path | None = None) -> int:
     """Run the daemon until it is told to end, or must; return the exit code."""
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    token = config.http.bearer_token() or kept_token(config.data_dir / TOKEN_FILE)
-    stop_logging = setup_logging(config.log.level, config.log.format, secrets=[token, *known_secrets(config)])
+    settings = http_settings(config)
+    secrets = [*secrets_of(settings), *known_secrets(config)]
+    stop_logging = setup_logging(config.log.level, config.log.format, secrets=secrets)
     try:
         with House(config) as house, LoopThread(house.pool, close_seconds=2.0) as loop:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, _frame: house.tell(number))
-            settings = HttpSettings(
-                token=token,
-                host=config.http.host,
-                port=config.http.port,
-                address_file=config.data_dir / ADDRESS_FILE,
-            )
-            return Service(house, HttpIntake(loop, settings), stdin=stdin).run()
+            http = HttpIntake(loop, settings)
+            return Service(house, http, stdin=stdin, follow=follow).run()
     finally:
         stop_logging()
 
@@ -175,8 +174,8 @@ def serve(config: Config, *, stdin: bool) -> int:
 class Service:
     """What a running daemon shows to the outside, as its news come in."""
 
-    def __init__(self, house: House, http: HttpIntake, *, stdin: bool) -> None:
-        self._house, self._http, self._stdin = house, http, stdin
+    def __init__(self, house: House, http: HttpIntake, *, stdin: bool, follow: Path | None) -> None:
+        self._house, self._http, self._stdin, self._followed = house, http, stdin, follow
         self._log = structlog.get_logger("tidegate")
 
     def run(self) -> int:
@@ -197,6 +196,9 @@ class Service:
                     self._http.connect(up)
                     if self._stdin:
                         JsonLines(sys.stdin.buffer, sys.stdout.buffer).start(up.gate)
+                    if self._followed is not None:
+                        file = FollowedFile(self._followed)
+                        JsonLines(file, sys.stdout.buffer, decode=file.decode).start(up.gate)
                 case DaemonStands(readiness=readiness, detail=detail) as stands:
                     self._http.stands(stands)
                     self._log.info(readiness.value.lower(), mode=self._house.config.mode, detail=detail)
@@ -229,11 +231,12 @@ def run(
 def daemon(
     context: typer.Context,
     stdin: Annotated[bool, typer.Option("--stdin", help="Take signals as JSON lines, answer verdicts.")] = False,
+    follow: Annotated[Path | None, typer.Option("--follow", help="Take JSON lines from a file that grows.")] = None,
     sets: Sets = None,
 ) -> None:
     """Run the daemon in the foreground, until SIGTERM or Ctrl-C."""
     with plainly():
-        raise Exit(serve(context.obj.load(sets or ()), stdin=stdin))
+        raise Exit(serve(context.obj.load(sets or ()), stdin=stdin, follow=follow))
 
 
 @app.command()

@@ -23,6 +23,7 @@ Verb = Literal["pause", "resume", "cancel", "amend"]
 
 ADDRESS_FILE: Final = "http.json"
 TOKEN_FILE: Final = "token"  # noqa: S105 - a file's name
+HOOK_TOKEN_FILE: Final = "hook-token"  # noqa: S105 - a file's name
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - where we connect to
 
 

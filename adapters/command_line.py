@@ -252,11 +252,22 @@ def show_config(context: typer.Context, sets: Sets = None, json: Json = False) -
 
 
 @app.command()
-def check_config(context: typer.Context, sets: Sets = None) -> None:
-    """Check the configuration without starting anything; 78 names every wrong key."""
+def check_config(
+    context: typer.Context,
+    sample: Annotated[Path | None, typer.Option(help="Read this file as a hook would read a body.")] = None,
+    template: Annotated[str | None, typer.Option(help="The template to read it by; none: the signal's form.")] = None,
+    sets: Sets = None,
+) -> None:
+    """Check the configuration without starting anything; 78 names every wrong key.
+
+    With a sample, print what a hook would make of it: each signal, or why it is refused (exit 1).
+    """
     with plainly():
         config = context.obj.load(sets or ())
-        print(f"the configuration is good: mode {config.mode}, data in {config.data_dir}")
+        if sample is None:
+            print(f"the configuration is good: mode {config.mode}, data in {config.data_dir}")
+        else:
+            raise Exit(console.try_sample(sample.read_bytes(), template, config.templates))
 
 
 def client(context: typer.Context, sets: Sequence[str] | None) -> Client:

@@ -14,7 +14,11 @@ from rich.live import Live
 from adapters import exits
 from adapters.client import Client, Verb
 from adapters.doctor import Finding
+from adapters.intake.signals import decode_body, signal_object, verdict_object
+from adapters.intake.template_tables import template_tables
+from adapters.intake.templates import templates_of
 from adapters.terminal import executions_table, live_view, report_view, status_line
+from messages.signal import Verdict
 
 WIDTH: Final = 120
 WAIT_SECONDS: Final = 7 * 86_400.0
@@ -103,6 +107,18 @@ def findings(found: Sequence[Finding], *, json: bool) -> int:
         for finding in found:
             print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:{width}}  {finding.detail}")
     return exits.OK if all(finding.good for finding in found) else exits.ERROR
+
+
+def try_sample(body: bytes, template: str | None, written: Mapping[str, object]) -> int:
+    """Print what becomes of a body by a template of the configuration; 1 if any of it is refused."""
+    templates = templates_of(template_tables(written)[0])
+    if template is not None and template not in templates:
+        raise exits.Exit(exits.USAGE, f"no template {template}; there are {', '.join(sorted(templates))}")
+    read = decode_body(body) if template is None else templates[template].decode(body)
+    items = (read,) if isinstance(read, Verdict) else read.items
+    for item in items:
+        as_json(verdict_object(item) if isinstance(item, Verdict) else signal_object(item))
+    return exits.ERROR if any(isinstance(item, Verdict) for item in items) else exits.OK
 
 
 def show(what: RenderableType) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapters.config.model import MODE_DEFAULTS, Config
+from adapters.intake.template_tables import template_tables
+
+TOKEN_CHARACTERS = 22
 
 Contradiction = tuple[tuple[str, ...], str]
 """The keys involved, the one to change first, and what is expected."""
@@ -20,6 +23,9 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
     yield from _about_keys(config)
     yield from _about_addresses(config)
     yield from _about_times(config)
+    yield from _about_tokens(config)
+    for key, message in template_tables(config.templates)[1]:
+        yield (f"templates.{key}",), message
 
 
 def _about_the_mode(config: Config) -> Iterator[Contradiction]:
@@ -83,6 +89,11 @@ def _about_addresses(config: Config) -> Iterator[Contradiction]:
             ("http.token", "http.token_file", "http.host"),
             f"or http.token_file is needed to listen on {http.host}, which others can reach",
         )
+    if not _is_loopback(http.host) and not http.allow_remote:
+        yield (
+            ("http.allow_remote", "http.host"),
+            f"is needed to listen on {http.host}, which others can reach; put a proxy with TLS before it",
+        )
     schemes = {"rest_url": ("http", "https"), "ws_api_url": ("ws", "wss"), "stream_url": ("ws", "wss")}
     for name, allowed in schemes.items():
         url = getattr(config.venue, name)
@@ -94,6 +105,19 @@ def _about_addresses(config: Config) -> Iterator[Contradiction]:
             yield (key,), f"should be a URL that begins with {' or '.join(f'{scheme}://' for scheme in allowed)}"
         elif (other := _mode_of(parts.hostname)) and other != config.mode:
             yield (key, "mode"), f'leads to the exchange of mode "{other}", but the mode is "{config.mode}"'
+
+
+def _about_tokens(config: Config) -> Iterator[Contradiction]:
+    """A token that others might try to guess has 128 bits or more: 22 characters of base64."""
+    http = config.http
+    if config.mode == "live" or not _is_loopback(http.host):
+        if http.token is not None and len(http.token.get_secret_value()) < TOKEN_CHARACTERS:
+            yield ("http.token",), f"should have at least {TOKEN_CHARACTERS} random characters"
+        for key, secret in http.signing_keys.items():
+            if len(secret.get_secret_value()) < TOKEN_CHARACTERS:
+                yield (f"http.signing_keys.{key}",), f"should have at least {TOKEN_CHARACTERS} random characters"
+    if http.require_signature and not http.signing_keys:
+        yield ("http.require_signature", "http.signing_keys"), "needs at least one key in http.signing_keys"
 
 
 def _about_times(config: Config) -> Iterator[Contradiction]:

@@ -83,6 +83,11 @@ Asset = Annotated[str, BeforeValidator(_upper), StringConstraints(pattern=r"^[A-
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_structure), Field(min_length=1)]
 Balances = Annotated[dict[Asset, Amount], BeforeValidator(_structure)]
 Table = Annotated[dict[str, object], BeforeValidator(_structure)]
+Names = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1, max_length=255)], ...], BeforeValidator(_structure)
+]
+KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Secrets = Annotated[dict[KeyId, SecretStr], BeforeValidator(_structure)]
 
 
 class Section(BaseModel):
@@ -95,13 +100,21 @@ class Http(Section):
     """The HTTP face: intakes, control, health, dashboard."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; any but loopback needs a token."""
+    """Address to listen on; any but loopback needs allow_remote and a token of at least 22 characters."""
+    allow_remote: bool = False
+    """Whether others than this machine may be listened to."""
+    allowed_hosts: Names = ()
+    """More names by which this daemon is reached, as a Host header says them."""
     port: Annotated[Whole, Field(ge=0, le=65_535)] = 8787
     """Port to listen on; 0 takes a free one and says which."""
     token: Secret = None
     """Bearer token that senders show. Better kept in token_file or the environment than here."""
     token_file: File = None
     """File whose content is the bearer token."""
+    signing_keys: Secrets = {}
+    """Keys of senders that sign their requests: their secrets by key id."""
+    require_signature: bool = False
+    """Whether /v1/signals takes signed requests only."""
 
     def bearer_token(self) -> str | None:
         """Give the token that senders must show, from `token` or `token_file`; None if neither is set.

@@ -77,16 +77,22 @@ class _Feed:
 
 
 async def committed_facts(
-    journal: Tells[JournalCommand], after: int, *, bound: int, idle_seconds: float = 15.0
+    journal: Tells[JournalCommand],
+    after: int,
+    *,
+    bound: int,
+    idle_seconds: float = 15.0,
+    execution_id: str | None = None,
 ) -> AsyncGenerator[list[Committed], None]:
     """Follow the journal from the fact after `after` on, without gap or repeat, for as long as it lives.
 
     Yields batches in order; an empty one when nothing came for `idle_seconds`. At most `bound` facts
-    wait: a reader that is slower is served from the store again where it left off.
+    wait: a reader that is slower is served from the store again where it left off. With `execution_id`
+    only that execution's.
     """
     while True:
         feed = _Feed(bound)
-        journal.tell(Follow(follower=feed, after=after))
+        journal.tell(Follow(follower=feed, execution_id=execution_id, after=after))
         try:
             while True:
                 full, batch = feed.full, await feed.batch(idle_seconds)

@@ -8,18 +8,24 @@ from __future__ import annotations
 import errno
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
 
 from adapters.intake.bridge import run_and_wait
 from adapters.intake.fields import MAX_BODY
-from adapters.intake.routes import Routes, refusal
+from adapters.intake.floods import FloodFilter
+from adapters.intake.hooks import HOOK_PATH, Hook, Hooks, public_path
+from adapters.intake.routes import Routes, Senders, refusal
+from adapters.intake.signatures import SIGNATURE
+from adapters.intake.template_tables import READY_TABLES, TemplateTable
+from adapters.intake.templates import templates_of
 from adapters.loop_thread import LoopThread
 from adapters.projection import Projection
 from messages.control import DaemonStands, DaemonUp
@@ -46,15 +52,22 @@ class HttpSettings:
     `port` 0 takes a free one. `token` is the bearer token that every request must show. While
     listening, the address stands in `address_file` as `{"host", "port"}`. `allowed_hosts` are more
     names that a Host header may hold. `answer_seconds` bounds the wait for an actor's answer.
+    `hook_token` opens /hook/<token> and nothing else, as does each of `templates`' own; the bearer token
+    opens it too. `signing_keys` are secrets by key id; with `require_signature` no unsigned signal is
+    taken by /v1/signals.
     """
 
-    token: str
+    token: str = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 8787
     address_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     answer_seconds: float = 5.0
     max_streams: int = 32
+    hook_token: str | None = field(default=None, repr=False)
+    templates: Mapping[str, TemplateTable] = field(default_factory=lambda: READY_TABLES)
+    signing_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    require_signature: bool = False
 
 
 class HttpIntake:
@@ -74,6 +87,12 @@ class HttpIntake:
         self._hosts = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.allowed_hosts}
         self.routes = Routes(
             projection or Projection(),
+            Senders(
+                wall_time=loop.runtime.wall_time,
+                hooks=_hooks_of(settings),
+                keys=dict(settings.signing_keys),
+                required=settings.require_signature,
+            ),
             answer_seconds=settings.answer_seconds,
             max_streams=settings.max_streams,
         )
@@ -113,7 +132,9 @@ class HttpIntake:
             middlewares=[self._answer_errors, self._guard],
         )
         self.routes.add_to(app)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
+        runner = web.AppRunner(
+            app, access_log=None, logger=_server_logger(), handle_signals=False, shutdown_timeout=CLOSE_SECONDS
+        )
         await runner.setup()
         host, port = self._settings.host, self._settings.port
         try:
@@ -137,13 +158,26 @@ class HttpIntake:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse foreign Host headers (a web page may make a browser send them) and missing tokens."""
+        """Refuse foreign Host and Origin headers (a web page may make a browser send them) and missing tokens."""
         if not self._knows_host(request.host):
+            self.routes.count_unauthorised()
             return refusal(403, Reason.UNAUTHORISED.value, "this Host header is not served")
-        if not (self._loopback and request.path in OPEN_ON_LOOPBACK) and not self._shows_token(request):
+        if not _is_of_this_origin(request):
+            self.routes.count_unauthorised()
+            return refusal(403, Reason.UNAUTHORISED.value, "a page from elsewhere may not ask this")
+        if not (self._is_open(request) or self._shows_token(request)):
             self.routes.count_unauthorised()
             return refusal(401, Reason.UNAUTHORISED.value, "the bearer token is missing or wrong")
         return await handler(request)
+
+    def _is_open(self, request: web.Request) -> bool:
+        """Tell whether a request that shows no token is answered; one that shows a wrong one is not."""
+        path = request.path
+        if path.startswith(HOOK_PATH):
+            return True  # The token is in the path; the handler judges it.
+        if path == "/v1/signals" and request.method == "POST" and SIGNATURE in request.headers:
+            return True  # The handler verifies the signature.
+        return self._loopback and path in OPEN_ON_LOOPBACK
 
     def _knows_host(self, header: str) -> bool:
         if not self._loopback and not self._settings.allowed_hosts:
@@ -164,10 +198,36 @@ class HttpIntake:
         except web.HTTPRequestEntityTooLarge:
             return refusal(413, Reason.MALFORMED.value, f"the body is above {MAX_BODY} bytes")
         except web.HTTPException as error:
-            return refusal(error.status, error.reason.upper().replace(" ", "_"), f"{request.method} {request.path}")
+            reason = error.reason.upper().replace(" ", "_")
+            return refusal(error.status, reason, f"{request.method} {public_path(request.path)}")
         except Exception:
-            logger.exception("a request failed: %s %s", request.method, request.path)
+            logger.exception("a request failed: %s %s", request.method, public_path(request.path))
             return refusal(500, "ERROR", "the request failed inside; the log says why")
+
+
+def _hooks_of(settings: HttpSettings) -> Hooks:
+    templates = templates_of(settings.templates)
+    tokens = [settings.token, *([settings.hook_token] if settings.hook_token else [])]
+    hooks = [Hook(token.encode()) for token in tokens]
+    for name, table in settings.templates.items():
+        token = table.hook_token()
+        if token is not None:
+            hooks.append(Hook(token.encode(), templates[name]))
+    return Hooks(hooks, templates)
+
+
+def _server_logger() -> logging.Logger:
+    """Make the server's logger say of a flood of bad requests that there is one, not each of them."""
+    server = logging.getLogger("tidegate.http.server")
+    if not any(isinstance(one, FloodFilter) for one in server.filters):
+        server.addFilter(FloodFilter())
+    return server
+
+
+def _is_of_this_origin(request: web.Request) -> bool:
+    """Tell whether the page that asks, if a page asks, came from where it asks."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from typing import BinaryIO, Final, NamedTuple
+from collections.abc import Callable
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 import orjson
 import pykka
@@ -13,7 +14,7 @@ import pykka
 from adapters.intake.fields import MAX_BODY, Refused, malformed
 from adapters.intake.signals import decode_signal, rejected, verdict_object
 from messages.refs import Tells
-from messages.signal import Reason, SignalReceived, Verdict
+from messages.signal import Reason, Signal, SignalReceived, Verdict
 
 MAX_WAITING: Final = 1_000
 """Signals that may wait for their verdict; then no more lines are read."""
@@ -21,16 +22,30 @@ MAX_WAITING: Final = 1_000
 logger = logging.getLogger("tidegate.jsonl")
 
 
+class Lines(Protocol):
+    """Where lines come from: a binary stream, or a file that is followed."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """Return the next line, or as much of it as the limit allows; nothing at the end."""
+
+
 class JsonLines:
     """Reads signals from a stream in one thread, writes each verdict as it comes in another.
 
     A verdict has the `line` (from 1) that it answers, and the signal's `id` if it had one. Empty
     lines say nothing. The end of the input is a clean end: `finished` is set when every verdict is
-    written, or can't be written any more. No actor ever waits for the streams.
+    written, or can't be written any more. No actor ever waits for the streams. `decode` reads a line.
     """
 
-    def __init__(self, source: BinaryIO, sink: BinaryIO, *, max_waiting: int = MAX_WAITING) -> None:
-        self._source, self._sink = source, sink
+    def __init__(
+        self,
+        source: Lines,
+        sink: BinaryIO,
+        *,
+        max_waiting: int = MAX_WAITING,
+        decode: Callable[[bytes], Signal | Verdict] = decode_signal,
+    ) -> None:
+        self._source, self._sink, self._decode = source, sink, decode
         self._slots = threading.Semaphore(max_waiting)
         self._said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
         self.finished = threading.Event()
@@ -65,7 +80,7 @@ class JsonLines:
         if line is None:
             reply.tell(rejected(malformed(f"the line is above {MAX_BODY} bytes")))
             return
-        signal = decode_signal(line)
+        signal = self._decode(line)
         if isinstance(signal, Verdict):
             reply.tell(signal)
             return

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, TypeVar
 
 import orjson
@@ -15,7 +18,11 @@ from aiohttp import web
 from adapters.intake.bridge import Answer, committed_facts
 from adapters.intake.commands import Amendment, decode_amendment, decode_detail
 from adapters.intake.fields import Refused
-from adapters.intake.signals import decode_body, http_status, verdict_object
+from adapters.intake.floods import Floods
+from adapters.intake.hooks import Hooks, hook_status
+from adapters.intake.signals import Body, decode_body, http_status, verdict_object
+from adapters.intake.signatures import SIGNATURE, signer_of
+from adapters.intake.websocket import SignalSocket
 from adapters.metrics import metrics_text
 from adapters.projection import Projection
 from adapters.storage.codec import export_line
@@ -24,6 +31,7 @@ from messages.control import (
     DaemonStands,
     DaemonUp,
     HaltTrading,
+    JournalCommand,
     Readiness,
     ResumeTrading,
 )
@@ -36,7 +44,7 @@ from messages.execution import (
     ResumeExecution,
 )
 from messages.refs import Tells
-from messages.signal import Reason, Signal, SignalReceived, Status, Verdict
+from messages.signal import NonceAnswer, Reason, Signal, SignalReceived, Status, UseNonce, Verdict
 
 BODY_SECONDS: Final = 10.0
 """A body that takes longer to arrive is not waited for."""
@@ -45,8 +53,15 @@ LISTED: Final = 1_000
 STREAM_BOUND: Final = 4_096
 """Facts that wait for one reader of events; a slower one is served from the store."""
 KEEP_ALIVE_SECONDS: Final = 15.0
+STALLED_SECONDS: Final = 30.0
+"""A reader of events that takes nothing for so long is let go; it may come back where it left off."""
 SHOWN_SECONDS: Final = 1.0
 """How long an answer may wait until the views show what it says."""
+
+HOOK_SECONDS: Final = 2.0
+"""How long a webhook waits for its verdict: TradingView breaks off after 3 s, and then comes again only for a 5xx."""
+
+logger = logging.getLogger("tidegate.http")
 
 T = TypeVar("T")
 
@@ -55,6 +70,20 @@ NO_VERDICT: Final = Verdict(
     reason=Reason.NOT_READY,
     detail="no verdict in time; ask again with the same id",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Senders:
+    """Who may send besides the bearer of the token.
+
+    `hooks` open `/hook/<token>`. `keys` are secrets by key id, for signed requests; with `required` no
+    other `POST /v1/signals` is taken. `wall_time` is what timestamps are judged by.
+    """
+
+    wall_time: Callable[[], datetime]
+    hooks: Hooks = field(default_factory=lambda: Hooks((), {}))
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    required: bool = False
 
 
 def reply(body: object, status: int = 200) -> web.Response:
@@ -70,8 +99,9 @@ def refusal(status: int, reason: str, detail: str) -> web.Response:
 class Routes:
     """The endpoints. Everything here happens in the loop's thread."""
 
-    def __init__(self, projection: Projection, *, answer_seconds: float, max_streams: int) -> None:
-        self._projection = projection
+    def __init__(self, projection: Projection, senders: Senders, *, answer_seconds: float, max_streams: int) -> None:
+        self._projection, self._senders = projection, senders
+        self._floods = Floods(logger)
         self._answer_seconds, self._max_streams = answer_seconds, max_streams
         self._verdicts: Counter[tuple[str, str]] = Counter()
         self._stands = DaemonStands(readiness=Readiness.STARTING)
@@ -85,6 +115,8 @@ class Routes:
         app.add_routes(
             [
                 web.post("/v1/signals", self.post_signals),
+                web.post("/hook/{token}", self.post_hook),
+                web.get("/v1/ws", self.get_ws),
                 web.get("/v1/signals", self.get_signals),
                 web.get("/v1/executions", self.get_executions),
                 web.get("/v1/executions/{id}", self.get_execution),
@@ -121,8 +153,19 @@ class Routes:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def stands(self) -> DaemonStands:
+        """How the daemon stands."""
+        return self._stands
+
+    @property
+    def readers(self) -> int:
+        """How many read the events."""
+        return len(self._streams)
+
     def count_unauthorised(self) -> None:
-        """Count a request that showed no token."""
+        """Count a request that showed no token, or whose signature proves nothing."""
+        self._floods.note("a request without the token, or with a wrong one")
         self._verdicts[Status.REJECTED.value, Reason.UNAUTHORISED.value] += 1
 
     async def _fold(self, up: DaemonUp) -> None:
@@ -154,40 +197,101 @@ class Routes:
 
     async def post_signals(self, request: web.Request) -> web.Response:
         """Take one signal, or an array of them: each gets its verdict."""
-        body = decode_body(await self._read(request))
-        if isinstance(body, Verdict):
-            return self._say([body], many=False)
-        verdicts = await asyncio.gather(*[self._judge(item) for item in body.items])
-        return self._say(verdicts, many=body.many)
+        raw = await self._read(request)
+        if self._senders.required or SIGNATURE in request.headers:
+            refused = await self._check_signature(request, raw)
+            if refused is not None:
+                return refused
+        return await self._decide(decode_body(raw), _status_of)
 
-    def _judge(self, item: Signal | Verdict) -> asyncio.Future[Verdict]:
+    async def post_hook(self, request: web.Request) -> web.Response:
+        """Take what a webhook brings: the signal's own form, or another that a template reads."""
+        hook = self._senders.hooks.of(request.match_info["token"])
+        if hook is None:
+            self.count_unauthorised()
+            return refusal(401, Reason.UNAUTHORISED.value, "no such hook")
+        try:
+            template = self._senders.hooks.template(hook, request.query.get("template"))
+        except LookupError as error:
+            return refusal(422, Reason.MALFORMED.value, str(error))
+        raw = await self._read(request)
+        body = decode_body(raw) if template is None else template.decode(raw)
+        return await self._decide(body, hook_status, min(HOOK_SECONDS, self._answer_seconds))
+
+    async def get_ws(self, request: web.Request) -> web.StreamResponse:
+        """Take signals over a WebSocket, and tell on it what becomes of them."""
+        if len(self._streams) >= self._max_streams:
+            return refusal(429, Reason.TOO_MANY.value, f"{len(self._streams)} open streams, the most allowed")
+        task = asyncio.current_task()
+        assert task is not None, "a handler runs in a task"
+        self._streams.add(task)
+        try:
+            return await SignalSocket(self._judge_and_count, self._journal).serve(request)
+        finally:
+            self._streams.discard(task)
+
+    async def _check_signature(self, request: web.Request, raw: bytes) -> web.Response | None:
+        """Refuse a signed request that is forged, late or comes again; its nonce is used up for good."""
+        signed = signer_of(request.headers, raw, self._senders.keys, self._senders.wall_time())
+        if signed is not None:
+            answer: Answer[NonceAnswer] = Answer()
+            asked = UseNonce(sender=signed.key, nonce=signed.nonce, until=signed.until, reply_to=answer)
+            if not self._tell_gate(asked):
+                return _not_ready("the daemon is starting or stopping")
+            try:
+                state = (await asyncio.wait_for(answer.future, self._answer_seconds)).state
+            except TimeoutError:
+                state = "not_ready"
+            if state == "fresh":
+                return None
+            if state == "not_ready":
+                return _not_ready("ask again, signed anew with another nonce")
+        self.count_unauthorised()
+        return refusal(401, Reason.UNAUTHORISED.value, "the signature is missing or wrong")
+
+    async def _decide(
+        self, body: Body | Verdict, status: Callable[[list[Verdict]], int], seconds: float | None = None
+    ) -> web.Response:
+        items = (body,) if isinstance(body, Verdict) else body.items
+        verdicts = await asyncio.gather(*[self._judge(item, seconds) for item in items])
+        for verdict in verdicts:
+            self._count(verdict)
+        bodies = [verdict_object(verdict) for verdict in verdicts]
+        many = isinstance(body, Body) and body.many
+        return reply(bodies if many else bodies[0], status(verdicts))
+
+    def _judge_and_count(self, item: Signal | Verdict) -> asyncio.Future[Verdict]:
+        future = self._judge(item)
+        future.add_done_callback(lambda done: None if done.cancelled() else self._count(done.result()))
+        return future
+
+    def _count(self, verdict: Verdict) -> None:
+        reason = "" if verdict.reason is None else verdict.reason.value
+        self._verdicts[verdict.status.value, reason] += 1
+        if verdict.reason is Reason.TOO_MANY:
+            self._floods.note("too many signals: ", verdict.detail or "")
+
+    def _journal(self) -> Tells[JournalCommand] | None:
+        return None if self._up is None else self._up.journal
+
+    def _judge(self, item: Signal | Verdict, seconds: float | None = None) -> asyncio.Future[Verdict]:
         """Tell the gate at once, in the order of the body, and wait later."""
         answer: Answer[Verdict] = Answer()
         if isinstance(item, Verdict):
             answer.future.set_result(item)
         elif not self._tell_gate(SignalReceived(item, answer)):
             answer.future.set_result(NO_VERDICT)
-        return asyncio.ensure_future(self._verdict_of(answer))
+        return asyncio.ensure_future(self._verdict_of(answer, seconds))
 
-    async def _verdict_of(self, answer: Answer[Verdict]) -> Verdict:
+    async def _verdict_of(self, answer: Answer[Verdict], seconds: float | None) -> Verdict:
         try:
-            verdict = await asyncio.wait_for(answer.future, self._answer_seconds)
+            verdict = await asyncio.wait_for(answer.future, seconds or self._answer_seconds)
         except TimeoutError:
             return NO_VERDICT
         of = verdict.execution_id
-        if of is not None:
+        if of is not None and seconds is None:
             await self._until(lambda: of in self._projection, SHOWN_SECONDS)
         return verdict
-
-    def _say(self, verdicts: Iterable[Verdict], *, many: bool) -> web.Response:
-        verdicts = list(verdicts)
-        for verdict in verdicts:
-            reason = "" if verdict.reason is None else verdict.reason.value
-            self._verdicts[verdict.status.value, reason] += 1
-        codes = {http_status(verdict) for verdict in verdicts}
-        status = codes.pop() if len(codes) == 1 else 200
-        bodies = [verdict_object(verdict) for verdict in verdicts]
-        return reply(bodies if many else bodies[0], status)
 
     async def get_signals(self, request: web.Request) -> web.Response:
         """List the signals of late, with their verdicts."""
@@ -295,6 +399,9 @@ class Routes:
             await self._stream(response, self._up, int(after))
         except ConnectionError:
             pass  # The reader has gone.
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()  # What is written for it is not kept any longer.
         finally:
             self._streams.discard(task)
         return response
@@ -307,7 +414,8 @@ class Routes:
                     b"id: %d\nevent: %s\ndata: %s\n" % (one.seq, type(one.fact).__name__.encode(), export_line(one))
                     for one in batch
                 ]
-                await response.write(b"".join(events) if events else b": alive\n\n")
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await response.write(b"".join(events) if events else b": alive\n\n")
         finally:
             await facts.aclose()
 
@@ -347,7 +455,7 @@ class Routes:
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
 
-    def _tell_gate(self, message: SignalReceived | ExecutionCommand) -> bool:
+    def _tell_gate(self, message: SignalReceived | UseNonce | ExecutionCommand) -> bool:
         return self._up is not None and _tell(self._up.gate, message)
 
     def _tell_exchange(self, message: HaltTrading | ResumeTrading) -> bool:
@@ -360,6 +468,11 @@ def _tell(whom: Tells[T], message: T) -> bool:
     except pykka.ActorDeadError:
         return False
     return True
+
+
+def _status_of(verdicts: Iterable[Verdict]) -> int:
+    codes = {http_status(verdict) for verdict in verdicts}
+    return codes.pop() if len(codes) == 1 else 200
 
 
 def _not_ready(detail: str) -> web.Response:

@@ -8,6 +8,8 @@ names that nobody knows are refused, for silence about a misspelt limit would co
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 import orjson
@@ -30,7 +32,8 @@ from adapters.intake.fields import (
 )
 from adapters.intake.symbols import read_symbol
 from adapters.views import iso
-from messages.signal import Reason, Signal, Status, TwapOptions, Verdict
+from messages.money import plain
+from messages.signal import Reason, Side, Signal, Status, TwapOptions, Verdict
 
 MAX_SIGNALS: Final = 100
 """Most signals of one array."""
@@ -124,6 +127,29 @@ _TWAP: Final[dict[str, Reader]] = {
 }
 assert set(_SIGNAL) == {field.name for field in fields(Signal)}, "the table reads what a signal has"
 assert set(_TWAP) == {field.name for field in fields(TwapOptions)}, "the table reads what options there are"
+
+
+def signal_object(signal: Signal) -> dict[str, object]:
+    """Write a signal in the form in which it is read, without what it does not have."""
+
+    def said(holder: Signal | TwapOptions) -> dict[str, object]:
+        values = {field.name: getattr(holder, field.name) for field in fields(holder)}
+        return {name: _written(value) for name, value in values.items() if value is not None and name != "twap"}
+
+    twap = said(signal.twap)
+    return {**said(signal), **({"twap": twap} if twap else {})}
+
+
+def _written(value: object) -> object:
+    match value:
+        case Side():
+            return value.value.lower()
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return iso(value)
+        case _:
+            return value
 
 
 # Verdicts -----------------------------------------------------------------------------------------

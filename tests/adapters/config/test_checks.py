@@ -6,6 +6,8 @@ from adapters.config import Config, ConfigError, load_config
 
 KEYS = ("venue.api_key=k", "venue.api_secret=s")
 
+LONG = "a-token-of-128-bits-or-more"
+
 
 def check(*settings: str) -> dict[str, str]:
     """Give the problems of a configuration, by key; none if it may be run."""
@@ -44,8 +46,31 @@ def test_there_is_one_kind_of_key() -> None:
 def test_listening_beyond_this_machine_needs_a_token() -> None:
     assert "0.0.0.0" in check("http.host=0.0.0.0")["http.token"]
     assert "http.token" in check("http.host=example.org")
-    assert check("http.host=0.0.0.0", "http.token=t") == {}
-    assert check("http.host=0.0.0.0", "http.token_file=t") == {}
+    assert check("http.host=0.0.0.0", "http.allow_remote=true", f"http.token={LONG}") == {}
+    assert check("http.host=0.0.0.0", "http.allow_remote=true", "http.token_file=t") == {}
+
+
+def test_an_address_that_others_can_reach_needs_an_explicit_word() -> None:
+    assert "0.0.0.0" in check("http.host=0.0.0.0", f"http.token={LONG}")["http.allow_remote"]
+
+
+def test_a_token_that_others_may_guess_at_is_long() -> None:
+    remote = ("http.host=0.0.0.0", "http.allow_remote=true")
+    assert "22" in check(*remote, "http.token=short")["http.token"]
+    assert "22" in check(*remote, f"http.token={LONG}", "http.signing_keys.desk=short")["http.signing_keys.desk"]
+    assert "http.token" in check("mode=live", "http.token=short")
+    assert check("http.token=short", "http.signing_keys.desk=short") == {}
+
+
+def test_signatures_can_be_required_only_where_there_are_keys() -> None:
+    assert "http.require_signature" in check("http.require_signature=true")
+    assert check("http.require_signature=true", "http.signing_keys.desk=secret") == {}
+
+
+def test_a_template_that_makes_no_sense_is_named_by_its_key() -> None:
+    assert check("templates.tv.base=tvhub", "templates.tv.source=desk") == {}
+    assert check("templates.tv.base=nobody").keys() == {"templates.tv.base"}
+    assert check("templates.tv.fields.symbol={a", "templates.tv.colour=red").keys() == {"templates.tv.colour"}
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])

@@ -136,7 +136,7 @@ def test_the_text_of_the_error_has_one_line_for_each_problem() -> None:
 def test_contradictions_are_found_beside_wrong_keys() -> None:
     problems = problems_of("twap.num_chunks=0", "http.host=0.0.0.0")
 
-    assert set(problems) == {"twap.num_chunks", "http.token"}
+    assert set(problems) == {"twap.num_chunks", "http.token", "http.allow_remote"}
 
 
 def test_nothing_is_concluded_from_a_key_that_is_wrong() -> None:
@@ -210,11 +210,11 @@ def test_a_bad_balance_is_named_by_its_asset() -> None:
 
 
 def test_free_tables_take_any_key(file: File) -> None:
-    path = file('[templates.tv]\nSide = "{{action}}"\n[alerts]\nurls = ["ntfy://x"]\nlevel = 0.5\n')
+    path = file('[templates.tv]\nbase = "tradingview"\nsource = "Desk"\n[alerts]\nurls = ["ntfy://x"]\nlevel = 0.5\n')
 
     config = load_config(path, env={})
 
-    assert config.templates == {"tv": {"Side": "{{action}}"}}
+    assert config.templates == {"tv": {"base": "tradingview", "source": "Desk"}}
     assert config.alerts == {"urls": ["ntfy://x"], "level": Decimal("0.5")}
 
 
