@@ -15,7 +15,6 @@ from messages.market import (
     Await,
     Awaited,
     ConnectMarket,
-    Level,
     MarketEvent,
     MarketGap,
     Quote,
@@ -25,7 +24,7 @@ from messages.market import (
     Unawait,
     WatchMarket,
 )
-from messages.money import BPS, ONE, ZERO
+from messages.money import BPS, ZERO
 from messages.refs import Tells
 
 Key = tuple[str, int]
@@ -83,6 +82,7 @@ class Market:
         self.dropped = 0
         """How many quotes could not be true."""
         self._settings = settings
+        self._band = settings.depth_bps / BPS
         self._micros = 0
         self._depth: tuple[Decimal, Decimal] | None = None
         self._depth_at = -math.inf
@@ -147,13 +147,11 @@ class Market:
 
     def _depth_of(self, seen: QuoteSeen) -> tuple[Decimal, Decimal]:
         mid = (seen.bid + seen.ask) / 2
-        band = self._settings.depth_bps / BPS
-        lowest, highest = mid * (ONE - band), mid * (ONE + band)
-        return _sum(seen.bids, lowest, mid), _sum(seen.asks, mid, highest)
-
-
-def _sum(levels: tuple[Level, ...], lowest: Decimal, highest: Decimal) -> Decimal:
-    return sum((quantity for price, quantity in levels if lowest <= price <= highest), ZERO)
+        band = mid * self._band
+        lowest, highest = mid - band, mid + band
+        bids = [quantity for price, quantity in seen.bids if price >= lowest]
+        asks = [quantity for price, quantity in seen.asks if price <= highest]
+        return sum(bids, ZERO), sum(asks, ZERO)
 
 
 def _micros(now: float) -> int:

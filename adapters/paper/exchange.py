@@ -387,13 +387,17 @@ class PaperExchange:
         )
 
 
-def _near(levels: Iterator[Level], most: int, band: Decimal, at_most: int) -> tuple[Level, ...]:
-    first = next(levels, None)
-    if first is None:
-        return ()
-    near, (low, high) = [first], (first[0] * (1 - band), first[0] * (1 + band))
-    for level in islice(levels, at_most - 1):
-        if len(near) >= most and not low <= level[0] <= high:
+def _near(levels: Iterator[Level], most: int, within: Decimal, at_most: int) -> tuple[Level, ...]:
+    """Take the first `most` levels, and more as long as they are within a fraction of the first price."""
+    most = min(most, at_most)
+    near = list(islice(levels, most))
+    if len(near) < most:
+        return tuple(near)
+    first = near[0][0]
+    band = first * within
+    low, high = first - band, first + band
+    for level in islice(levels, at_most - most):
+        if not low <= level[0] <= high:
             break
         near.append(level)
     return tuple(near)

@@ -89,9 +89,16 @@ class Taken:
 
     def thin(self, side: Side, levels: Iterator[Level], now: int) -> Iterator[Level]:
         """Take what is gone out of displayed levels."""
+        for taken in tuple(self._levels):
+            self._left(*taken, now)
+        prices = [price for of, price in self._levels if of is side]
+        return self._thinned(side, prices, levels, now) if prices else levels
+
+    def _thinned(self, side: Side, prices: list[Decimal], levels: Iterator[Level], now: int) -> Iterator[Level]:
         for level in levels:
-            rest = self.rest(side, level, now)
-            if rest:
+            if level[0] not in prices:
+                yield level
+            elif rest := self.rest(side, level, now):
                 yield level[0], rest
 
     def _left(self, side: Side, price: Decimal, now: int) -> int:
