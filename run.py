@@ -46,6 +46,8 @@ from adapters.scenarios import tour
 from adapters.simulation import run_simulations
 from adapters.storage.codec import export_line
 from adapters.storage.sqlite import SqliteStore
+from adapters.vitals import TimedStore, Vitals
+from adapters.web.site import Sources
 from messages.control import DaemonEnded, DaemonNews, DaemonStands, DaemonUp, Follow, Readiness, ShutDown
 from messages.market import WatchMarket
 from messages.money import use_money_context
@@ -114,6 +116,7 @@ class House:
         with ExitStack() as stack:
             self.store = SqliteStore(self.config.data_dir)
             stack.callback(self.store.close)
+            self.timed_store, self.vitals = TimedStore(self.store), Vitals()
             self.exchange = stack.enter_context(exchange_of(self.config))
             self.pool = stack.enter_context(Pool(4, close_seconds=2.0))
             self.venue = stack.enter_context(BinanceVenue(self.pool, self.exchange))
@@ -129,8 +132,18 @@ class House:
 
     def start(self) -> None:
         """Start the daemon; what becomes of it comes as mail."""
+        venue = self.vitals.tap(self.venue)
         self.daemon = start_daemon(
-            self, store=self.store, venue=self.venue, market=self.venue, settings=settings_of(self.config)
+            self, store=self.timed_store, venue=venue, market=venue, settings=settings_of(self.config)
+        )
+
+    def sources(self) -> Sources:
+        """Say where the dashboard gets its figures."""
+        return Sources(
+            account=self.config.account,
+            vitals=self.vitals,
+            mailboxes=self.pool.mailboxes,
+            commits=self.timed_store.view,
         )
 
     def wait_until_ready(self) -> DaemonUp:
@@ -165,7 +178,7 @@ def serve(config: Config, *, stdin: bool, follow: Path | None = None) -> int:
         with House(config) as house, LoopThread(house.pool, close_seconds=2.0) as loop:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, _frame: house.tell(number))
-            http = HttpIntake(loop, settings)
+            http = HttpIntake(loop, settings, sources=house.sources())
             return Service(house, http, stdin=stdin, follow=follow).run()
     finally:
         stop_logging()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -38,6 +39,14 @@ from messages.money import BPS, ZERO, plain
 MAX_CHILDREN_OF_CLOSED: Final = 100
 """A closed execution with more children shows them in its report only."""
 
+MAX_FILLS: Final = 1_000
+"""Trades of one execution that are shown one by one, the newest."""
+MAX_SKIPS: Final = 200
+MAX_HISTORY: Final = 50
+"""Facts of one child that are listed, the first."""
+OVER: Final = frozenset({"FILLED", "PARTIAL", "FAILED", "TIMEOUT", "NOT_SENT", "REFUSED", "ABSENT"})
+"""States in which nothing of a child is at stake any more."""
+
 _NOT_AT_THE_VENUE: Final = frozenset({"INTENDED", "UNKNOWN", "ABSENT"})
 
 
@@ -67,18 +76,28 @@ class Traded:
 
 @dataclass(slots=True)
 class ChildView:
-    """One child order. `sources` names the ways on which the venue told of it."""
+    """One child order. `sources` names the ways on which the venue told of it, `history` what, and when."""
 
     intent: ChildIntended
+    intended_at: datetime
     state: str = "INTENDED"
+    closed: bool = False
     order_id: int | None = None
     traded: Traded = field(default_factory=Traded)
     sources: dict[str, None] = field(default_factory=dict)
     polls: int = 0
     failure: str | None = None
+    history: list[tuple[datetime, str, str]] = field(default_factory=list)
 
-    def apply(self, fact: Fact) -> None:
+    @property
+    def over(self) -> bool:
+        """True once nothing of it is open or unknown."""
+        return self.closed or self.state in OVER - {"FILLED"}
+
+    def apply(self, fact: Fact, at: datetime) -> None:
         """Fold a fact about this child."""
+        if len(self.history) < MAX_HISTORY:
+            self.history.append((at, type(fact).__name__, getattr(fact, "source", "")))
         match fact:
             case ChildAcknowledged():
                 self.order_id = fact.order_id
@@ -89,7 +108,7 @@ class ChildView:
                 self.traded.book(fact)
                 self.sources[fact.source] = None
             case ChildClosed():
-                self.state, self.order_id = fact.outcome.value, fact.order_id
+                self.state, self.order_id, self.closed = fact.outcome.value, fact.order_id, True
                 self.polls, self.failure = fact.polls, fact.failure_reason
             case ChildCancelRequested():
                 self.state = "CANCELLING"
@@ -116,6 +135,11 @@ class ChildView:
             "order_type": intent.order_type,
             "quantity": plain(intent.quantity),
             "limit_price": optional(intent.limit_price),
+            "time_in_force": intent.time_in_force,
+            "intended_at": iso(self.intended_at),
+            "bid": plain(intent.bid),
+            "ask": plain(intent.ask),
+            "waited_seconds": plain(intent.waited_seconds),
             "state": self.state,
             "order_id": self.order_id,
             "executed_quantity": plain(traded.quantity),
@@ -124,6 +148,7 @@ class ChildView:
             "sources": list(self.sources),
             "polls": self.polls,
             "failure_reason": self.failure,
+            "history": [[iso(at), name, source] for at, name, source in self.history],
         }
 
 
@@ -143,6 +168,10 @@ class ExecutionView:
     children: dict[str, ChildView] = field(default_factory=dict)
     skipped: int = 0
     last_skip: str | None = None
+    skips: deque[Json] = field(default_factory=lambda: deque(maxlen=MAX_SKIPS))
+    fills: deque[TradeBooked] = field(default_factory=lambda: deque(maxlen=MAX_FILLS))
+    last_slot: int = -1
+    working_since: datetime | None = None
     closed_at: datetime | None = None
     report: ExecutionReport | None = None
 
@@ -157,9 +186,11 @@ class ExecutionView:
         match fact:
             case TradeBooked():
                 self.traded.book(fact)
-                self._of_child(fact.client_order_id, fact)
+                self.fills.append(fact)
+                self._of_child(fact.client_order_id, fact, at)
             case ChildIntended():
-                self.children[fact.client_order_id] = ChildView(fact)
+                self.children[fact.client_order_id] = ChildView(fact, at)
+                self.last_slot = max(self.last_slot, fact.slice)
             case (
                 ChildAcknowledged()
                 | ChildClosed()
@@ -170,18 +201,20 @@ class ExecutionView:
                 | ChildCancelRequested()
                 | AttemptReappeared()
             ):
-                self._of_child(fact.client_order_id, fact)
+                self._of_child(fact.client_order_id, fact, at)
             case SlotSkipped():
                 self.skipped += 1
+                self.last_slot = max(self.last_slot, fact.slice)
+                self.skips.append({"at": iso(at), "slice": fact.slice, "reason": fact.reason, "detail": fact.detail})
                 self.last_skip = f"{fact.reason}: {fact.detail}" if fact.detail else fact.reason
             case ExecutionPlanned():
                 self.plan, self.quantity, self.state = fact.plan, fact.plan.quantity, "RUNNING"
             case ExecutionStarted():
-                self.incarnation = fact.incarnation
+                self.incarnation, self.working_since = fact.incarnation, at
             case ExecutionPaused():
                 self.state, self.detail = "PAUSED", fact.detail
             case ExecutionResumed():
-                self.state, self.detail = "RUNNING", fact.detail
+                self.state, self.detail, self.working_since = "RUNNING", fact.detail, at
             case ExecutionCancelRequested():
                 self.state, self.detail = "CANCELLING", fact.detail
             case ExecutionQuarantined():
@@ -236,14 +269,26 @@ class ExecutionView:
             "incarnation": self.incarnation,
             "last_skip": self.last_skip,
             "plan": None if self.plan is None else view_of(self.plan),
+            "skips": list(self.skips),
+            "fills": [
+                {
+                    "at": iso(fill.trade_time),
+                    "price": plain(fill.price),
+                    "quantity": plain(fill.quantity),
+                    "client_order_id": fill.client_order_id,
+                    "maker": fill.maker,
+                    "source": fill.source,
+                }
+                for fill in self.fills
+            ],
             "children": [child.view() for child in self.children.values()],
             "report": None if self.report is None else view_of(self.report),
         }
 
-    def _of_child(self, client_order_id: str, fact: Fact) -> None:
+    def _of_child(self, client_order_id: str, fact: Fact, at: datetime) -> None:
         child = self.children.get(client_order_id)
         if child is not None:
-            child.apply(fact)
+            child.apply(fact, at)
 
     def _amend(self, fact: ExecutionAmended) -> None:
         self.quantity = self.quantity if fact.quantity is None else fact.quantity

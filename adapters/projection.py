@@ -12,11 +12,13 @@ from itertools import islice
 from typing import Final
 
 from adapters.execution_views import ExecutionView
+from adapters.lateness import Lateness
 from adapters.views import Json, iso, optional
 from messages.control import Committed
 from messages.facts import (
     AlertCleared,
     AlertRaised,
+    ChildIntended,
     EpochStarted,
     ExecutionClosed,
     SignalAccepted,
@@ -37,7 +39,8 @@ class Projection:
     """Folds committed facts, in order and each once, into views.
 
     `seq` is the last fact folded, `counts` how many facts of each kind there were, `epoch` and `mode`
-    the daemon's latest start, `halted` why no order goes out (None while they do).
+    the daemon's latest start, `halted` why no order goes out (None while they do), `lateness` how long
+    after their time child orders were intended.
     """
 
     def __init__(
@@ -46,7 +49,9 @@ class Projection:
         self.seq = 0
         self.counts: Counter[str] = Counter()
         self.epoch = 0
-        self.mode = ""
+        self.mode = self.version = self.journal_id = ""
+        self.started_at: datetime | None = None
+        self.lateness = Lateness()
         self.halted: str | None = None
         self._max_closed, self._max_alerts = max_closed, max_alerts
         self._executions: dict[str, ExecutionView] = {}
@@ -69,6 +74,18 @@ class Projection:
         """List the newest ones, or all, oldest first: state, progress, average price, fees."""
         skipped = 0 if newest is None else max(len(self._executions) - newest, 0)
         return [execution.summary() for execution in islice(self._executions.values(), skipped, None)]
+
+    def open_views(self) -> list[ExecutionView]:
+        """Return those that are not closed, oldest first."""
+        return [execution for execution in self._executions.values() if execution.report is None]
+
+    def closed_views(self, newest: int) -> list[ExecutionView]:
+        """Return so many of those that closed last, the latest first."""
+        return [self._executions[name] for name in islice(reversed(self._closed), newest)]
+
+    def execution_view(self, execution_id: str) -> ExecutionView | None:
+        """Return one as it is folded."""
+        return self._executions.get(execution_id)
 
     def execution(self, execution_id: str) -> Json | None:
         """Tell all about one: besides the summary its plan, each child, and its report once closed."""
@@ -94,6 +111,8 @@ class Projection:
         self.counts[type(fact).__name__] += 1
         if fact.execution_id and (execution := self._executions.get(fact.execution_id)) is not None:
             was_open = execution.report is None
+            if isinstance(fact, ChildIntended):
+                self.lateness.note(execution, fact, at)
             execution.apply(fact, at)
             if was_open and isinstance(fact, ExecutionClosed):
                 self._let_go(fact.execution_id)
@@ -108,7 +127,8 @@ class Projection:
             case TradingResumed():
                 self.halted = None
             case EpochStarted():
-                self.epoch, self.mode = fact.epoch, fact.mode
+                self.epoch, self.mode, self.started_at = fact.epoch, fact.mode, at
+                self.version, self.journal_id = fact.version, fact.journal_id
             case AlertRaised():
                 self._raise(fact, at)
             case AlertCleared():

@@ -115,6 +115,8 @@ class Http(Section):
     """Keys of senders that sign their requests: their secrets by key id."""
     require_signature: bool = False
     """Whether /v1/signals takes signed requests only."""
+    read_without_token: bool = True
+    """Whether browsers on this machine may look at the dashboard without the token; acting always takes it."""
 
     def bearer_token(self) -> str | None:
         """Give the token that senders must show, from `token` or `token_file`; None if neither is set.

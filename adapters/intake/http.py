@@ -28,6 +28,7 @@ from adapters.intake.template_tables import READY_TABLES, TemplateTable
 from adapters.intake.templates import templates_of
 from adapters.loop_thread import LoopThread
 from adapters.projection import Projection
+from adapters.web.site import TOKEN_SHOWN, Site, Sources, is_page, open_to_look
 from messages.control import DaemonStands, DaemonUp
 from messages.signal import Reason
 
@@ -54,7 +55,7 @@ class HttpSettings:
     names that a Host header may hold. `answer_seconds` bounds the wait for an actor's answer.
     `hook_token` opens /hook/<token> and nothing else, as does each of `templates`' own; the bearer token
     opens it too. `signing_keys` are secrets by key id; with `require_signature` no unsigned signal is
-    taken by /v1/signals.
+    taken by /v1/signals. With `read_without_token` whoever is on this machine may look at the dashboard, but not act.
     """
 
     token: str = field(repr=False)
@@ -68,6 +69,7 @@ class HttpSettings:
     templates: Mapping[str, TemplateTable] = field(default_factory=lambda: READY_TABLES)
     signing_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     require_signature: bool = False
+    read_without_token: bool = True
 
 
 class HttpIntake:
@@ -77,16 +79,23 @@ class HttpIntake:
     All methods may be called from any thread but the loop's.
     """
 
-    def __init__(self, loop: LoopThread, settings: HttpSettings, projection: Projection | None = None) -> None:
-        """Prepare; `projection` belongs to the loop's thread from now on."""
+    def __init__(
+        self,
+        loop: LoopThread,
+        settings: HttpSettings,
+        projection: Projection | None = None,
+        sources: Sources | None = None,
+    ) -> None:
+        """Prepare; `projection` belongs to the loop's thread from now on, `sources` feed the dashboard."""
         if not settings.token:
             raise ValueError("the bearer token must not be empty")
         self._loop, self._settings = loop, settings
         self._loopback = _is_loopback(settings.host)
         self._token = settings.token.encode()
         self._hosts = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.allowed_hosts}
+        projection = projection or Projection()
         self.routes = Routes(
-            projection or Projection(),
+            projection,
             Senders(
                 wall_time=loop.runtime.wall_time,
                 hooks=_hooks_of(settings),
@@ -95,6 +104,13 @@ class HttpIntake:
             ),
             answer_seconds=settings.answer_seconds,
             max_streams=settings.max_streams,
+        )
+        self.site = Site(
+            projection,
+            sources or Sources(),
+            stands=lambda: self.routes.stands,
+            readers=lambda: self.routes.readers,
+            events=self.routes.get_events,
         )
         self._runner: web.AppRunner | None = None
 
@@ -132,6 +148,7 @@ class HttpIntake:
             middlewares=[self._answer_errors, self._guard],
         )
         self.routes.add_to(app)
+        self.site.add_to(app)
         runner = web.AppRunner(
             app, access_log=None, logger=_server_logger(), handle_signals=False, shutdown_timeout=CLOSE_SECONDS
         )
@@ -165,7 +182,8 @@ class HttpIntake:
         if not _is_of_this_origin(request):
             self.routes.count_unauthorised()
             return refusal(403, Reason.UNAUTHORISED.value, "a page from elsewhere may not ask this")
-        if not (self._is_open(request) or self._shows_token(request)):
+        request[TOKEN_SHOWN] = self._shows_token(request)
+        if not (request[TOKEN_SHOWN] or self._is_open(request)):
             self.routes.count_unauthorised()
             return refusal(401, Reason.UNAUTHORISED.value, "the bearer token is missing or wrong")
         return await handler(request)
@@ -177,7 +195,10 @@ class HttpIntake:
             return True  # The token is in the path; the handler judges it.
         if path == "/v1/signals" and request.method == "POST" and SIGNATURE in request.headers:
             return True  # The handler verifies the signature.
-        return self._loopback and path in OPEN_ON_LOOPBACK
+        if is_page(path) or (self._loopback and path in OPEN_ON_LOOPBACK):
+            return True
+        may_look = self._loopback and self._settings.read_without_token and open_to_look(path)
+        return may_look and "Authorization" not in request.headers
 
     def _knows_host(self, header: str) -> bool:
         if not self._loopback and not self._settings.allowed_hosts:

@@ -25,6 +25,7 @@ def http_settings(config: Config) -> HttpSettings:
         templates=template_tables(config.templates)[0],
         signing_keys={key: secret.get_secret_value() for key, secret in http.signing_keys.items()},
         require_signature=http.require_signature,
+        read_without_token=http.read_without_token,
     )
 
 
