@@ -112,7 +112,13 @@ def executions(context: typer.Context, sets: Sets = None, json: Json = False) ->
 
 
 @app.command()
-def report(context: typer.Context, execution: Id, sets: Sets = None, json: Json = False) -> None:
+def report(
+    context: typer.Context,
+    execution: Id,
+    html: Annotated[Path | None, typer.Option(help="Write it here, as one page with a chart.")] = None,
+    sets: Sets = None,
+    json: Json = False,
+) -> None:
     """Show an execution's report; from the journal if no daemon runs."""
     with plainly():
         config = context.obj.load(sets or ())
@@ -120,7 +126,7 @@ def report(context: typer.Context, execution: Id, sets: Sets = None, json: Json 
             view = Client.of(config.data_dir).execution(execution)
         except NotRunning:
             view = view_from_journal(config, execution)
-        raise Exit(console.report(view, json=json))
+        raise Exit(console.report(view, json=json, html=html))
 
 
 @app.command()

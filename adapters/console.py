@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -17,6 +18,7 @@ from adapters.doctor import Finding
 from adapters.intake.signals import decode_body, signal_object, verdict_object
 from adapters.intake.template_tables import template_tables
 from adapters.intake.templates import templates_of
+from adapters.report_page import report_page
 from adapters.terminal import executions_table, live_view, report_view, status_line
 from messages.signal import Verdict
 
@@ -77,8 +79,13 @@ def executions(client: Client, *, json: bool) -> int:
     return exits.OK
 
 
-def report(view: Mapping[str, Any], *, json: bool) -> int:
-    """Show an execution's report; 1 while there is none."""
+def report(view: Mapping[str, Any], *, json: bool, html: Path | None = None) -> int:
+    """Show an execution's report, or write it as a page to `html`; 1 while there is none."""
+    if html is not None and view.get("report") is not None:
+        html.write_text(report_page(view), encoding="utf-8")
+        if not json:
+            print(f"the report is written to {html}")
+            return exits.OK
     if json:
         as_json(dict(view))
     elif view.get("report") is None:

@@ -62,6 +62,18 @@ def bps(value: object) -> str:
     return NOTHING if amount is None else f"{amount:+.2f}"
 
 
+def figure_to(value: object, digits: int) -> str:
+    """Write an amount with so many decimals."""
+    amount = _amount(value)
+    return NOTHING if amount is None else f"{amount:.{digits}f}"
+
+
+def percent(value: object) -> str:
+    """Write a percentage with two decimals."""
+    amount = _amount(value)
+    return NOTHING if amount is None else f"{amount:.2f} %"
+
+
 def amounts(value: object) -> str:
     """Write amounts by asset, `0.0005 BTC, 1.2 USDT`, from an object or a list of pairs."""
     listed = value.items() if isinstance(value, Mapping) else value
@@ -166,33 +178,55 @@ def report_view(report: Json, execution_id: str = "") -> RenderableType:
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim")
     lines.add_column()
-    for name, value in _summary(report, execution_id):
-        lines.add_row(name, value)
+    for name, value in report_rows(report, execution_id):
+        lines.add_row(name, _word(value) if name == "outcome" else Text(value))
     return Group(lines, Text(), _children(report))
 
 
-def _summary(report: Json, execution_id: str) -> list[tuple[str, Text]]:
+def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
+    """List what a report says, as names and figures in their units; costs are positive."""
     symbol, side = report.get("symbol", ""), report.get("side", "")
     filled = f"{figure(report.get('total_filled'))} of {figure(report.get('quantity'))}"
     share = _share(report.get("total_filled"), report.get("quantity"))
-    rows: list[tuple[str, str | Text]] = [
+    off, most = percent(report.get("tracking_error_percent")), percent(report.get("max_lag_percent"))
+    return [
         ("execution", f"{execution_id}  {side} {symbol}".strip()),
-        ("outcome", _word(report.get("stop_reason"))),
+        ("outcome", str(report.get("stop_reason") or NOTHING)),
         ("filled", f"{filled} ({share}) for {figure(report.get('filled_quote'))}"),
         ("average price", price(report.get("average_price"))),
         ("arrival price", price(report.get("arrival_price"))),
-        ("slippage vs arrival", f"{bps(report.get('arrival_slippage_bps'))} bps"),
-        ("interval TWAP", price(report.get("interval_twap_price"))),
-        ("slippage vs interval TWAP", f"{bps(report.get('interval_twap_bps'))} bps"),
+        ("slippage vs arrival", _parts(report, "arrival_slippage_bps", ("drift", "spread", "walk"))),
+        ("of it before the first child", f"{bps(report.get('delay_bps'))} bps"),
         ("fees", amounts(report.get("total_fees"))),
         ("fees in bps", f"{bps(report.get('fees_bps'))} bps"),
+        ("not filled", f"{bps(report.get('opportunity_bps'))} bps"),
+        ("total shortfall", f"{bps(report.get('total_shortfall_bps'))} bps"),
+        ("interval TWAP", price(report.get("interval_twap_price"))),
+        ("slippage vs interval TWAP", f"{bps(report.get('interval_twap_bps'))} bps"),
+        ("effective spread", f"{bps(report.get('effective_spread_bps'))} bps"),
         ("slices", f"{report.get('chunks_executed')} of {report.get('total_chunks')}"),
         ("children sent", str(report.get("children_sent"))),
         ("started", clock(report.get("started_at"))),
         ("took", seconds(report.get("execution_time_seconds"))),
-        ("waited for guards", seconds(report.get("guard_wait_seconds"))),
+        ("off the plan", f"{off}, at most {most}"),
+        ("late", _late(report)),
+        ("waited for guards", f"{seconds(report.get('guard_wait_seconds'))}, {report.get('guard_waits', 0)} times"),
+        ("in doubt", seconds(report.get("unknown_seconds"))),
+        ("share of the market", _share(report.get("participation"), "1")),
     ]
-    return [(name, value if isinstance(value, Text) else Text(value)) for name, value in rows]
+
+
+def _parts(report: Json, whole: str, parts: tuple[str, ...]) -> str:
+    total = f"{bps(report.get(whole))} bps"
+    if any(_amount(report.get(f"{part}_bps")) is None for part in parts):
+        return total
+    told = (f"{part} {bps(report.get(part + '_bps'))}" for part in parts)
+    return f"{total} = {', '.join(told)}"
+
+
+def _late(report: Json) -> str:
+    told = (figure_to(report.get(f"lateness_{name}_ms"), 1) for name in ("p50", "p99", "max"))
+    return f"{' / '.join(told)} ms (half, 99 %, most)"
 
 
 def _children(report: Json) -> RenderableType:

@@ -46,6 +46,7 @@ class Child:
     bid: Decimal
     ask: Decimal
     fee_mid: Decimal | None
+    adopted: bool = False
     open: bool = True
     sent: bool = True
     unknown: bool = False
@@ -77,6 +78,7 @@ class Child:
             bid=intent.bid,
             ask=intent.ask,
             fee_mid=intent.fee_mid,
+            adopted=intent.adopted,
         )
 
     @property

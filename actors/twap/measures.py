@@ -120,10 +120,14 @@ def tracking(plan: Plan, children: Iterable[Child], until: datetime) -> Tracking
 
 
 def lateness_ms(plan: Plan, children: Iterable[Child]) -> list[Decimal]:
-    """List how late each child was intended after its slot began, guards not counted, in ms, least first."""
+    """List how late each child was intended after its slot began, guards not counted, in ms, least first.
+
+    One that was adopted had been sent long before anybody here knew.
+    """
     return sorted(
         Decimal(_micros(child.intended_at - slot_at(plan, child.slice))) / 1000 - child.waited * 1000
         for child in children
+        if not child.adopted
     )
 
 

@@ -122,7 +122,34 @@ def test_a_report_without_fills_has_dashes_and_no_children() -> None:
     assert ["filled", "0 of 0.5 (0 %) for 0"] in rows
     assert ["average price", "–"] in rows
     assert ["slippage vs arrival", "– bps"] in rows
+    assert ["late", "– / – / – ms (half, 99 %, most)"] in rows
+    assert ["off the plan", "–, at most –"] in rows
     assert ["no child orders"] in rows
+
+
+def test_a_report_takes_its_cost_apart() -> None:
+    report = report_json(
+        drift_bps=D("-1.234"),
+        spread_bps=D("0.5"),
+        walk_bps=D("0.972"),
+        total_shortfall_bps=D("10.238"),
+        tracking_error_percent=D("1.5"),
+        max_lag_percent=D(20),
+        lateness_p50_ms=D("0.12"),
+        lateness_p99_ms=D(3),
+        lateness_max_ms=D(4),
+        guard_waits=2,
+        participation=D("0.05"),
+    )
+
+    rows = rows_of(rendered(report_view(report)))
+
+    assert ["slippage vs arrival", "+0.24 bps = drift -1.23, spread +0.50, walk +0.97"] in rows
+    assert ["total shortfall", "+10.24 bps"] in rows
+    assert ["off the plan", "1.50 %, at most 20.00 %"] in rows
+    assert ["late", "0.1 / 3.0 / 4.0 ms (half, 99 %, most)"] in rows
+    assert ["waited for guards", "0.0 s, 2 times"] in rows
+    assert ["share of the market", "5 %"] in rows
 
 
 RUNNING = {

@@ -326,6 +326,13 @@ def test_guards_are_not_lateness_and_are_counted_apart() -> None:
     assert made.orders[0].waited_seconds == 2
 
 
+def test_an_adopted_child_is_not_late() -> None:
+    world = World()
+    world.fill(0, "0.1", 0)
+    world.intend(1, "0.1", 300, adopted=True)
+    assert report(world).lateness_max_ms == 0
+
+
 def test_a_trade_counts_between_its_intent_and_its_news_however_wrong_the_venues_clock_is() -> None:
     world = World()
     name = world.intend(0, "0.1", 10)
