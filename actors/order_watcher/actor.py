@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from actors.follower import Follower
-from actors.halts import HALTS
+from actors.halts import HALTS, INVARIANT
 from actors.order_watcher.attempt import FENCE_CANCEL, TIMEOUT_CANCEL
 from actors.order_watcher.holdings import Holdings
 from actors.order_watcher.inquiry import Answered, Asker
@@ -468,6 +468,9 @@ class OrderWatcher(Follower, Child):
         facts = self._register.with_corrections(ledger.hear(order, trades, source, reason))
         if facts:
             self.append(*facts)
+            if self._register.overfilled(ledger.intent.execution_id):
+                detail = f"{ledger.intent.execution_id} is filled above what was asked"
+                self._exchange.tell(HaltTrading(reason=INVARIANT, detail=detail))
         child = ledger.intent.client_order_id
         if believed_gone and ledger.attempt.life.open:
             watch = self._begin_watch(child)
@@ -747,7 +750,8 @@ class OrderWatcher(Follower, Child):
             self._found = balances
             self._compare_balances()
         self._balances_asked = False
-        self._go_on()
+        if self._found is None or self._balances_compared:
+            self._go_on()
 
     def _compare_balances(self) -> None:
         """Compare once a start; a symbol whose assets nobody knows any more can't be compared."""

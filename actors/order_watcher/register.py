@@ -56,6 +56,7 @@ REGISTER_FACTS: tuple[type[Fact], ...] = (
 class _Total:
     filled: Decimal
     quote: Decimal
+    asked: Decimal
 
 
 class Register:
@@ -141,7 +142,7 @@ class Register:
             before = totals.get(fact.execution_id) or self._reported.get(fact.execution_id)
             if before is None:
                 continue
-            total = _Total(before.filled + fact.quantity, before.quote + fact.quantity * fact.price)
+            total = _Total(before.filled + fact.quantity, before.quote + fact.quantity * fact.price, before.asked)
             totals[fact.execution_id] = total
             result.append(
                 ExecutionCorrected(
@@ -154,16 +155,23 @@ class Register:
             )
         return result
 
+    def overfilled(self, execution_id: str) -> bool:
+        """Whether an execution that has its report was filled above what was asked."""
+        total = self._reported.get(execution_id)
+        return total is not None and total.filled > total.asked
+
     def fold(self, fact: Fact) -> None:
         """Take in a fact."""
         match fact:
             case ChildIntended():
                 self._enter(Ledger(fact))
             case ExecutionClosed(report=report):
-                total = _Total(report.total_filled, report.filled_quote)
+                total = _Total(report.total_filled, report.filled_quote, report.quantity)
                 self._keep(self._reported, fact.execution_id, total)
             case ExecutionCorrected(total_filled=filled, filled_quote=quote):
-                self._keep(self._reported, fact.execution_id, _Total(filled, quote))
+                before = self._reported.get(fact.execution_id)
+                asked = filled if before is None else before.asked
+                self._keep(self._reported, fact.execution_id, _Total(filled, quote, asked))
             case ForeignOrderSeen(symbol=symbol, order_id=order_id):
                 self._keep(self._foreign, (symbol, order_id), None)
             case (
