@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,7 @@ from adapters.intake.signals import decode_signal, verdict_object
 from adapters.paper.audit import Audit, Mode, audit
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.faults import FaultPlan
+from adapters.paper.liquidity.base import Liquidity
 from adapters.paper.venue import LatencySettings, PaperVenue, VenueLink
 from adapters.scenarios import Scenario, TimedSignal, drawn, scenario_of, tour
 from adapters.storage.codec import export_line
@@ -48,6 +49,10 @@ from messages.signal import Signal, SignalReceived, Verdict
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 MOST_TOLD = 100
+
+
+MakeMarkets = Callable[[int], Mapping[str, Liquidity]]
+"""Makes the markets of a run, by symbol, that begin at a moment (microseconds since 1970)."""
 
 
 class NotConverged(Exception):
@@ -151,11 +156,13 @@ class World:
     latency: LatencySettings = field(default_factory=LatencySettings)
     faults: FaultPlan | None = None
     check_codec: bool = False
+    markets: MakeMarkets | None = None
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(journal_id=f"simulation-{self.sim.seed}", check_codec=self.check_codec)
         self.daemon_node, self.exchange_node = self.sim.node("daemon"), self.sim.node("exchange")
-        self.exchange = PaperExchange(self.paper, now=microseconds(self.sim.wall_time()))
+        now = microseconds(self.sim.wall_time())
+        self.exchange = PaperExchange(self.paper, now=now, markets=self.markets and self.markets(now))
         with self.exchange_node:
             self.venue = PaperVenue.start(
                 self.exchange, latency=self.latency, chance=self.sim.stream("latency"), faults=self.faults
@@ -251,8 +258,12 @@ def simulate(
     paper: PaperSettings | None = None,
     latency: LatencySettings | None = None,
     check_codec: bool = False,
+    markets: MakeMarkets | None = None,
 ) -> Outcome:
-    """Run a scenario to its end and audit it. Raises `NotConverged` if it has none in its time."""
+    """Run a scenario to its end and audit it. `markets` come before those of `paper`.
+
+    Raises `NotConverged` if it has no end in its time.
+    """
     with Simulation(seed) as sim:
         world = World(
             sim,
@@ -260,6 +271,7 @@ def simulate(
             paper=paper or PaperSettings(),
             latency=latency or LatencySettings(),
             check_codec=check_codec,
+            markets=markets,
         )
         world.start()
         began = sim.now()
