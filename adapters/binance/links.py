@@ -43,8 +43,8 @@ class Session(Protocol):
     def take(self, frame: bytes) -> None:
         """Handle a frame."""
 
-    def end(self, detail: str) -> None:
-        """The connection is gone; called once."""
+    def end(self, detail: str | None) -> None:
+        """The connection is gone; called once. None: we close for good, and nothing went wrong."""
 
     @property
     def busy(self) -> bool:
@@ -181,7 +181,7 @@ class Keeper(Generic[S]):
             raise
 
     async def _read(self, connection: ClientConnection, session: S) -> None:
-        detail = "the connection was given up"
+        detail: str | None = None
         try:
             while True:
                 frame = await connection.recv(decode=False)

@@ -98,11 +98,11 @@ class _MarketSession:
         elif _is_shutdown(told, frame):
             self._stream.leave(self)
 
-    def end(self, detail: str) -> None:
+    def end(self, detail: str | None) -> None:
         """The socket is gone."""
         for task in (*self.books.tasks.values(), *([self._control] if self._control else [])):
             task.cancel()
-        if self.opened:
+        if self.opened and detail is not None:
             self._stream.session_ended(self, detail)
 
     @property

@@ -78,12 +78,13 @@ class _UserSession:
         """Handle a frame."""
         self._api.take(frame)
 
-    def end(self, detail: str) -> None:
+    def end(self, detail: str | None) -> None:
         """The socket is gone."""
         self._api.end(detail)
         if self.probing is not None:
             self.probing.cancel()
-        self._stream.session_ended(self, detail)
+        if detail is not None:
+            self._stream.session_ended(self, detail)
 
     @property
     def busy(self) -> bool:

@@ -158,9 +158,9 @@ class ApiSession:
         if not self._table.answer(told.id, answer):
             logger.error("an answer of the WebSocket API belongs to no request: %s", answer)
 
-    def end(self, detail: str) -> None:
+    def end(self, detail: str | None) -> None:
         """The socket is gone: what was sent on it is unknown."""
-        self._table.fail_all(detail)
+        self._table.fail_all(detail or "the connection was given up")
 
     @property
     def busy(self) -> bool:

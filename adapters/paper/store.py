@@ -24,17 +24,21 @@ CREATE TABLE IF NOT EXISTS trades (number INTEGER PRIMARY KEY, body BLOB NOT NUL
 CREATE TABLE IF NOT EXISTS received (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """
 _VERSION = 1
+MEMORY = ":memory:"
 _ID_BLOCK = 10_000
 
 
 class AccountFile:
-    """An SQLite file that survives the death of the process at any moment.
+    """An SQLite file that survives the death of the process at any moment; only its owner may read it.
 
     A file of another version, or one that is none, raises `apsw.Error` or `ValueError`.
     """
 
     def __init__(self, path: Path | str) -> None:
         """Open `path` (":memory:" for none), made new if there is none."""
+        if str(path) != MEMORY:
+            Path(path).touch(mode=0o600)
+            Path(path).chmod(0o600)  # SQLite gives the files beside it the same rights.
         self._db = apsw.Connection(str(path))
         self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=2000")
         version = self._db.pragma("user_version")
@@ -138,6 +142,7 @@ def _order_body(order: LiveOrder) -> dict[str, object]:
         "locked": _text(order.locked),
         "shown": order.shown_id,
         "reason": order.expiry_reason,
+        "amended": order.amendments,
     }
 
 
@@ -168,6 +173,7 @@ def _order(body: Mapping[str, Any]) -> LiveOrder:
         locked=Decimal(body["locked"]),
         shown_id=body["shown"],
         expiry_reason=body["reason"],
+        amendments=int(body.get("amended", 0)),
     )
 
 

@@ -246,6 +246,16 @@ async def test_fills_of_resting_orders_are_told_as_the_market_moves(world: World
     )
 
 
+async def test_an_order_that_came_over_a_socket_is_filled_though_nobody_watches_the_market(world: World) -> None:
+    market = world.exchange.steering["BTCUSDT"].steer()
+    socket = await world.user_stream()
+    await asyncio.sleep(0.1)  # Real time: the markets have come to stand still meanwhile.
+    await socket.signed("order.place", **resting(price="49995.00", quantity="0.5"))
+    market.set_levels([("49994.00", "1")], [("49995.00", "0.2"), ("49999.00", "1")])
+    _, fill = await socket.reports(2)
+    assert (fill["x"], fill["l"]) == ("TRADE", "0.20000000")
+
+
 async def test_orders_that_meet_each_other_are_prevented_and_say_so(world: World) -> None:
     socket = await world.user_stream()
     await socket.signed("order.place", **resting(price="50000.50"))

@@ -156,6 +156,7 @@ class PaperServer:
 
     def _publish(self, events: list[Event]) -> None:
         """Tell all subscriptions what has happened, with the faults that strike events."""
+        self._wake()  # What has happened may be that an order rests now, on whatever way it came.
         for event in events:
             kind = event.execution_type if isinstance(event, Execution) else "outboundAccountPosition"
             struck = self.desk.faults.strike_event(kind)

@@ -79,7 +79,7 @@ def open_file(settings: ProcessSettings) -> GroupedFile | None:
     """Open the account's file, made new if there is none; None if the account is to be kept in memory."""
     if settings.data_dir is None:
         return None
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return GroupedFile(settings.data_dir / ACCOUNT_FILE)
 
 

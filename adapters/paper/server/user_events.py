@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from adapters.paper.records import AccountPosition, Event, Execution
 from adapters.paper.rules import text
 from adapters.paper.server.replies import MILLISECOND
@@ -21,6 +23,8 @@ def event_shape(event: Event, now: int, unit: int = MILLISECOND) -> Shape:
                 "u": event.at // unit,
                 "B": [{"a": asset, "f": text(free), "l": text(locked)} for asset, free, locked in event.balances],
             }
+        case _:
+            assert_never(event)
 
 
 def execution_report(event: Execution, now: int, unit: int = MILLISECOND) -> Shape:

@@ -6,6 +6,7 @@ Real sockets on loopback, so these tests wait in real time, for moments.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -16,6 +17,7 @@ import pytest
 from actors.runtime import Pool
 from adapters.binance.venue import BinanceVenue
 from messages.ids import cancel_id, child_id
+from messages.market import WatchMarket
 from messages.order import (
     Acknowledged,
     CancelAcknowledged,
@@ -35,7 +37,7 @@ from messages.order import (
     StreamOpened,
 )
 from messages.signal import Side
-from tests.adapters.binance.conftest import MakeVenue
+from tests.adapters.binance.conftest import MakeVenue, settings_for
 from tests.adapters.binance.stub import Params, Say, Stub, a_cancelled, a_placed, now_ms, until
 from tests.probe import Probe
 
@@ -545,3 +547,15 @@ def test_each_of_many_orders_at_once_gets_its_own_answer(stub: Stub, make_venue:
     assert sum(isinstance(reply, Refused) for reply in replies) == 30
     assert sum(isinstance(reply, OutcomeUnknown) for reply in replies) == 30
     listener.expect_none(within=0.05)
+
+
+def test_an_orderly_end_is_nothing_to_warn_of(
+    stub: Stub, pool: Pool, listener: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    with BinanceVenue(pool, settings_for(stub)) as venue:
+        venue.tell(OpenUserStream(listener=listener.ref))
+        venue.tell(WatchMarket(symbol="BTCUSDT", listener=listener.ref, hot=True))
+        listener.fish_for(lambda message: isinstance(message, StreamOpened))
+        until(lambda: venue._market._relied is not None)
+        connected(venue)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

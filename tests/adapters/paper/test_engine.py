@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,9 @@ from hypothesis import strategies as st
 
 from adapters.paper.account import Fees
 from adapters.paper.errors import ExchangeError
-from adapters.paper.rules import PriceRange
+from adapters.paper.records import Amended
+from adapters.paper.rules import PriceRange, SymbolStatus
+from adapters.paper.store import AccountFile
 from messages.order import OrderStatus
 from messages.signal import Side
 from tests.adapters.paper.worlds import World, fills
@@ -123,6 +127,147 @@ def test_the_price_range_rule_stops_a_taker_with_its_reason() -> None:
     placed = world.place(type="MARKET", quantity="3")  # The mid is 100.50, so 101.505 is the worst price.
     assert (placed.order.executed, placed.order.status) == (Decimal(1), OrderStatus.EXPIRED)
     assert placed.order.expiry_reason == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+
+
+# Amending -----------------------------------------------------------------------------------------
+
+
+def amended(world: World, quantity: str, name: str = "a", new_name: str = "a2") -> Amended:
+    params = {"symbol": "BTCUSDT", "origClientOrderId": name, "newClientOrderId": new_name, "newQty": quantity}
+    return world.exchange.amend(params, world.now)
+
+
+def test_an_order_made_smaller_keeps_its_place_and_gives_back_what_it_held(world: World) -> None:
+    world.place(price="99.50", quantity="3")
+    world.place(price="99.50", quantity="1", newClientOrderId="behind")
+    world.executions()
+    result = amended(world, "2")
+    assert (result.order.quantity, result.order.client_order_id, result.original_id) == (Decimal(2), "a2", "a")
+    assert world.held("USDT")[1] == Decimal("298.50")
+    (told,) = world.executions()
+    assert (told.execution_type, told.order.status, told.on_book) == ("REPLACED", OrderStatus.NEW, True)
+    assert (told.client_order_id, told.original_client_order_id) == ("a2", "a")
+    assert told.execution_id == result.execution_id
+    world.market.set_levels([("98.00", "5")], [("99.50", "2"), ("101.00", "1")])
+    world.later()
+    assert [trade.order_id for trade in world.exchange.engine.trades] == [result.order.order_id]
+    assert world.exchange.engine.orders["BTCUSDT", result.order.order_id].status is OrderStatus.FILLED
+
+
+def test_a_sell_made_smaller_gives_back_its_base(world: World) -> None:
+    world.place(side="SELL", price="105.00", quantity="3")
+    amended(world, "1")
+    assert world.held("BTC") == (Decimal(9), Decimal(1))
+
+
+def test_an_order_can_keep_its_name_when_it_is_amended_and_goes_by_the_new_one_else(world: World) -> None:
+    world.place(price="99.50", quantity="3")
+    assert amended(world, "2", new_name="a").order.client_order_id == "a"
+    amended(world, "1", new_name="b")
+    assert world.cancel(origClientOrderId="b").order.quantity == 1
+    world.place(price="99.50", newClientOrderId="a")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "code", "text"),
+    [
+        ("4", -2038, "Order amend (quantity increase) is not supported."),
+        ("3", -2038, "The requested action would change no state; rejecting."),
+        ("1", -2038, "The requested action would change no state; rejecting."),
+        ("1.000001", -1013, "Filter failure: LOT_SIZE"),
+    ],
+)
+def test_an_amendment_that_makes_no_sense_changes_nothing(world: World, quantity: str, code: int, text: str) -> None:
+    world.place(price="101.00", quantity="3")  # One of it is filled at once.
+    world.executions()
+    before = world.held("USDT")
+    with pytest.raises(ExchangeError) as refusal:
+        amended(world, quantity)
+    assert (refusal.value.code, refusal.value.message) == (code, text)
+    assert (world.held("USDT"), world.executions()) == (before, [])
+
+
+def test_an_order_that_is_not_open_cannot_be_amended(world: World) -> None:
+    world.place(quantity="1")
+    with pytest.raises(ExchangeError) as refusal:
+        amended(world, "0.5")
+    assert (refusal.value.code, refusal.value.message) == (-2038, "Unknown order sent.")
+
+
+def test_an_order_that_is_filled_in_the_same_moment_cannot_be_amended(world: World) -> None:
+    world.place(price="99.50", quantity="1")
+    world.market.set_levels([("98.00", "5")], [("99.50", "1")])
+    world.now += 1000
+    with pytest.raises(ExchangeError) as refusal:
+        amended(world, "0.5")
+    assert refusal.value.code == -2038
+    assert world.exchange.engine.trades
+
+
+def test_an_order_is_amended_ten_times_at_most_also_over_a_restart(tmp_path: Path) -> None:
+    world = World(file=AccountFile(tmp_path / "a.db"))
+    world.place(price="99.50", quantity="3")
+    for number in range(10):
+        amended(world, f"2.{9 - number}", new_name="a")
+    world.exchange.close()
+    again = World(file=AccountFile(tmp_path / "a.db"), now=world.now)
+    with pytest.raises(ExchangeError) as refusal:
+        amended(again, "1")
+    assert refusal.value.message == "Filter failure: MAX_NUM_ORDER_AMENDS"
+    again.exchange.close()
+
+
+def test_an_amended_order_may_not_take_the_name_of_an_open_one(world: World) -> None:
+    world.place(price="99.50", quantity="3")
+    world.place(price="99.50", quantity="3", newClientOrderId="b")
+    with pytest.raises(ExchangeError) as refusal:
+        amended(world, "1", new_name="b")
+    assert (refusal.value.code, refusal.value.message) == (-2010, "Duplicate order sent.")
+
+
+@pytest.mark.parametrize(("status", "refused"), [("CANCEL_ONLY", False), ("HALT", True)])
+def test_a_symbol_that_takes_cancels_only_lets_orders_become_smaller(
+    world: World, status: str, *, refused: bool
+) -> None:
+    world.place(price="99.50", quantity="3")
+    world.exchange.set_status("BTCUSDT", SymbolStatus(status))
+    with pytest.raises(ExchangeError) if refused else nullcontext():
+        amended(world, "1")
+    assert world.held("USDT")[1] == (Decimal("298.50") if refused else Decimal("99.50"))
+
+
+# Judging ------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_judged_without_a_trace(world: World) -> None:
+    world.exchange.test(world.params(quantity="2", price="102.00"), world.now)
+    assert (world.exchange.engine.orders, world.story(), world.held("USDT")[1]) == ({}, [], Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"quantity": "0.000001"}, -1013), ({"price": "101.001"}, -1013), ({"quantity": "0.00001"}, -1013)],
+)
+def test_what_breaks_a_rule_is_judged_as_it_would_be_refused(world: World, changes: dict[str, str], code: int) -> None:
+    placed = world.refusal(**changes)
+    with pytest.raises(ExchangeError) as judged:
+        world.exchange.test(world.params(**changes), world.now)
+    assert (judged.value.code, judged.value.message) == (placed.code, placed.message) == (code, placed.message)
+
+
+def test_a_closed_market_judges_as_it_refuses(world: World) -> None:
+    world.exchange.steering["BTCUSDT"].halt()
+    with pytest.raises(ExchangeError) as judged:
+        world.exchange.test(world.params(), world.now)
+    assert (judged.value.code, judged.value.message) == (-2010, "Market is closed.")
+
+
+def test_judging_looks_at_rules_and_not_at_money_or_names() -> None:
+    """As Binance's order/test, which never reaches the matching engine."""
+    world = World(balances={"USDT": "100"})
+    world.place(price="99.50")
+    assert world.refusal(newClientOrderId="b").code == -2010
+    world.exchange.test(world.params(), world.now)
 
 
 # Resting ------------------------------------------------------------------------------------------

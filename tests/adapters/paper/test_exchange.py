@@ -394,6 +394,20 @@ def test_a_synthetic_market_goes_on_where_it_was_after_a_restart(tmp_path: Path)
     assert PaperExchange(now=later, file=AccountFile(tmp_path / "a.db")).look("BTCUSDT", later) == unbroken
 
 
+def test_nobody_else_may_read_the_account(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.touch(mode=0o644)  # As an earlier version left it.
+    path.chmod(0o644)
+    world = World(file=AccountFile(path))
+    world.place(price="99.00")
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {
+        "a.db": "0o600",
+        "a.db-wal": "0o600",
+        "a.db-shm": "0o600",
+    }
+    world.exchange.close()
+
+
 def test_a_file_of_another_version_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     connection = apsw.Connection(str(path))

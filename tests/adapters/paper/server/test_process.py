@@ -31,6 +31,7 @@ def test_it_serves_until_the_signal_and_leaves_its_file(tmp_path: Path) -> None:
     assert said["rest"] == f"http://127.0.0.1:{said['port']}/api"
     assert said["ws_api"] == f"ws://127.0.0.1:{said['port']}/ws-api/v3"
     assert (tmp_path / "new" / ACCOUNT_FILE).exists()
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
 
 
 def test_it_ends_when_its_parent_is_another_one() -> None:
