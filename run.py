@@ -45,6 +45,7 @@ from adapters.paper.process import truth_of
 from adapters.scenarios import tour
 from adapters.simulation import run_simulations
 from adapters.storage.codec import export_line
+from adapters.storage.directory import make_directory
 from adapters.storage.sqlite import SqliteStore
 from adapters.vitals import TimedStore, Vitals
 from adapters.web.site import Sources
@@ -170,8 +171,11 @@ class House:
 
 def serve(config: Config, *, stdin: bool, follow: Path | None = None) -> int:
     """Run the daemon until it is told to end, or must; return the exit code."""
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings = http_settings(config)
+    make_directory(config.data_dir)
+    try:
+        settings = http_settings(config)
+    except (OSError, ValueError) as error:
+        raise Exit(exits.CONFIG, f"a token cannot be read: {error}") from error
     secrets = [*secrets_of(settings), *known_secrets(config)]
     stop_logging = setup_logging(config.log.level, config.log.format, secrets=secrets)
     try:
@@ -298,10 +302,9 @@ def simulate(
     with plainly(), ExitStack() as after:
         after.callback(setup_logging("error"))
         config = context.obj.load([*(sets or ()), *([f"paper.market={market}"] if market else [])])
-        chosen = range(*(int(end) for end in seeds.split(":"))) if seeds else range(seed, seed + 1)
         raise Exit(
             run_simulations(
-                chosen,
+                seed_range(seeds) if seeds else range(seed, seed + 1),
                 partial(start_daemon, settings=settings_of(config)),
                 scenario="drawn" if seeds and not signals else scenario,
                 signals=signals or (),
@@ -310,6 +313,14 @@ def simulate(
                 json=json,
             )
         )
+
+
+def seed_range(text: str) -> range:
+    """Read A:B, without B. Raises `Exit`."""
+    first, _, end = text.partition(":")
+    if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+        raise Exit(exits.USAGE, f"--seeds takes A:B with A below B, not {text}")
+    return range(int(first), int(end))
 
 
 def known_secrets(config: Config) -> list[str]:

@@ -15,7 +15,7 @@ from adapters.binance.settings import BinanceSettings
 from adapters.config import Config
 from adapters.exits import Exit
 from adapters.paper.exchange import PaperSettings
-from adapters.paper.markets import MarketChoice
+from adapters.paper.markets import MarketChoice, recorded_symbols
 from adapters.paper.process import PaperProcess
 from messages.ids import Environment
 from messages.money import plain
@@ -39,6 +39,9 @@ def exchange_of(config: Config) -> Iterator[BinanceSettings]:
     """Say where the exchange is and who we are there; in paper mode it runs for as long as this is entered."""
     environment, recv_window = ENVIRONMENTS[config.mode], config.venue.recv_window_ms
     if config.mode == "paper":
+        kind, _, files = config.paper.market.partition(":")
+        if kind == "replay":  # Said here, where the user reads it, before another process stumbles over it.
+            recorded_symbols([Path(name) for name in files.split(",") if name])
         with PaperProcess(paper_command(config)) as paper:
             yield BinanceSettings(
                 rest_url=paper.rest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from adapters.paper.liquidity.replay import BadRecording
 from adapters.paper.markets import BadMarket
 from adapters.paper.process import ExchangeNotUp
 from adapters.redaction import redact_text
-from adapters.storage.directory import DirectoryLocked, DirectoryUnusable
+from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
 from adapters.storage.sqlite import JournalDamaged
 from messages.control import StoreFailed
 
@@ -34,6 +35,7 @@ CONFIG = 78
 TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (ConfigError, CONFIG, "Mend the configuration; `run.py check-config` tries it without starting anything."),
     (DirectoryLocked, LOCKED, "Stop that daemon first, or give this one a directory of its own (--set data_dir=...)."),
+    (NoJournal, UNUSABLE, "A daemon makes one when it starts; say where that runs (--set data_dir=...)."),
     (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),
     (JournalDamaged, DAMAGED, "Nothing was changed. Keep the file, restore a backup, or start on a new data_dir."),
     (StoreFailed, JOURNAL, "Check the disk (space, health); nothing was sent that is not journalled."),
@@ -51,6 +53,7 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (BadRecording, USAGE, ""),
     (TimeoutError, ERROR, ""),
     (FileExistsError, ERROR, "It is left as it is; move it away first."),
+    (OSError, ERROR, ""),
 )
 """Error, exit code, what to do; the first match counts."""
 
@@ -72,6 +75,9 @@ def plainly() -> Iterator[None]:
         if end.text:
             complain(end.text)
         raise SystemExit(end.code) from None
+    except BrokenPipeError:  # Whoever read our output has gone; what is still buffered must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(ERROR) from None
     except tuple(kind for kind, _, _ in TABLE) as error:
         code, advice = next((code, advice) for kind, code, advice in TABLE if isinstance(error, kind))
         complain(

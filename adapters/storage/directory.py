@@ -14,8 +14,27 @@ class DirectoryUnusable(Exception):
     """The data directory cannot be made, or nothing can be written there."""
 
 
+class NoJournal(DirectoryUnusable):
+    """There is no journal in the directory to be read."""
+
+
 class DirectoryLocked(Exception):
     """Another process uses the data directory."""
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for its owner alone, unless it is there. Raises `DirectoryUnusable`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            _sync(path.parent)
+        usable = path.is_dir() and os.access(path, os.R_OK | os.W_OK | os.X_OK)
+    except OSError as error:
+        raise DirectoryUnusable(f"the data directory {path} cannot be used: {error.strerror}") from error
+    if not usable:
+        why = "not writable" if path.is_dir() else "not a directory"
+        raise DirectoryUnusable(f"the data directory {path} cannot be used: it is {why}")
 
 
 class DataDirectory:
@@ -31,11 +50,8 @@ class DataDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        make_directory(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                path.mkdir(mode=0o700)
-                _sync(path.parent)
             self._lock = open_private(path / LOCK_FILE)
         except OSError as error:
             raise DirectoryUnusable(f"the data directory {path} cannot be used: {error.strerror}") from error

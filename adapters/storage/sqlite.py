@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 
 from adapters.storage.codec import UnreadableFact, UnwritableFact, decode, encode
-from adapters.storage.directory import DataDirectory, DirectoryUnusable, open_private
+from adapters.storage.directory import DataDirectory, DirectoryUnusable, NoJournal, open_private
 from messages.control import ClaimBroken, Committed, StoreFailed
 from messages.ids import microseconds
 
@@ -77,6 +77,8 @@ class SqliteStore:
     """
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        if read_only and not (directory / JOURNAL_FILE).exists():
+            raise NoJournal(f"there is no journal in {directory}")
         self._directory = None if read_only else DataDirectory(directory)
         try:
             self._open(directory / JOURNAL_FILE)

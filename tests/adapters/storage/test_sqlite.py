@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from adapters.storage import sqlite
-from adapters.storage.directory import DirectoryLocked, DirectoryUnusable
+from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
 from adapters.storage.sqlite import APPLICATION_ID, MIGRATIONS, JournalDamaged, SqliteStore
 from messages.control import ClaimBroken, Committed, StoreFailed
 from messages.facts import Claim, EpochStarted, Fact
@@ -191,7 +191,7 @@ def test_a_running_daemons_journal_can_be_read_but_not_written(tmp_path: Path, s
 
 
 def test_reading_what_does_not_exist_makes_no_file(tmp_path: Path) -> None:
-    with pytest.raises(JournalDamaged, match="unable to open"):
+    with pytest.raises(NoJournal, match="there is no journal in"):
         SqliteStore(tmp_path, read_only=True)
     assert list(tmp_path.iterdir()) == []
 
