@@ -25,6 +25,8 @@ from adapters.exchanges import exchange_of, market_choice
 from adapters.exits import Exit, plainly
 from adapters.logging import setup_logging
 from adapters.paper.account import DEFAULT_BALANCES
+from adapters.paper.limits import LimitSettings
+from adapters.paper.server.faults import Plan, read_plan
 from adapters.paper.server.process import ProcessSettings, run_paper_exchange
 from adapters.paper.server.settings import ServerSettings
 from adapters.projection import Projection
@@ -52,6 +54,8 @@ app = typer.Typer(
 )
 journal_app = typer.Typer(help="Look into the journal; works beside a running daemon.")
 app.add_typer(journal_app, name="journal")
+
+_USUAL = LimitSettings()
 
 Sets = Annotated[list[str] | None, typer.Option("--set", help="A setting, as section.key=value; may be repeated.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -205,6 +209,14 @@ def paper_exchange(
     seed: Annotated[int, typer.Option(help="What the synthetic market is drawn from.")] = 1,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Keep the account there.")] = None,
     balances: Annotated[str | None, typer.Option(help="A new account's balances, as JSON.")] = None,
+    orders_per_10_seconds: Annotated[
+        int, typer.Option("--orders-per-10-seconds", min=1, help="Unfilled orders taken within ten seconds.")
+    ] = _USUAL.orders_per_10_seconds,
+    orders_per_day: Annotated[int, typer.Option(min=1, help="The same within a day.")] = _USUAL.orders_per_day,
+    weight_per_minute: Annotated[int, typer.Option(min=1, help="Request weight a minute.")] = _USUAL.weight_per_minute,
+    faults: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A fault plan, as POST /paper/faults takes it.")
+    ] = None,
     watch_stdin: Annotated[bool, typer.Option("--watch-stdin", help="End with the standard input.")] = False,
 ) -> None:
     """Run the paper exchange on its own: Binance's REST, WebSocket API and streams on one loopback port."""
@@ -213,6 +225,12 @@ def paper_exchange(
         settings = ProcessSettings(
             server=ServerSettings(port=port),
             markets=market_choice(market, preset, seed),
+            limits=LimitSettings(
+                weight_per_minute=weight_per_minute,
+                orders_per_10_seconds=orders_per_10_seconds,
+                orders_per_day=orders_per_day,
+            ),
+            faults=Plan() if faults is None else read_plan(faults.read_bytes()),
             balances=DEFAULT_BALANCES if held is None else held,
             data_dir=data_dir,
             watch_stdin=watch_stdin,

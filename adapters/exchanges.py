@@ -15,6 +15,7 @@ from adapters.binance.settings import BinanceSettings
 from adapters.config import Config
 from adapters.exits import Exit
 from adapters.paper.exchange import PaperSettings
+from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import MarketChoice, recorded_symbols
 from adapters.paper.process import PaperProcess
 from messages.ids import Environment
@@ -30,6 +31,7 @@ def paper_command(config: Config) -> list[str]:
         *(sys.executable, str(PROGRAM), "paper-exchange", "--watch-stdin", "--port", "0"),
         *("--data-dir", str(config.data_dir)),
         *("--market", config.paper.market, "--preset", config.paper.preset, "--seed", str(config.paper.seed)),
+        *("--orders-per-10-seconds", str(config.paper.orders_per_10_seconds)),
         *("--balances", orjson.dumps(config.paper.balances, default=plain).decode()),
     ]
 
@@ -77,4 +79,5 @@ def market_choice(market: str, preset: str, seed: int) -> MarketChoice:
 def paper_settings(config: Config, seed: int) -> PaperSettings:
     """Turn the configuration into the paper exchange's settings."""
     choice = market_choice(config.paper.market, config.paper.preset, seed)
-    return PaperSettings(markets=choice, balances=config.paper.balances)
+    limits = LimitSettings(orders_per_10_seconds=config.paper.orders_per_10_seconds)
+    return PaperSettings(markets=choice, balances=config.paper.balances, limits=limits)

@@ -14,6 +14,7 @@ from adapters.intake.http import PortInUse
 from adapters.paper.liquidity.replay import BadRecording
 from adapters.paper.markets import BadMarket
 from adapters.paper.process import ExchangeNotUp
+from adapters.paper.server.faults import BadPlan
 from adapters.redaction import redact_text
 from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
 from adapters.storage.sqlite import JournalDamaged
@@ -48,6 +49,7 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (Refused, ERROR, ""),
     (ClientError, UNAVAILABLE, ""),
     (BadMarket, USAGE, ""),
+    (BadPlan, USAGE, ""),
     (BadKey, KEY_REFUSED, "Check venue.api_secret or venue.private_key_file."),
     (ExchangeNotUp, UNAVAILABLE, ""),
     (BadRecording, USAGE, ""),

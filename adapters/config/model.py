@@ -289,6 +289,8 @@ class Paper(Section):
     """Temper of the synthetic market: one for all symbols, or what is usual for each."""
     seed: Whole = 1
     """What the synthetic market is drawn from."""
+    orders_per_10_seconds: Annotated[Whole, Field(ge=1, le=1_000_000)] = 50
+    """Unfilled orders that the paper exchange takes within ten seconds."""
     balances: Balances = {
         "BTC": Decimal(10),
         "ETH": Decimal(200),

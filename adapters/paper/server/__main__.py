@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import BadMarket, MarketChoice
+from adapters.paper.server.faults import BadPlan, Plan, read_plan
 from adapters.paper.server.process import ProcessSettings, run_paper_exchange
 from adapters.paper.server.settings import NotLoopback, ServerSettings
 
@@ -25,6 +26,7 @@ def read(arguments: list[str]) -> ProcessSettings:
     parser.add_argument("--weight-per-minute", type=int, default=usual.weight_per_minute)
     parser.add_argument("--orders-per-10-seconds", type=int, default=usual.orders_per_10_seconds)
     parser.add_argument("--orders-per-day", type=int, default=usual.orders_per_day)
+    parser.add_argument("--faults", type=Path, help="a fault plan, as POST /paper/faults takes it")
     parser.add_argument("--watch-stdin", action="store_true", help="end when the standard input does")
     parser.add_argument("--parent", type=int, help="end when this process is the parent no more")
     options = parser.parse_args(arguments)
@@ -36,6 +38,7 @@ def read(arguments: list[str]) -> ProcessSettings:
             orders_per_10_seconds=options.orders_per_10_seconds,
             orders_per_day=options.orders_per_day,
         ),
+        faults=Plan() if options.faults is None else read_plan(options.faults.read_bytes()),
         data_dir=options.data_dir,
         watch_stdin=options.watch_stdin,
         parent=options.parent,
@@ -52,7 +55,7 @@ def main() -> int:
     """Serve; 2 for a command line that makes no sense, 69 if the port cannot be had."""
     try:
         run_paper_exchange(read(sys.argv[1:]), announce)
-    except (NotLoopback, BadMarket) as error:
+    except (NotLoopback, BadMarket, BadPlan) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:

@@ -13,7 +13,7 @@ from aiohttp import web
 from adapters.paper.rules import SymbolStatus
 from adapters.paper.server.connection import GOING_AWAY, Stall
 from adapters.paper.server.desk import Desk
-from adapters.paper.server.faults import Plan
+from adapters.paper.server.faults import BadPlan, Plan, read_plan
 from adapters.paper.server.keys import ApiKey, KeyKind
 from messages.signal import Side
 
@@ -115,7 +115,7 @@ class Control:
             return _json(404, {"status": "unknown", "reason": f"there is {known}"})
         try:
             return _json(200, route(await request.read()))
-        except (msgspec.ValidationError, msgspec.DecodeError, BadOrder) as error:
+        except (msgspec.ValidationError, msgspec.DecodeError, BadPlan, BadOrder) as error:
             return _json(400, {"status": "refused", "reason": str(error)})
         finally:
             self._desk.publish_soon()
@@ -127,7 +127,7 @@ class Control:
         return {"faults": self._desk.faults.state()}
 
     def _set_faults(self, body: bytes) -> object:
-        self._desk.faults.set(msgspec.json.decode(body, type=Plan))
+        self._desk.faults.set(read_plan(body))
         return self._faults(body)
 
     def _clear_faults(self, body: bytes) -> object:

@@ -93,6 +93,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     add: bool = False
 
 
+class BadPlan(ValueError):
+    """A fault plan that makes no sense; the text says where."""
+
+
+def read_plan(text: str | bytes) -> Plan:
+    """Read a plan from its JSON; `BadPlan`."""
+    try:
+        return msgspec.json.decode(text, type=Plan)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise BadPlan(f"the fault plan: {error}") from error
+
+
 @dataclass(slots=True)
 class _Count:
     fault: Fault

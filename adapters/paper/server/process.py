@@ -19,6 +19,7 @@ from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import MarketChoice
 from adapters.paper.server.app import PaperServer
+from adapters.paper.server.faults import Plan
 from adapters.paper.server.grouping import GroupedFile
 from adapters.paper.server.settings import ServerSettings
 from adapters.paper.store import AccountFile
@@ -39,6 +40,7 @@ class ProcessSettings:
     server: ServerSettings = field(default_factory=ServerSettings)
     markets: MarketChoice = field(default_factory=MarketChoice)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    faults: Plan = field(default_factory=Plan)
     balances: Mapping[str, Decimal] = field(default_factory=lambda: dict(DEFAULT_BALANCES))
     data_dir: Path | None = None
     watch_stdin: bool = False
@@ -63,6 +65,7 @@ async def _serve(settings: ProcessSettings, announce: Callable[[str], None]) -> 
         loop.add_signal_handler(number, over.set)
     file = open_file(settings)
     server = PaperServer(open_exchange(settings, file), settings.server, flush=None if file is None else file.flush)
+    server.desk.faults.set(settings.faults)
     try:
         await server.start()
         announce(orjson.dumps(addresses(server)).decode())

@@ -65,6 +65,23 @@ def test_the_command_line_says_what_is_served(tmp_path: Path) -> None:
     assert not settings.watch_stdin
 
 
+def test_a_fault_plan_can_be_there_from_the_start(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"faults": [{"kind": "lost_reply", "on": ["place"], "nth": [1]}]}')
+    (fault,) = read(["--faults", str(plan)]).faults.faults
+    assert (fault.kind, fault.nth) == ("lost_reply", (1,))
+
+
+def test_a_fault_plan_that_makes_no_sense_is_said_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"faults": [{"kind": "rain"}]}')
+    monkeypatch.setattr(sys, "argv", ["paper-exchange", "--faults", str(plan)])
+    assert main() == 2
+    assert "rain" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [(["--host", "10.0.0.1"], 2), (["--market", "flea"], 2), (["--port", "1", "--parent", "0"], 69)],
