@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol, TypeVar, assert_never
 
 import pykka
 
+from actors.journal_routes import Follower, Newborn, Routes
 from actors.supervision import Child, ChildEnded
 from messages.control import (
     ActorReady,
@@ -27,7 +28,6 @@ from messages.control import (
     StoreFailed,
     Unfollow,
 )
-from messages.facts import ExecutionClosed, Fact
 from messages.refs import Tells
 
 REPLAY_SLICE = 1000
@@ -38,8 +38,6 @@ REMEMBERED_COMMITS = 1024
 logger = logging.getLogger("tidegate.journal")
 
 N = TypeVar("N", bound=FactNews)
-
-Follower = Tells[FactNews]
 
 
 class Store(Protocol):
@@ -120,8 +118,9 @@ class Journal(Child):
         self._last_seq = store.last_seq()
         self._buffer: list[Append] = []
         self._failed = False
-        self._routes = _Routes()
+        self._routes = Routes()
         self._replays: dict[object, _Replay] = {}
+        self._newborn = Newborn()
         self.times = CommitTimes()
 
     def begin(self) -> None:
@@ -180,7 +179,7 @@ class Journal(Child):
 
     def _fail(self, failure: StoreFailed) -> None:
         self._failed = True
-        self._buffer, self._replays, self._routes = [], {}, _Routes()
+        self._buffer, self._replays, self._routes = [], {}, Routes()
         logger.error("the journal has failed: %s", failure)
         self.runtime.send(self._told, JournalFailed(str(failure), invariant=isinstance(failure, ClaimBroken)))
 
@@ -201,13 +200,17 @@ class Journal(Child):
             elif not _tell(follower, committed):
                 self._forget(follower)
         self._routes.note(committed.fact)
+        self._newborn.note(committed)
 
     def _follow(self, follow: Follow) -> None:
         """Begin with the old facts; those that are buffered now come after them, as all new ones."""
         self._forget(follow.follower)
-        kinds = None if follow.kinds is None else [kind.__name__ for kind in follow.kinds]
         until = self._store.last_seq()
-        replay = _Replay(follow, self._store.read(follow.after, kinds, follow.execution_id), until)
+        old = self._newborn.take(follow)
+        if old is None:
+            kinds = None if follow.kinds is None else [kind.__name__ for kind in follow.kinds]
+            old = self._store.read(follow.after, kinds, follow.execution_id)
+        replay = _Replay(follow, old, until)
         self._routes.add(follow)
         self._replays[follow.follower] = replay
         self._go_on(replay)
@@ -240,72 +243,6 @@ class Journal(Child):
     def _forget(self, follower: Follower) -> None:
         self._routes.remove(follower)
         self._replays.pop(follower, None)
-
-
-class _Routes:
-    """Who follows what, found by one look at a fact's execution and one at its kind."""
-
-    def __init__(self) -> None:
-        self._follows: dict[Follower, Follow] = {}
-        self._by_execution: dict[str, dict[Follower, tuple[type[Fact], ...] | None]] = {}
-        self._by_kind: dict[type[Fact] | None, dict[Follower, None]] = {}
-        self._closed: deque[str] = deque()
-        self._newly_closed = 0
-
-    def add(self, follow: Follow) -> None:
-        self._follows[follow.follower] = follow
-        if follow.execution_id is not None:
-            self._by_execution.setdefault(follow.execution_id, {})[follow.follower] = follow.kinds
-            return
-        for kind in (None,) if follow.kinds is None else follow.kinds:
-            self._by_kind.setdefault(kind, {})[follow.follower] = None
-
-    def remove(self, follower: Follower) -> None:
-        follow = self._follows.pop(follower, None)
-        if follow is None:
-            return
-        if follow.execution_id is not None:
-            followers = self._by_execution[follow.execution_id]
-            del followers[follower]
-            if not followers:
-                del self._by_execution[follow.execution_id]
-            return
-        for kind in (None,) if follow.kinds is None else follow.kinds:
-            self._by_kind[kind].pop(follower, None)
-
-    def of(self, fact: Fact) -> list[Follower]:
-        """Return the followers of a fact, each once, those of its execution first."""
-        kind = type(fact)
-        found = []
-        concerned = self._by_execution.get(fact.execution_id)
-        if concerned:
-            found += [follower for follower, kinds in concerned.items() if kinds is None or kind in kinds]
-        found += self._by_kind.get(kind, ())
-        found += self._by_kind.get(None, ())
-        return found
-
-    def note(self, fact: Fact) -> None:
-        """Remember executions that are over: their followers will stop, and no fact will show it."""
-        if isinstance(fact, ExecutionClosed) and fact.execution_id in self._by_execution:
-            self._closed.append(fact.execution_id)
-            self._newly_closed += 1
-
-    def sweep(self) -> list[Follower]:
-        """Return followers of closed executions that have stopped; a few are looked at each time."""
-        gone: list[Follower] = []
-        for _ in range(min(len(self._closed), 2 * self._newly_closed + 1)):
-            execution = self._closed.popleft()
-            followers = self._by_execution.get(execution, {})
-            stopped = [follower for follower in followers if _has_stopped(follower)]
-            gone += stopped
-            if len(stopped) < len(followers):
-                self._closed.append(execution)
-        self._newly_closed = 0
-        return gone
-
-
-def _has_stopped(follower: Follower) -> bool:
-    return isinstance(follower, pykka.ActorRef) and not follower.is_alive()
 
 
 def _tell(whom: Tells[N], news: N) -> bool:

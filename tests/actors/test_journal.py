@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 import pytest
 
-from actors import journal
+from actors import journal, journal_routes
 from actors.follower import Follower
 from actors.journal import CommitTimes, Journal
 from actors.runtime import Pool, Simulation
@@ -29,7 +29,7 @@ from messages.control import (
     Unfollow,
 )
 from messages.facts import ChildIntended, EpochStarted, ExecutionPaused, ExecutionResumed, Fact, TradeBooked
-from tests.factories import EXECUTION, NOW, a_closed, a_trade_booked, an_intent
+from tests.factories import EXECUTION, NOW, a_closed, a_trade_booked, an_accepted, an_intent
 from tests.probe import Probe
 
 OTHER = "zyxwvutsrq765"
@@ -75,6 +75,19 @@ def house(simulation: Simulation, a_probe: Probes) -> House:
 def news(probe: Probe) -> list[Any]:
     """What the probe was told, facts by their numbers."""
     return [message.seq if isinstance(message, Committed) else message for message in probe.messages()]
+
+
+def read_of(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Of which executions the store is read from now on, in order."""
+    asked: list[str | None] = []
+    read = store.read
+
+    def noted(after: int = 0, kinds: Any = None, execution_id: str | None = None) -> Iterator[Committed]:
+        asked.append(execution_id)
+        return read(after, kinds, execution_id)
+
+    monkeypatch.setattr(store, "read", noted)
+    return asked
 
 
 # Appending ----------------------------------------------------------------------------------------
@@ -183,6 +196,49 @@ def test_a_follower_can_start_in_the_middle(simulation: Simulation, a_probe: Pro
     house, follower = House(a_probe, *(epoch(number) for number in range(5))), a_probe("follower")
     house.follow(follower, after=3)
     assert news(follower) == [4, 5, CaughtUp(5, ID)]
+
+
+def test_the_first_follower_of_a_new_execution_is_told_its_facts_without_reading_the_store(
+    house: House, a_probe: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = a_probe("first"), a_probe("second")
+    asked = read_of(house.store, monkeypatch)
+    house.append(an_accepted(), paused(2, OTHER), paused(3))
+    house.writer.messages()
+    house.follow(first, execution=EXECUTION)
+    first.fish_for(lambda message: isinstance(message, CaughtUp))
+    assert asked == []
+    house.append(paused(4))
+    assert news(first) == [4]
+    house.follow(second, execution=EXECUTION)
+    assert news(second) == [1, 3, 4, CaughtUp(4, ID)]
+    assert asked == [EXECUTION]
+
+
+def test_what_is_at_hand_of_a_new_execution_is_chosen_as_the_store_would(house: House, a_probe: Probes) -> None:
+    later, one_kind = a_probe("later"), a_probe("one kind")
+    house.append(
+        an_accepted(), paused(2), a_trade_booked(), an_accepted(execution_id=OTHER, key="k2"), paused(5, OTHER)
+    )
+    house.writer.messages()
+    house.follow(later, execution=EXECUTION, after=1)
+    house.follow(one_kind, ExecutionPaused, execution=OTHER)
+    assert news(later) == [2, 3, CaughtUp(5, ID)]
+    assert news(one_kind) == [5, CaughtUp(5, ID)]
+
+
+def test_only_the_latest_executions_are_kept_at_hand(
+    house: House, a_probe: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_routes, "REMEMBERED_NEWBORN", 1)
+    asked = read_of(house.store, monkeypatch)
+    house.append(an_accepted(), an_accepted(execution_id=OTHER, key="k2"))
+    house.writer.messages()
+    for execution in (EXECUTION, OTHER):
+        follower = a_probe(execution)
+        house.follow(follower, execution=execution)
+        assert len(news(follower)) == 2
+    assert asked == [EXECUTION]
 
 
 def test_a_writer_that_follows_is_told_of_its_own_fact_once(house: House) -> None:
