@@ -33,8 +33,7 @@ class Child:
     that it executed, each at its moment. `made` and `made_quote` are what it executed as a maker.
     `told` is the executed quantity that the venue last told for good: it counts as taken even
     while its trades are still to come. `sent` is False once it is certain that it never left,
-    `absent` says that it was proven never to have been executed, `clock_refused` that its timestamp
-    was refused.
+    `absent` says that it was proven never to have been executed.
     """
 
     client_order_id: str
@@ -51,7 +50,6 @@ class Child:
     sent: bool = True
     unknown: bool = False
     absent: bool = False
-    clock_refused: bool = False
     order_id: int | None = None
     executed: Decimal = ZERO
     executed_quote: Decimal = ZERO

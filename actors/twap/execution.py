@@ -40,8 +40,8 @@ from messages.facts import (
 from messages.money import ZERO, plain
 
 TIMESTAMP_REFUSED = -1021
-MOST_CLOCK_ATTEMPTS, MOST_ABSENT_ATTEMPTS = 3, 2
-"""How often a slot may try after a refused timestamp, and how often after a proven absence."""
+MOST_ATTEMPTS, MOST_ABSENT_ATTEMPTS = 3, 2
+"""How many children a slot may have in all, and how many of them may be proven absent."""
 
 OVERDUE = "OVERDUE"
 """The reason of slots that passed unseen and are merged into a later one."""
@@ -277,7 +277,6 @@ class Execution:
                 child = self.children[name]
                 child.refused(f"{fact.code}: {fact.message}")
                 if fact.code == TIMESTAMP_REFUSED:
-                    child.clock_refused = True
                     self._may_retry(child)
                 reason = stop_after_refusal(fact.code, fact.message)
                 if reason is not None and self.stop is None:
@@ -316,9 +315,9 @@ class Execution:
     def _may_retry(self, child: Child) -> None:
         """Let the slot try again if this was its last attempt, and not one too many."""
         attempts = [other for other in self.children.values() if other.slice == child.slice]
-        refused, absent = sum(other.clock_refused for other in attempts), sum(other.absent for other in attempts)
+        absent = sum(other.absent for other in attempts)
         latest = next(reversed(self.children)) == child.client_order_id
-        if latest and refused < MOST_CLOCK_ATTEMPTS and absent < MOST_ABSENT_ATTEMPTS:
+        if latest and len(attempts) < MOST_ATTEMPTS and absent < MOST_ABSENT_ATTEMPTS:
             self.retry = child.slice
 
     def _fold_certainty(self, child: Child, at: datetime) -> None:

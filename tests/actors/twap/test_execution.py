@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.twap.commands import fact_of
-from actors.twap.execution import MOST_CLOCK_ATTEMPTS, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
+from actors.twap.execution import MOST_ATTEMPTS, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
 from actors.twap.reactions import DECLINES, Reaction, Way, stop_after_refusal
 from actors.twap.schedule import minimum_at, most_of
 from messages.execution import ChildOutcome, CommandAnswer, PauseExecution, StopReason
@@ -734,7 +734,7 @@ def play(world: World, turns: list[tuple[str, int]]) -> None:
         interval = int(now // 30)
         assert interval not in intervals, "two children within an interval"
         retried = sum(kept == serve.slot for kept in again)
-        assert retried < MOST_CLOCK_ATTEMPTS, "too many attempts of a slot"
+        assert retried < MOST_ATTEMPTS, "too many attempts of a slot"
         if kind in {"refuse", "absent"}:
             again.append(serve.slot)
         else:
