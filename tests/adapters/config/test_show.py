@@ -13,7 +13,7 @@ from adapters.redaction import MASK
 
 
 def uncommented(text: str) -> str:
-    return re.sub(r"^#([a-z_]+ = )", r"\1", text, flags=re.MULTILINE)
+    return re.sub(r"^#([a-z0-9_]+ = )", r"\1", text, flags=re.MULTILINE)
 
 
 def test_the_commented_file_changes_nothing(tmp_path: Path) -> None:
