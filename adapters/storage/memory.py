@@ -37,6 +37,10 @@ class MemoryStore:
         """Let the n-th append from now fail (1 = the next), as `fail_next` does."""
         self._faults[self.appends + n] = (error or StoreFailed("an error that a test asked for"), stored)
 
+    def calm(self) -> None:
+        """Forget all errors that are still to come."""
+        self._faults.clear()
+
     def reopen(self) -> None:
         """Do what a restart of the process does: a store that had failed can be used again."""
         self._poison = None

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 import apsw
@@ -37,7 +38,8 @@ MIGRATIONS: tuple[str, ...] = (
         at INTEGER NOT NULL,         -- microseconds since 1970
         type TEXT NOT NULL,
         execution_id TEXT NOT NULL,  -- empty where no execution is concerned
-        body TEXT NOT NULL           -- the fact's fields, JSON
+        body TEXT NOT NULL,          -- the fact's fields, JSON
+        chain BLOB NOT NULL          -- hash of all this and of the chain before it
     );
     CREATE INDEX facts_of_execution ON facts (execution_id, seq) WHERE execution_id <> '';
     CREATE TABLE claims (
@@ -49,12 +51,18 @@ MIGRATIONS: tuple[str, ...] = (
 )
 """Step n brings a file from version n to n + 1; a step that was once released is never changed."""
 
-_INSERT = "INSERT INTO facts (seq, at, type, execution_id, body) VALUES (?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO facts (seq, at, type, execution_id, body, chain) VALUES (?, ?, ?, ?, ?, ?)"
 _CLAIM = """
 INSERT INTO claims (key, until, seq) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE SET until = excluded.until, seq = excluded.seq WHERE claims.until <= ?4
 """
 _RELEASE = "DELETE FROM claims WHERE key = ?"
+
+TAIL = 1000
+"""Facts at the end whose chain is checked when the journal is opened."""
+
+FactRow = tuple[int, int, str, str, str]
+"""seq, at, type, execution_id, body: what a link of the chain is made of."""
 
 ClaimRow = tuple[str, int, int, int]
 """Key, until, seq of the claiming fact, and its moment."""
@@ -105,6 +113,7 @@ class SqliteStore:
             self._check_version()
             self.journal_id = self._text("SELECT value FROM meta WHERE key = 'journal_id'")
             self._last_seq = self._number("SELECT coalesce(max(seq), 0) FROM facts")
+            self._chain = self._check_chain(max(0, self._last_seq - TAIL))
         except apsw.Error as error:
             self._disconnect()
             raise self._damaged(str(error)) from error
@@ -176,15 +185,17 @@ class SqliteStore:
             raise StoreFailed(f"{self.path}: {self._poison}") from error
 
     def _transact(self, records: Sequence[Committed]) -> None:
-        rows: list[tuple[int, int, str, str, str]] = []
-        expected = self._last_seq
+        rows: list[tuple[int, int, str, str, str, bytes]] = []
+        expected, chain = self._last_seq, self._chain
         for record in records:
             expected += 1
             if record.seq != expected:
                 raise ValueError(f"fact {record.seq} does not follow on {expected - 1}")
             fact = record.fact
             body = encode(fact).decode()
-            rows.append((record.seq, microseconds(record.at), type(fact).__name__, fact.execution_id, body))
+            row = (record.seq, microseconds(record.at), type(fact).__name__, fact.execution_id, body)
+            chain = linked(chain, row)
+            rows.append((*row, chain))
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -194,7 +205,7 @@ class SqliteStore:
         except BaseException:
             self._roll_back()
             raise
-        self._last_seq = expected
+        self._last_seq, self._chain = expected, chain
 
     def _take_claims(self, records: Sequence[Committed]) -> None:
         waiting: list[ClaimRow] = []
@@ -283,12 +294,26 @@ class SqliteStore:
             raise self._damaged(str(error)) from error
         if loose:
             raise self._damaged(f"{loose} claims belong to no fact")
-        count = 0
-        for committed in self.read():
-            count += 1
-            if committed.seq != count:
-                raise self._damaged(f"fact {count} is missing")
-        return count
+        try:
+            self._check_chain(0)
+        except apsw.Error as error:
+            raise self._damaged(str(error)) from error
+        return sum(1 for _ in self.read())
+
+    def _check_chain(self, after: int) -> bytes:
+        """Recompute the chain of the facts after one, and return its end. Raises `JournalDamaged`."""
+        found = self._connection.execute("SELECT chain FROM facts WHERE seq = ?", (after,)).fetchone()
+        if after and found is None:
+            raise self._damaged(f"fact {after} is missing")
+        chain, last = found[0] if found else b"", after
+        query = "SELECT seq, at, type, execution_id, body, chain FROM facts WHERE seq > ? ORDER BY seq"
+        for *row, told in self._connection.execute(query, (after,)):
+            if row[0] != last + 1:
+                raise self._damaged(f"fact {last + 1} is missing")
+            chain, last = linked(chain, (row[0], row[1], row[2], row[3], row[4])), row[0]
+            if told != chain:
+                raise self._damaged(f"fact {last} was changed after it was written")
+        return bytes(chain)
 
     def backup(self, path: Path) -> None:
         """Write a compact copy of the journal to a new file that only its owner can read.
@@ -330,3 +355,9 @@ class SqliteStore:
 
     def _damaged(self, what: str) -> JournalDamaged:
         return JournalDamaged(f"the journal {self.path} cannot be used: {what}")
+
+
+def linked(chain: bytes, row: FactRow) -> bytes:
+    """Hash a fact together with the chain before it: whoever changes one must change all that follow."""
+    text = "\x1f".join((str(row[0]), str(row[1]), row[2], row[3], row[4]))
+    return blake2b(chain + text.encode(), digest_size=16).digest()

@@ -201,7 +201,7 @@ def test_reading_what_does_not_exist_makes_no_file(tmp_path: Path) -> None:
 
 def test_a_damaged_page_is_found_when_it_is_read_and_told_with_its_place(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    fill(store, 2000)
+    fill(store, 8000)
     store.close()
     path = tmp_path / sqlite.JOURNAL_FILE
     content = bytearray(path.read_bytes())
@@ -215,6 +215,42 @@ def test_a_damaged_page_is_found_when_it_is_read_and_told_with_its_place(tmp_pat
         damaged.verify()
     damaged.close()
     assert path.exists()
+
+
+def test_a_fact_that_was_changed_is_found_when_the_journal_is_opened(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    fill(store, 5)
+    store.close()
+    change(tmp_path, "UPDATE facts SET body = replace(body, 'paper', 'liver') WHERE seq = 3")
+    with pytest.raises(JournalDamaged, match="fact 3 was changed after it was written"):
+        SqliteStore(tmp_path)
+    assert (tmp_path / sqlite.JOURNAL_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("UPDATE facts SET at = at + 1 WHERE seq = 2", "fact 2 was changed"),
+        ("UPDATE facts SET execution_id = 'x' WHERE seq = 4", "fact 4 was changed"),
+        ("DELETE FROM facts WHERE seq = 3", "fact 3 is missing"),
+        ("UPDATE facts SET chain = x'00' WHERE seq = 5", "fact 5 was changed"),
+    ],
+)
+def test_whatever_is_changed_breaks_the_chain(tmp_path: Path, store: SqliteStore, statement: str, finding: str) -> None:
+    fill(store, 5)
+    change(tmp_path, statement)
+    with pytest.raises(JournalDamaged, match=finding):
+        store.verify()
+
+
+def test_the_chain_goes_on_over_a_restart(tmp_path: Path) -> None:
+    for _ in range(3):
+        store = SqliteStore(tmp_path)
+        fill(store, 2)
+        store.close()
+    store = SqliteStore(tmp_path)
+    assert store.verify() == 6
+    store.close()
 
 
 def test_a_fact_that_is_none_is_told_by_its_number(tmp_path: Path, store: SqliteStore) -> None:
