@@ -36,7 +36,7 @@ from adapters.exchanges import ENVIRONMENTS, exchange_of, paper_settings
 from adapters.exits import Exit, plainly
 from adapters.intake.followed import FollowedFile
 from adapters.intake.http import HttpIntake
-from adapters.intake.jsonl import JsonLines
+from adapters.intake.jsonl import JsonLines, apart
 from adapters.intake.settings import http_settings, secrets_of
 from adapters.logging import setup_logging
 from adapters.loop_thread import LoopThread
@@ -212,10 +212,10 @@ class Service:
                 case DaemonUp() as up:
                     self._http.connect(up)
                     if self._stdin:
-                        JsonLines(sys.stdin.buffer, sys.stdout.buffer).start(up.gate)
+                        JsonLines(apart(sys.stdin.buffer, "rb"), apart(sys.stdout.buffer, "wb")).start(up.gate)
                     if self._followed is not None:
                         file = FollowedFile(self._followed)
-                        JsonLines(file, sys.stdout.buffer, decode=file.decode).start(up.gate)
+                        JsonLines(file, apart(sys.stdout.buffer, "wb"), decode=file.decode).start(up.gate)
                 case DaemonStands(readiness=readiness, detail=detail) as stands:
                     self._http.stands(stands)
                     self._log.info(readiness.value.lower(), mode=self._house.config.mode, detail=detail)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import BinaryIO, Final, Literal, NamedTuple, Protocol
 
 import orjson
 import pykka
@@ -107,6 +108,15 @@ class JsonLines:
             written += 1
             self._slots.release()
         self.finished.set()
+
+
+def apart(stream: BinaryIO, mode: Literal["rb", "wb"]) -> BinaryIO:
+    """Open a standard stream's file once more, for a thread of its own.
+
+    At its end the interpreter takes the locks of the standard streams themselves; a thread that still
+    waits in one of them would make it abort.
+    """
+    return os.fdopen(os.dup(stream.fileno()), mode)
 
 
 class _End(NamedTuple):

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
+import http.client as http_client
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pykka
 import pytest
 
 from adapters.client import ADDRESS_FILE, Refused
-from adapters.intake import routes
+from adapters.intake import http, routes
 from adapters.intake.bridge import run_and_wait
 from adapters.intake.fields import MAX_BODY
 from adapters.intake.http import HttpIntake, HttpSettings, PortInUse
@@ -177,7 +178,7 @@ def test_the_names_of_this_machine_and_configured_ones_are_served(make: Callable
 
 def test_health_needs_no_token_on_loopback(world: World) -> None:
     for path in ("/livez", "/readyz", "/metrics"):
-        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+        connection = http_client.HTTPConnection("127.0.0.1", world.port, timeout=5)
         connection.request("GET", path)
         assert connection.getresponse().status in {200, 503}
         connection.close()
@@ -354,7 +355,7 @@ def test_metrics_count_verdicts_facts_and_executions(world: World) -> None:
     world.client.send(SIGNAL)
     world.ask("GET", "/v1/signals", Authorization="")
     world.shown(an_accepted(), TradingHalted(reason="x", detail=""))
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+    connection = http_client.HTTPConnection("127.0.0.1", world.port, timeout=5)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
@@ -409,7 +410,7 @@ def test_a_slow_reader_of_events_misses_nothing(world: World, monkeypatch: pytes
 
 def test_a_silent_stream_is_kept_alive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "KEEP_ALIVE_SECONDS", 0.02)
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+    connection = http_client.HTTPConnection("127.0.0.1", world.port, timeout=5)
     connection.request("GET", "/v1/events", headers={"Authorization": f"Bearer {TOKEN}"})
     response = connection.getresponse()
     assert response.headers["Content-Type"] == "text/event-stream"
@@ -430,7 +431,7 @@ def test_readers_of_events_are_bounded_and_leave_their_place(make: Callable[...,
 def open_and_close(world: World) -> int:
     """A place is free once the loop has noticed that its reader has gone: by the next fact."""
     world.commit(SlotSkipped(execution_id=EXECUTION, slice=1, quantity=D(1), reason="x", detail=""))
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=5)
+    connection = http_client.HTTPConnection("127.0.0.1", world.port, timeout=5)
     connection.request("GET", "/v1/events", headers={"Authorization": f"Bearer {TOKEN}"})
     status = connection.getresponse().status
     connection.close()
@@ -481,6 +482,17 @@ def test_an_intake_is_a_context(loop: LoopThread) -> None:
     intake = HttpIntake(loop, HttpSettings(token=TOKEN, port=0))
     with intake as listening:
         assert listening is intake
+
+
+def test_a_server_that_is_slow_to_end_is_no_failure_of_the_daemon(
+    loop: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(loop: LoopThread, ending: Coroutine[Any, Any, None], seconds: float) -> None:
+        run_and_wait(loop, ending, seconds)
+        raise TimeoutError
+
+    with HttpIntake(loop, HttpSettings(token=TOKEN, port=0)):
+        monkeypatch.setattr(http, "run_and_wait", slow)
 
 
 def test_an_empty_token_is_no_token(loop: LoopThread) -> None:
