@@ -170,12 +170,16 @@ class World:
         self.answers: list[Answer] = []
         self.news = _News()
 
-    def start(self) -> None:
-        """Start the daemon and wait until it is ready."""
+    def launch(self) -> None:
+        """Start the daemon; it becomes ready when the simulation runs on."""
         self.news = _News()
         with self.daemon_node:
             link = VenueLink(self.sim, self.venue, latency=self.latency, chance=self.sim.stream("way"))
             self.daemon = self.start_daemon(self.news, store=self.store, venue=link, market=link)
+
+    def start(self) -> None:
+        """Start the daemon and wait until it is ready."""
+        self.launch()
         news = self.news
         self.sim.run_until(lambda: news.readiness is not Readiness.STARTING or news.ended is not None, START_SECONDS)
         if news.readiness is Readiness.STARTING or news.up is None or news.ended is not None:

@@ -90,8 +90,18 @@ class Simulation(Runtime):
     `UnclaimedFailures` if an actor died, or a critical letter was lost, that nobody claimed.
     """
 
-    def __init__(self, seed: int = 0, *, stall_probability: float = 0.0, stall_seconds: float = 1.0) -> None:
-        """Stalls put a picked actor off with this probability, for up to so many seconds."""
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        stall_probability: float = 0.0,
+        stall_seconds: float = 1.0,
+        remembered: int = REMEMBERED_MESSAGES,
+    ) -> None:
+        """Stalls put a picked actor off with this probability, for up to so many seconds.
+
+        `remembered` is how many messages `story` tells.
+        """
         super().__init__()
         self.seed = seed
         self.dead_letters: list[object] = []
@@ -101,7 +111,7 @@ class Simulation(Runtime):
         self._streams: dict[str, random.Random] = {}
         self._nodes: dict[str, Node] = {}
         self._ready: list[Mailbox] = []
-        self._recent: deque[tuple[float, Actor | None, object]] = deque(maxlen=REMEMBERED_MESSAGES)
+        self._recent: deque[tuple[float, Actor | None, object]] = deque(maxlen=remembered)
         self._pick = self.stream("scheduler").random
         self._stall_probability, self._stall_seconds = stall_probability, stall_seconds
         self._now = self._clock_offset = 0.0
@@ -140,6 +150,10 @@ class Simulation(Runtime):
         if self.here is not None:
             offset += self.here.node.clock_offset
         return EPOCH + timedelta(seconds=self._now + offset)
+
+    def stall(self, probability: float, seconds: float = 1.0) -> None:
+        """From now on, put a picked actor off with this probability, for up to so many seconds."""
+        self._stall_probability, self._stall_seconds = probability, seconds
 
     def step_clock(self, seconds: float) -> None:
         """Step the wall clock of every node; `now()` does not notice."""
@@ -195,7 +209,7 @@ class Simulation(Runtime):
             super().dead_letter(message)
 
     def story(self) -> str:
-        """Tell the seed, the time, the last 200 messages and what was lost, for a failed test."""
+        """Tell the seed, the time, the last messages and what was lost, for a failed test."""
         lines = [f"Simulation(seed={self.seed}) at {self._now:.6f} s; its last messages:"]
         for now, actor, message in self._recent:
             lines.append(f"{now:14.6f}  {actor.label if actor else '(stopped)'}  {message!r}")

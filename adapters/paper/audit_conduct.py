@@ -160,7 +160,7 @@ def within_its_time(evidence: Evidence, limits: Limits) -> Found:
                         yield line.child_id, "was intended after its execution had closed"
                     elif stopped and line.at > stopped.at + us(limits.transit):
                         yield line.child_id, f"was intended after {stopped.kind}"
-                    if ends_at is not None and line.at > ends_at:
+                    if ends_at is not None and line.at > ends_at + us(limits.wall_steps):
                         yield line.child_id, f"was intended {_seconds(line.at - ends_at)} s late"
                 case _:
                     pass
@@ -177,10 +177,10 @@ def within_its_slot(evidence: Evidence, limits: Limits) -> Found:
         if not 0 <= index < slots:
             yield intent.child_id, f"is for slice {index} of {slots}"
         due = plan.moment("start_at") + int(index * plan.amount("interval_seconds") * 1_000_000)
-        if intent.at < due:
+        if intent.at < due - us(limits.wall_steps):
             yield intent.child_id, f"was intended {_seconds(due - intent.at)} s before its slot"
         named = intent.whole("request_timestamp") * 1000 - us(limits.clock_ahead)
-        if named < due - us(limits.clock_error):
+        if named < due - us(limits.clock_error) - us(limits.wall_steps):
             yield intent.child_id, f"names a time {_seconds(due - named)} s before its slot"
 
 

@@ -27,16 +27,19 @@ class Limits:
 
     `transit` is how long a message may be on its way from actor to actor or to the exchange: what
     was decided before a halt may arrive within it. `clock_ahead` is the exchange's clock minus ours,
-    `clock_error` how far the daemon's estimate of it may be off. `order_limits` are (seconds, orders)
-    in windows aligned with the epoch, as Binance counts. `foreign_orders` says that others trade on
-    the account. `price_tolerance_bps` and `cache_ttl_seconds` are those of de-duplication. For the
-    L rows: from `quiet_since` on (microseconds since 1970) no fault came any more and `until` is when
-    the run ended; both None when that is not known.
+    `clock_error` how far the daemon's estimate of it may be off. `wall_steps` is by how much the
+    daemon's own wall clock was set during the run: what it counts in wall time may be off by that.
+    `order_limits` are (seconds, orders) in windows aligned with the epoch, as Binance counts.
+    `foreign_orders` says that others trade on the account. `price_tolerance_bps` and
+    `cache_ttl_seconds` are those of de-duplication. For the L rows: from `quiet_since` on
+    (microseconds since 1970) no fault came any more and `until` is when the run ended; both None
+    when that is not known.
     """
 
     transit: timedelta = timedelta(seconds=2)
     clock_ahead: timedelta = timedelta()
     clock_error: timedelta = timedelta(seconds=1)
+    wall_steps: timedelta = timedelta()
     order_limits: tuple[tuple[int, int], ...] = ()
     foreign_orders: bool = False
     price_tolerance_bps: Decimal = Decimal(10)

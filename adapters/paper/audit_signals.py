@@ -80,7 +80,7 @@ def _still_counts(evidence: Evidence, earlier: Line, now: Line, limits: Limits) 
         return False
     if now.record("signal").has("id"):
         return True
-    return now.at < closed.at + limits.cache_ttl_seconds * 1_000_000
+    return now.at < closed.at + limits.cache_ttl_seconds * 1_000_000 - us(limits.wall_steps)
 
 
 def one_verdict(evidence: Evidence, _limits: Limits) -> Found:

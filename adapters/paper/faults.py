@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,15 +12,22 @@ from enum import StrEnum
 class FaultKind(StrEnum):
     """A way of going wrong.
 
-    Of order requests: `LOST_REPLY` executes and never answers, `DROPPED_REQUEST` does neither,
-    `REFUSE` answers with an error; `LATE_REQUEST` arrives late and `SLOW_ENGINE` is let in at once but
-    executed late, neither with an answer. Of cancels: `DROPPED_CANCEL`, `LOST_CANCEL_REPLY`. Of
-    user-stream events: `LATE_EVENT`, `DUPLICATE_EVENT`, `LOST_EVENT`, and `STREAM_CUT`, which loses all
-    of them for its time. Of queries: `FAILED_QUERY` has no answer; `QUERY_LAG` does not show an order
-    that is younger than its time, and `LIST_LAG` leaves orders and trades out of lists in the same way.
+    Of order requests: `LOST_REPLY` executes and never answers, `GARBLED_REPLY` executes and its answer
+    can't be read, `ERROR_AFTER` executes and answers with an error, `REFUSE` answers with one instead;
+    `DROPPED_REQUEST` neither executes nor answers, `NOT_SENT` finds no connection; `LATE_REQUEST`
+    arrives late and `SLOW_ENGINE` is let in at once but executed late, neither with an answer. Of
+    cancels: `DROPPED_CANCEL`, `LOST_CANCEL_REPLY`. Of user-stream events: `LATE_EVENT`,
+    `DUPLICATE_EVENT`, `LOST_EVENT`, `STREAM_CUT`, which loses all of them for its time and says so, and
+    `STREAM_STALL`, which holds all of them up and says nothing. Of queries: `FAILED_QUERY` and
+    `FAILED_TIME` have no answer; `QUERY_LAG` does not show an order that is younger than its time,
+    `STALE_ANSWER` shows such a one as it was when it came in, and `LIST_LAG` leaves orders and trades
+    out of lists in the same way. Of market data: `MARKET_CUT` says so and is silent for its time.
     """
 
     LOST_REPLY = "lost_reply"
+    GARBLED_REPLY = "garbled_reply"
+    ERROR_AFTER = "error_after"
+    NOT_SENT = "not_sent"
     DROPPED_REQUEST = "dropped_request"
     REFUSE = "refuse"
     LATE_EVENT = "late_event"
@@ -33,14 +41,19 @@ class FaultKind(StrEnum):
     DROPPED_CANCEL = "dropped_cancel"
     LOST_CANCEL_REPLY = "lost_cancel_reply"
     STREAM_CUT = "stream_cut"
+    STREAM_STALL = "stream_stall"
+    STALE_ANSWER = "stale_answer"
+    FAILED_TIME = "failed_time"
+    MARKET_CUT = "market_cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault: it strikes each time with `probability`, and certainly the `nth` times (from 1).
 
-    `milliseconds` is how late an event or order comes, how young a hidden order is, or how long the
-    stream is cut; `code` and `message` are what `REFUSE` says.
+    `milliseconds` is how late an event or order comes, how young a hidden order is, how long a stream
+    is cut, or the Retry-After of a refusal that has one; `code` and `message` are what `REFUSE` and
+    `ERROR_AFTER` say.
     """
 
     kind: FaultKind
@@ -61,10 +74,19 @@ class FaultPlan:
             raise ValueError("a fault with a probability needs a source of chance")
         self._chance = chance
         self._occasions = [0] * len(self._faults)
+        self.struck: Counter[FaultKind] = Counter()
+        """How often each kind has struck."""
+        self._over = False
+
+    def end(self) -> None:
+        """Let no fault strike any more."""
+        self._over = True
 
     def strike(self, kind: FaultKind) -> Fault | None:
         """Count an occasion for faults of a kind, and return the first that strikes."""
         struck: Fault | None = None
+        if self._over:
+            return None
         for index, fault in enumerate(self._faults):
             if fault.kind is not kind:
                 continue
@@ -74,4 +96,6 @@ class FaultPlan:
                 hit = self._chance.random() < fault.probability or hit
             if hit and struck is None:
                 struck = fault
+        if struck is not None:
+            self.struck[kind] += 1
         return struck

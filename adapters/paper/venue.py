@@ -6,13 +6,15 @@ It answers what a live adapter answers, after latencies that are drawn, and goes
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import TypeVar, assert_never
 
 from actors.runtime import Actor, Timer
 from adapters.paper.errors import NO_SUCH_ORDER, ExchangeError
 from adapters.paper.exchange import PaperExchange
-from adapters.paper.faults import FaultKind, FaultPlan
+from adapters.paper.faults import Fault, FaultKind, FaultPlan
 from adapters.paper.limits import DAY
 from adapters.paper.link import LatencySettings, LinkMessage, TimeAsked, VenueLink
 from adapters.paper.liquidity.base import SECOND
@@ -30,7 +32,7 @@ from adapters.paper.wording import (
     user_event,
 )
 from messages.ids import microseconds, milliseconds
-from messages.market import Level, MarketEvent, QuoteSeen, WatchMarket
+from messages.market import Level, MarketEvent, MarketGap, QuoteSeen, WatchMarket
 from messages.order import (
     AllOrdersFound,
     BalancesFound,
@@ -38,10 +40,13 @@ from messages.order import (
     CancelFailed,
     CancelReply,
     LimitsSeen,
+    NotSent,
     OpenOrdersFound,
     OpenUserStream,
     OrderFound,
     OrderNotFound,
+    OrderSnapshot,
+    OrderStatus,
     OutcomeUnknown,
     ProbeStream,
     QueryAllOrders,
@@ -112,6 +117,7 @@ class _Watch:
     timer: Timer | None = None
     last: tuple[tuple[Level, ...], tuple[Level, ...]] | None = None
     due: float = field(default=0.0)
+    silent_until: float = field(default=0.0)
 
 
 class PaperVenue(Actor):
@@ -173,12 +179,8 @@ class PaperVenue(Actor):
                 self._tell_stream(StreamOpened())
             case ReportLimits():
                 self._limits = message.listener
-            case TimeAsked():
-                offset = self.exchange.server_time(self._now()) - message.asker_ms
-                self._answer(message.query.reply_to, TimeFound(offset_milliseconds=offset))
-            case QueryTime():
-                offset = self.exchange.server_time(self._now()) - milliseconds(self.runtime.wall_time())
-                self._answer(message.reply_to, TimeFound(offset_milliseconds=offset))
+            case TimeAsked() | QueryTime():
+                self._tell_time(message)
             case QueryOrder() | QueryOpenOrders() | QueryAllOrders() | QueryTrades() | QueryBalances() | QueryRules():
                 self._answer(message.reply_to, self._query(message))
             case _:
@@ -189,6 +191,14 @@ class PaperVenue(Actor):
         """Close the exchange's file."""
         self.exchange.close()
 
+    def _tell_time(self, asked: TimeAsked | QueryTime) -> None:
+        query = asked.query if isinstance(asked, TimeAsked) else asked
+        if self._faults.strike(FaultKind.FAILED_TIME):
+            self._answer(query.reply_to, QueryFailed(query=query, detail="503 Service Unavailable"))
+            return
+        asker = asked.asker_ms if isinstance(asked, TimeAsked) else milliseconds(self.runtime.wall_time())
+        self._answer(query.reply_to, TimeFound(offset_milliseconds=self.exchange.server_time(self._now()) - asker))
+
     # Trading --------------------------------------------------------------------------------------
 
     def _place(self, message: SendOrder) -> None:
@@ -197,10 +207,13 @@ class PaperVenue(Actor):
             self.exchange.record(params, self._now(), "dropped")
             self._answer_unknown(message)
             return
+        if self._faults.strike(FaultKind.NOT_SENT):
+            self._answer(message.reply_to, NotSent(client_order_id=name, detail="connection refused"))
+            return
         refusal = self._faults.strike(FaultKind.REFUSE)
         if refusal is not None:
             self.exchange.record(params, self._now(), "refused", code=refusal.code)
-            self._answer(message.reply_to, Refused(client_order_id=name, code=refusal.code, message=refusal.message))
+            self._answer(message.reply_to, self._refusal(name, refusal))
             return
         if (late := self._faults.strike(FaultKind.LATE_REQUEST)) is not None:
             self._hold_up(message, late.milliseconds, forwarded=False)
@@ -213,10 +226,26 @@ class PaperVenue(Actor):
             else:
                 self._hold_up(message, slow.milliseconds, forwarded=True)
                 return
-        lost = self._faults.strike(FaultKind.LOST_REPLY) is not None
-        self._execute(message, lost=lost)
-        if lost:
+        if self._faults.strike(FaultKind.LOST_REPLY):
+            self._execute(message)
             self._answer_unknown(message)
+        elif self._faults.strike(FaultKind.GARBLED_REPLY):
+            self._execute(message)
+            self._answer(message.reply_to, OutcomeUnknown(client_order_id=name, detail="no JSON"))
+        elif (error := self._faults.strike(FaultKind.ERROR_AFTER)) is not None:
+            self._execute(message)
+            self._answer(message.reply_to, self._refusal(name, error))
+        else:
+            self._execute(message, lost=False)
+
+    def _refusal(self, name: str, fault: Fault) -> Refused:
+        """Say what a fault has for an answer; with a Retry-After, also to whom limits are reported."""
+        if not fault.milliseconds:
+            return Refused(client_order_id=name, code=fault.code, message=fault.message)
+        ends = self.runtime.wall_time() + timedelta(milliseconds=fault.milliseconds)
+        if self._limits is not None:
+            self._answer(self._limits, LimitsSeen(retry_at=ends, detail=fault.message))
+        return Refused(client_order_id=name, code=fault.code, message=fault.message, until=ends)
 
     def _hold_up(self, message: SendOrder, milliseconds: float, *, forwarded: bool) -> None:
         """Let an order take effect later, when nobody waits for its reply any more."""
@@ -284,9 +313,13 @@ class PaperVenue(Actor):
             case QueryOrder():
                 name = query.client_order_id
                 found = exchange.order({"symbol": query.symbol, "origClientOrderId": name}, now)
+                age = (exchange.time(now) - found.time) / 1000
                 lag = self._faults.strike(FaultKind.QUERY_LAG)
-                if lag is not None and exchange.time(now) - found.time < lag.milliseconds * 1000:
+                if lag is not None and age < lag.milliseconds:
                     return OrderNotFound(symbol=query.symbol, client_order_id=name)
+                stale = self._faults.strike(FaultKind.STALE_ANSWER)
+                if stale is not None and age < stale.milliseconds:
+                    return OrderFound(client_order_id=name, order=_as_it_came(snapshot(found)))
                 return OrderFound(client_order_id=name, order=snapshot(found))
             case QueryOpenOrders():
                 orders = self._visible(exchange.open_orders({"symbol": query.symbol}, now))
@@ -359,7 +392,12 @@ class PaperVenue(Actor):
             return
         seen = self.exchange.look(message.symbol, self._now())
         bids, asks = seen
-        if bids and asks and seen != watch.last:
+        cut = self._faults.strike(FaultKind.MARKET_CUT)
+        if cut is not None and self.runtime.now() >= watch.silent_until:
+            watch.last, watch.silent_until = None, self.runtime.now() + cut.milliseconds / 1000
+            gap = MarketGap(symbols=(message.symbol,))
+            watch.due = self._tell_later(watch.listener, gap, self._latency.market_data_ms, watch.due)
+        if bids and asks and seen != watch.last and self.runtime.now() >= watch.silent_until:
             watch.last = seen
             quote = QuoteSeen(
                 symbol=message.symbol,
@@ -384,6 +422,8 @@ class PaperVenue(Actor):
                 continue
             if self._faults.strike(FaultKind.LOST_EVENT):
                 continue
+            if (stall := self._faults.strike(FaultKind.STREAM_STALL)) is not None:
+                self._stream_due = max(self._stream_due, self.runtime.now() + stall.milliseconds / 1000)
             told = user_event(event)
             late = self._faults.strike(FaultKind.LATE_EVENT)
             if late is not None and self._stream is not None:
@@ -451,6 +491,12 @@ class PaperVenue(Actor):
         else:
             self.runtime.send(to, message)
         return due
+
+
+def _as_it_came(order: OrderSnapshot) -> OrderSnapshot:
+    """Show an order as it was before anything happened to it."""
+    nothing = Decimal(0)
+    return replace(order, status=OrderStatus.NEW, executed_quantity=nothing, executed_quote=nothing)
 
 
 def _gone(listener: object) -> bool:

@@ -1,0 +1,98 @@
+"""Clocks that were set during a run, and both sides' books as they would read if none had been."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+Line = dict[str, Any]
+_PLAN_TIMES = ("start_at", "end_at")
+_FACT_TIMES = ("at", "key_until", "accepted_at")
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """From the `after`-th record on a clock is so many seconds ahead; `now` is the moment it was set."""
+
+    after: int
+    now: float
+    ahead: float
+
+
+def _ahead(course: list[_Set], number: int) -> float:
+    return next(one.ahead for one in reversed(course) if number > one.after)
+
+
+@dataclass(slots=True)
+class ClockLog:
+    """When which clock was set, and by how much. Records are counted from 1; moments are true seconds."""
+
+    daemon: list[_Set] = field(default_factory=lambda: [_Set(0, 0.0, 0.0)])
+    venue_by_fact: list[_Set] = field(default_factory=lambda: [_Set(0, 0.0, 0.0)])
+    venue_by_request: list[_Set] = field(default_factory=lambda: [_Set(0, 0.0, 0.0)])
+
+    @property
+    def touched(self) -> bool:
+        """Whether any clock was ever off."""
+        return any(one.ahead for one in (*self.daemon, *self.venue_by_fact))
+
+    @property
+    def daemon_steps(self) -> float:
+        """How far apart, in seconds, the daemon's wall clock has been from itself."""
+        ahead = [one.ahead for one in self.daemon]
+        return max(ahead) - min(ahead)
+
+    @property
+    def venue_steps(self) -> float:
+        """How far apart, in seconds, the exchange's clock has been from itself."""
+        later = self.venue_by_fact[1:] or self.venue_by_fact
+        ahead = [one.ahead for one in later]
+        return max(ahead) - min(ahead)
+
+    def set_daemon(self, facts: int, now: float, ahead: float) -> None:
+        """Note that the daemon's clock is set when so many facts are durable."""
+        self.daemon.append(_Set(facts, now, ahead))
+
+    def set_venue(self, facts: int, requests: int, now: float, ahead: float) -> None:
+        """Note that the exchange's clock is set when so many facts are durable and requests arrived."""
+        self.venue_by_fact.append(_Set(facts, now, ahead))
+        self.venue_by_request.append(_Set(requests, now, ahead))
+
+    def journal(self, lines: Iterable[Line]) -> list[Line]:
+        """Read a journal's export in true time."""
+        return [self._line(line) for line in lines]
+
+    def _line(self, line: Line) -> Line:
+        ahead = timedelta(seconds=_ahead(self.daemon, line["seq"]))
+        line = {**line, **{name: _back(line[name], ahead) for name in _FACT_TIMES if line.get(name)}}
+        if line["type"] == "ExecutionPlanned":
+            plan = line["plan"]
+            line["plan"] = {**plan, **{name: _back(plan[name], ahead) for name in _PLAN_TIMES if plan.get(name)}}
+        if line["type"] == "ChildIntended":
+            line["request_timestamp"] -= round(1000 * _ahead(self.venue_by_fact, line["seq"]))
+        return line
+
+    def truth(self, truth: dict[str, Any]) -> dict[str, Any]:
+        """Read the exchange's truth in true time."""
+        received = []
+        for number, entry in enumerate(truth["received"], 1):
+            ahead = _ahead(self.venue_by_request, number)
+            received.append({**entry, "time": entry["time"] - round(1000 * ahead)})
+        times = {entry["clientOrderId"]: entry["time"] for entry in received if entry["effect"] == "accepted"}
+        orders = []
+        for order in truth["orders"]:
+            created = times.get(order["clientOrderId"], order["time"])
+            updated = self._updated(order["updateTime"], created)
+            orders.append({**order, "time": created, "updateTime": updated})
+        return {**truth, "received": received, "orders": orders}
+
+    def _updated(self, shown: int, created: int) -> int:
+        """Take the earliest true time, not before its creation, at which the clock showed this."""
+        candidates = [shown - round(1000 * one.ahead) for one in self.venue_by_request]
+        return min((at for at in candidates if at >= created), default=created)
+
+
+def _back(text: str, ahead: timedelta) -> str:
+    return (datetime.fromisoformat(text) - ahead).isoformat()
