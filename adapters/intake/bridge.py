@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import pykka
 
@@ -19,19 +20,54 @@ M = TypeVar("M")
 T = TypeVar("T")
 
 
-class Answer(Generic[M]):
-    """Whom an actor answers, and a future of the loop that resolves to the first answer."""
+class _LetterBox:
+    """Brings answers from any thread into a loop; however many come at once, it is woken up once."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[M] = self._loop.create_future()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._letters: deque[Callable[[], None]] = deque()
+        self._waked = False
+
+    def put(self, deliver: Callable[[], None]) -> None:
+        """Have something called on the loop; once that is closed nobody waits for it."""
+        self._letters.append(deliver)
+        if not self._waked:
+            self._waked = True
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._empty)
+
+    def _empty(self) -> None:
+        self._waked = False  # First of all: what is put in from here on wakes the loop again.
+        for _ in range(len(self._letters)):
+            self._letters.popleft()()
+
+
+_LETTER_BOXES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _LetterBox]] = WeakKeyDictionary()
+
+
+class Answer(Generic[M]):
+    """Whom an actor answers, and a future of the loop that resolves to the first answer.
+
+    With `seconds`, it resolves to `instead` if none has come by then.
+    """
+
+    def __init__(self, seconds: float | None = None, instead: M | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        box = _LETTER_BOXES.get(loop)
+        if box is None:
+            box = _LETTER_BOXES[loop] = _LetterBox(loop)
+        self._box = box
+        self.future: asyncio.Future[M] = loop.create_future()
+        if seconds is not None and instead is not None:
+            timer = loop.call_later(seconds, self.resolve, instead)
+            self.future.add_done_callback(lambda _: timer.cancel())
 
     def tell(self, message: M, /) -> None:
-        """Take the answer, in any thread; once the loop is closed nobody waits for it."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._resolve, message)
+        """Take the answer, in any thread."""
+        self._box.put(lambda: self.resolve(message))
 
-    def _resolve(self, message: M) -> None:
+    def resolve(self, message: M) -> None:
+        """Take the answer, in the loop's thread; a second one is none."""
         if not self.future.done():
             self.future.set_result(message)
 

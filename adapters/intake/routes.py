@@ -253,9 +253,12 @@ class Routes:
         self, body: Body | Verdict, status: Callable[[list[Verdict]], int], seconds: float | None = None
     ) -> web.Response:
         items = (body,) if isinstance(body, Verdict) else body.items
-        verdicts = await asyncio.gather(*[self._judge(item, seconds) for item in items])
+        futures = [self._judge(item, seconds) for item in items]
+        verdicts = [await future for future in futures]
         for verdict in verdicts:
             self._count(verdict)
+            if verdict.execution_id is not None and seconds is None:
+                await self._until_shown(verdict.execution_id)
         bodies = [verdict_object(verdict) for verdict in verdicts]
         many = isinstance(body, Body) and body.many
         return reply(bodies if many else bodies[0], status(verdicts))
@@ -276,22 +279,16 @@ class Routes:
 
     def _judge(self, item: Signal | Verdict, seconds: float | None = None) -> asyncio.Future[Verdict]:
         """Tell the gate at once, in the order of the body, and wait later."""
-        answer: Answer[Verdict] = Answer()
+        answer: Answer[Verdict] = Answer(seconds or self._answer_seconds, NO_VERDICT)
         if isinstance(item, Verdict):
-            answer.future.set_result(item)
+            answer.resolve(item)
         elif not self._tell_gate(SignalReceived(item, answer)):
-            answer.future.set_result(NO_VERDICT)
-        return asyncio.ensure_future(self._verdict_of(answer, seconds))
+            answer.resolve(NO_VERDICT)
+        return answer.future
 
-    async def _verdict_of(self, answer: Answer[Verdict], seconds: float | None) -> Verdict:
-        try:
-            verdict = await asyncio.wait_for(answer.future, seconds or self._answer_seconds)
-        except TimeoutError:
-            return NO_VERDICT
-        of = verdict.execution_id
-        if of is not None and seconds is None:
-            await self._until(lambda: of in self._projection, SHOWN_SECONDS)
-        return verdict
+    async def _until_shown(self, execution_id: str) -> None:
+        if execution_id not in self._projection:
+            await self._until(lambda: execution_id in self._projection, SHOWN_SECONDS)
 
     async def get_signals(self, request: web.Request) -> web.Response:
         """List the signals of late, with their verdicts."""
@@ -451,7 +448,8 @@ class Routes:
 
     async def _read(self, request: web.Request) -> bytes:
         try:
-            return await asyncio.wait_for(request.read(), BODY_SECONDS)
+            async with asyncio.timeout(BODY_SECONDS):
+                return await request.read()
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
 
