@@ -1,0 +1,166 @@
+"""What a user can do wrong: one line that says what to do, a distinct exit code, never a traceback."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.process.programs import Done, run
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(170)]
+
+Command = Callable[..., Done]
+
+
+def a_damaged_journal(directory: Path) -> None:
+    data = directory / "data"
+    data.mkdir()
+    (data / "journal.sqlite").write_bytes(b"this is no database, whatever its name says" * 200)
+
+
+def a_file_in_its_place(directory: Path) -> None:
+    (directory / "data").write_text("not a directory")
+
+
+def a_broken_configuration(directory: Path) -> None:
+    (directory / "tidegate.toml").write_text(
+        "[http]\nprot = 1\nhost = 5\n[twap]\nnum_chunks = 0\nmax_spread = 7\n[nosuch]\nx = 1\n"
+    )
+
+
+def a_file_that_is_no_toml(directory: Path) -> None:
+    (directory / "tidegate.toml").write_text("[http\nport = 1")
+
+
+def an_empty_token(directory: Path) -> None:
+    (directory / "data").mkdir()
+    (directory / "data" / "token").write_text("\n")
+
+
+def a_journal_of_something_else(directory: Path) -> None:
+    (directory / "data").mkdir()
+    with sqlite3.connect(directory / "data" / "journal.sqlite") as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+
+
+def nothing(directory: Path) -> None:
+    pass
+
+
+STARTS: tuple[tuple[str, Callable[[Path], None], tuple[str, ...], int, tuple[str, ...]], ...] = (
+    ("damaged", a_damaged_journal, (), 65, ("journal.sqlite", "backup")),
+    ("something else", a_journal_of_something_else, (), 65, ("journal.sqlite",)),
+    ("file in its place", a_file_in_its_place, (), 73, ("data", "data_dir")),
+    (
+        "broken",
+        a_broken_configuration,
+        (),
+        78,
+        ("http.host", "http.prot", "twap.num_chunks", "twap.max_spread", "nosuch"),
+    ),
+    ("no toml", a_file_that_is_no_toml, (), 78, ("tidegate.toml",)),
+    ("empty token", an_empty_token, (), 78, ("token",)),
+    ("no token file", nothing, ("--set", "http.token_file=/nowhere/token"), 78, ("/nowhere/token",)),
+    ("no recording", nothing, ("--set", "paper.market=replay:/nowhere/file.jsonl"), 2, ("/nowhere/file.jsonl",)),
+    ("open to all", nothing, ("--set", "http.host=203.0.113.1"), 78, ("http.allow_remote", "http.token")),
+)
+"""What is wrong, how it comes about, arguments, exit code, and words that the complaint must hold."""
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """Start a daemon in each of these states, a few at a time, and return how each ended."""
+
+    def end_of(case: tuple[str, Callable[[Path], None], tuple[str, ...], int, tuple[str, ...]]) -> tuple[str, Done]:
+        name, prepare, arguments, *_ = case
+        directory = tmp_path_factory.mktemp("wrong")
+        prepare(directory)
+        return name, run(directory, "daemon", "--set", "http.port=0", *arguments)
+
+    with ThreadPoolExecutor(3) as workers:
+        return dict(workers.map(end_of, STARTS))
+
+
+@pytest.mark.parametrize(("name", "code", "words"), [(name, code, words) for name, _, _, code, words in STARTS])
+def test_a_start_that_cannot_be_says_why(ends: dict[str, Done], name: str, code: int, words: tuple[str, ...]) -> None:
+    done = ends[name]
+    assert done.code == code, done.err
+    for word in words:
+        assert word in done.err
+    assert len(done.err.strip().splitlines()) <= 1 + len(words)
+    assert done.out == ""
+
+
+# Without a process of their own -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("status",), 69),
+        (("executions",), 69),
+        (("send", "BTCUSDT", "buy", "1"), 69),
+        (("send", "BTCUSDT"), 2),
+        (("pause", "x"), 69),
+        (("halt",), 69),
+        (("nosuchcommand",), 2),
+        (("daemon", "--nosuchoption"), 2),
+        (("--config", "/nowhere/tidegate.toml", "check-config"), 78),
+        (("check-config", "--set", "nonsense"), 78),
+        (("check-config", "--set", "http.port=x", "--set", "nosuch.key=1"), 78),
+        (("check-config", "--set", "mode=live"), 78),
+        (("journal", "export", "--set", "data_dir=/nowhere/at/all"), 73),
+        (("journal", "verify", "--set", "data_dir=/nowhere/at/all"), 73),
+        (("report", "x", "--set", "data_dir=/nowhere/at/all"), 73),
+        (("simulate", "--seeds", "abc"), 2),
+        (("simulate", "--seeds", "1:2:3:4"), 2),
+        (("simulate", "--seeds", "5:5"), 2),
+        (("simulate", "--signal", "{"), 2),
+        (("simulate", "--signal", "[1]"), 2),
+        (("simulate", "--signal", '{"at": "soon"}'), 2),
+        (("simulate", "--scenario", "nosuch"), 2),
+        (("simulate", "--market", "replay:/nowhere/x.jsonl"), 2),
+        (("simulate", "--journal", "/nowhere/at/all/out.jsonl"), 1),
+    ],
+)
+def test_a_command_that_cannot_be_says_why(command: Command, arguments: tuple[str, ...], code: int) -> None:
+    done = command(*arguments)
+    assert done.code == code, (done.out, done.err)
+    assert done.err.strip()
+
+
+def test_every_wrong_key_is_named_at_once(command: Command) -> None:
+    done = command("check-config", "--set", "http.port=x", "--set", "twap.num_chunks=0", "--set", "nosuch.key=1")
+    assert done.code == 78
+    for key in ("http.port", "twap.num_chunks", "nosuch"):
+        assert key in done.err
+
+
+def test_a_configuration_is_written_once_and_is_good(command: Command, tmp_path: Path) -> None:
+    assert command("init").code == 0
+    written = (tmp_path / "tidegate.toml").read_text()
+    assert command("check-config").code == 0
+    again = command("init")
+    assert again.code == 1
+    assert "move it away" in again.err
+    assert (tmp_path / "tidegate.toml").read_text() == written
+
+
+def test_the_configuration_in_effect_is_shown_with_its_origins_and_without_secrets(command: Command) -> None:
+    shown = command("config", "--json", "--set", "http.port=0", "--set", "http.token=a-very-secret-one")
+    assert shown.code == 0
+    assert shown.json["http.port"]["value"] == "0"
+    assert "a-very-secret-one" not in shown.out + command("config", "--set", "http.token=a-very-secret-one").out
+
+
+def test_a_short_simulation_says_what_it_came_to_and_exits_0(command: Command, tmp_path: Path) -> None:
+    signal = '{"at": 1, "id": "a", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.01"}'
+    done = command("simulate", "--signal", signal, "--json", "--journal", str(tmp_path / "out.jsonl"))
+    assert done.code == 0
+    assert (done.json["runs"], done.json["executions"], done.json["violations"]) == (1, 1, 0)
+    assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") > 5
+    assert "journal and exchange agree" in command("simulate", "--signal", signal).out
