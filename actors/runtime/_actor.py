@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sys
+import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from uuid import UUID
 
 import pykka
 from pykka._envelope import Envelope
@@ -22,6 +25,8 @@ A = TypeVar("A", bound="Actor")
 
 WaitHook: TypeAlias = "Callable[[Future, float | None], None]"
 """Waits until a future is done, for so many seconds at the most."""
+
+_names = random.Random()  # noqa: S311 - names of actors, which decide nothing
 
 current_runtime: ContextVar[Runtime] = ContextVar("current_runtime")
 wait_hook: ContextVar[WaitHook | None] = ContextVar("wait_hook", default=None)
@@ -80,11 +85,15 @@ class Actor(pykka.Actor):
     actor_inbox: Mailbox
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
+        # What Pykka's own __init__ does, but for the name: that one asks the system for chance, and
+        # so lets go of the interpreter in the middle of a turn, for each execution that is started.
         runtime = current_runtime.get(None)
         if runtime is None:
             raise NoRuntime(f"start {type(self).__name__} inside `with Pool()` or `with Simulation()`")
         self.runtime = runtime
+        self.actor_urn = UUID(int=_names.getrandbits(128), version=4).urn
+        self.actor_inbox = self._create_actor_inbox()
+        self.actor_stopped = threading.Event()
         self._actor_ref = Ref(self)
 
     @property

@@ -10,10 +10,15 @@ import sys
 import threading
 from importlib import metadata
 from typing import Any
+from uuid import UUID
 
 import pykka
 import pytest
 from pykka import _actor, _envelope, messages
+
+from actors.runtime import Actor, Simulation
+from actors.runtime._actor import Ref
+from actors.runtime._mailbox import Mailbox
 
 
 class Bare(pykka.Actor):
@@ -48,6 +53,10 @@ class Bare(pykka.Actor):
             raise message
         self.caught.append(message)
         return message
+
+
+class Silent(Actor):
+    """An actor of ours that is never started."""
 
 
 class Inbox:
@@ -90,6 +99,22 @@ def test_start_calls_create_actor_inbox_and_start_actor_loop_after_registering()
     assert isinstance(actor.actor_inbox, Inbox)
     assert actor.caught == ["_start_actor_loop"]
     assert actor.actor_ref in pykka.ActorRegistry.get_all()
+
+
+def test_an_actor_of_ours_is_made_of_what_pykkas_own_init_makes() -> None:
+    with Simulation():
+        ours = vars(Silent())
+    for name, made in vars(Bare()).items():
+        kind = Ref if name == "_actor_ref" else Mailbox if name == "actor_inbox" else type(made)
+        assert type(ours.pop(name)) is kind
+    assert ours.keys() == {"runtime"}
+
+
+def test_each_actor_has_a_name_of_its_own_of_pykkas_form() -> None:
+    with Simulation():
+        names = [Silent().actor_urn for _ in range(100)]
+    assert len(set(names)) == 100
+    assert {UUID(name).version for name in (*names, Bare().actor_urn)} == {4}
 
 
 def test_the_hooks_of_new_actor_types_are_the_abstract_methods() -> None:
