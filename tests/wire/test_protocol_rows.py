@@ -140,8 +140,8 @@ async def test_row_04_a_timestamp_is_refused_when_too_old_or_too_early_by_a_cloc
 async def test_row_04_the_timestamp_is_checked_at_three_points_and_a_late_rejection_counts_as_an_order(
     world: World, point: str, counted: str
 ) -> None:
-    await world.faults({"kind": "late_request", "point": point, "milliseconds": 60, "on": ["place"], "nth": [1]})
-    late = await world.place(recvWindow=30)
+    await world.faults({"kind": "late_request", "point": point, "milliseconds": 600, "on": ["place"], "nth": [1]})
+    late = await world.place(recvWindow=300)
     assert late.json["code"] == -1021
     counts = await world.signed("GET", "/api/v3/rateLimit/order")
     assert [str(row["count"]) for row in counts.json] == [counted, counted]
