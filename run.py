@@ -28,6 +28,8 @@ from actors.signal_gate.settings import GateSettings
 from actors.twap.settings import TwapSettings
 from adapters import console, exits
 from adapters.binance.venue import BinanceVenue
+from adapters.campaign.many import Task, run_campaign
+from adapters.campaign.weather import Level
 from adapters.command_line import Json, Options, Sets, app
 from adapters.config import Config
 from adapters.console import as_json
@@ -43,7 +45,7 @@ from adapters.loop_thread import LoopThread
 from adapters.paper.audit import audit
 from adapters.paper.process import truth_of
 from adapters.scenarios import tour
-from adapters.simulation import run_simulations
+from adapters.simulation import chosen, run_simulations
 from adapters.storage.codec import export_line
 from adapters.storage.directory import make_directory
 from adapters.storage.sqlite import SqliteStore
@@ -292,7 +294,10 @@ def simulate(
     signals: Annotated[
         list[str] | None, typer.Option("--signal", help='A signal as JSON with "at" in seconds; may be repeated.')
     ] = None,
-    scenario: Annotated[str, typer.Option(help="tour or drawn.")] = "tour",
+    scenario: Annotated[str | None, typer.Option(help="tour or drawn (many seeds, and all with faults).")] = None,
+    faults: Annotated[Level, typer.Option(help="How much goes wrong.")] = Level.NONE,
+    trace: Annotated[bool, typer.Option("--trace", help="Tell all of a seed: facts, messages, what it takes.")] = False,
+    jobs: Annotated[int | None, typer.Option(help="Processes for a campaign; as many as cores if not given.")] = None,
     market: Annotated[str | None, typer.Option(help="synthetic or replay:FILE[,FILE...].")] = None,
     journal: Annotated[Path | None, typer.Option(help="Write the journal's export here.")] = None,
     sets: Sets = None,
@@ -302,13 +307,19 @@ def simulate(
     with plainly(), ExitStack() as after:
         after.callback(setup_logging("error"))
         config = context.obj.load([*(sets or ()), *([f"paper.market={market}"] if market else [])])
+        start, paper = partial(start_daemon, settings=settings_of(config)), partial(paper_settings, config)
+        chosen_seeds = seed_range(seeds) if seeds else range(seed, seed + 1)
+        name = scenario or ("tour" if faults is Level.NONE and not seeds else "drawn")
+        if trace or faults is not Level.NONE:
+            task = Task(faults, start, paper, partial(chosen, scenario=name, signals=tuple(signals or ())))
+            raise Exit(run_campaign(chosen_seeds, task, trace=trace, json=json, jobs=jobs))
         raise Exit(
             run_simulations(
-                seed_range(seeds) if seeds else range(seed, seed + 1),
-                partial(start_daemon, settings=settings_of(config)),
-                scenario="drawn" if seeds and not signals else scenario,
+                chosen_seeds,
+                start,
+                scenario=name,
                 signals=signals or (),
-                paper=partial(paper_settings, config),
+                paper=paper,
                 journal=journal,
                 json=json,
             )

@@ -318,7 +318,7 @@ def run_simulations(
     """Do what `run.py simulate` does: run each seed, print reports and the audit; return the exit code."""
     outcomes: list[Outcome] = []
     for seed in seeds:
-        outcome = simulate(_chosen(scenario, signals, seed), seed, start_daemon, paper=paper(seed))
+        outcome = simulate(chosen(seed, scenario, signals), seed, start_daemon, paper=paper(seed))
         outcomes.append(outcome)
         if journal is not None:
             journal.write_bytes(outcome.journal)
@@ -334,7 +334,8 @@ def run_simulations(
     return exits.INVARIANT if totals["violations"] else exits.OK
 
 
-def _chosen(scenario: str, signals: Sequence[str], seed: int) -> Scenario:
+def chosen(seed: int, scenario: str, signals: Sequence[str]) -> Scenario:
+    """Return the scenario of a name for a seed, or what `signals` (JSON objects) make; `Exit` if they are none."""
     if signals:
         try:
             return scenario_of([orjson.loads(text) for text in signals])

@@ -78,8 +78,7 @@ def endure(
     """Play one seed, and judge it. `remembered` is how many messages its story tells."""
     scenario = scenario or drawn(seed)
     with Simulation(seed, remembered=remembered) as sim:
-        chance = sim.stream("faults")
-        weather = weather or draw_weather(chance, level, scenario)
+        weather = weather or draw_weather(sim.stream("faults"), level, scenario)
         course = Course(sim, scenario, weather, start_daemon, paper or PaperSettings())
         try:
             course.play()
@@ -171,8 +170,9 @@ class Course:
         self._run(faulty)
         quiet = self._clear_up()
         last = max((due.at for due in self._agenda), default=0.0)
-        if not self._run(max(faulty, last) + SETTLE_SECONDS, self._settled):
-            self.broken.append(f"L1 not at rest after {SETTLE_SECONDS:.0f} s: {self._still_open()}")
+        allowed = SETTLE_SECONDS + self.clocks.daemon_steps
+        if not self._run(max(faulty, last) + allowed, self._settled):
+            self.broken.append(f"L1 not at rest after {allowed:.0f} s: {self._still_open()}")
         self._run(self.sim.now() + 5.0)
         self._stop()
         since = microseconds(EPOCH + timedelta(seconds=max(quiet, self._ready_since)))
@@ -345,6 +345,7 @@ class Course:
             "transit": timedelta(seconds=TRANSIT_SECONDS),
             "clock_error": timedelta(seconds=1 + self.clocks.venue_steps),
             "wall_steps": steps,
+            "end_within": Limits().end_within + steps,
             "order_limits": () if self.clocks.touched else ((10, settings.orders_per_10_seconds),),
         }
 
@@ -400,6 +401,11 @@ class Course:
         for happening in self.weather.happenings:
             figures[f"fault {happening.trouble.value}"] += 1
         return figures
+
+
+def weather_of(seed: int, level: Level, scenario: Scenario) -> Weather:
+    """Draw the weather that a seed has."""
+    return draw_weather(Simulation(seed).stream("faults"), level, scenario)
 
 
 def without(weather: Weather, name: str) -> Weather:

@@ -199,7 +199,7 @@ def _size(trouble: Trouble, chance: random.Random) -> float:
         case Trouble.JOURNAL:
             return float(chance.randint(1, 8))
         case Trouble.CLOCK:
-            return chance.choice((-1, 1)) * chance.choice((0.02, 0.4, 3.0, 60.0, 3600.0))
+            return chance.choice((-1, 1)) * chance.choice((0.02, 0.4, 3.0, 60.0, 600.0))
         case Trouble.SKEW:
             return chance.choice((-1, 1)) * chance.choice((0.05, 0.5, 1.5, 2.5))
         case Trouble.STALLS:

@@ -110,7 +110,7 @@ def rates(evidence: Evidence, limits: Limits) -> Found:
                 text = f"{count} orders in {seconds} s, {allowed} allowed"
                 yield f"window {window * seconds}", text
     for line in evidence.kinds("RateLimited"):
-        begins, ends = line.at + us(limits.transit), line.moment("until")
+        begins, ends = line.at + us(limits.transit), line.moment("until") // 1000 * 1000  # Arrivals are in whole ms.
         for request in evidence.requests:
             if begins < request.arrived_at - us(limits.clock_ahead) < ends:
                 text = f"arrived although everything was forbidden before {line.text('until')}"
