@@ -1,8 +1,8 @@
 """The user-data stream on a connection of its own, and the proof that it still delivers.
 
 Silence proves nothing: a subscription can end while its socket lives. So the venue is asked again
-and again whether it still has it, and an order that was taken must be reported. If not, the stream
-counts as cut since it last proved itself.
+and again whether it still has it, and an order that was taken, or that a query shows to have changed,
+must be reported. If not, the stream counts as cut since it last proved itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
 
 from msgspec import Raw
 from websockets.asyncio.client import ClientConnection
@@ -25,15 +27,38 @@ from adapters.binance.settings import BinanceSettings
 from adapters.binance.shapes import Frame, Kind, Subscription
 from adapters.binance.signing import Signer, signed_ws
 from adapters.binance.ws_api import ApiSession, Trace, note_handshake
-from messages.order import OrderReport, StreamCut, StreamOpened, StreamProbed, UserEvent
+from messages.money import ZERO
+from messages.order import OrderReport, OrderSnapshot, StreamCut, StreamOpened, StreamProbed, UserEvent
 from messages.refs import Tells
 
 logger = logging.getLogger("tidegate.binance")
 
 REMEMBERED_REPORTS = 2000
 SUBSCRIBED_ALREADY = -2035
+OPENED_ERROR_MS = 200
+"""How exactly the moment of an opening is known on the venue's clock."""
 
 OrderKey = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How far an order has come, as a report or a query says."""
+
+    executed: Decimal = ZERO
+    final: bool = False
+
+    @classmethod
+    def of(cls, order: OrderSnapshot) -> _State:
+        return cls(order.executed_quantity, order.status.final)
+
+    def joined(self, other: _State | None) -> _State:
+        """All that is known here or there: reports may come late, and what they say is never taken back."""
+        return self if other is None else _State(max(self.executed, other.executed), self.final or other.final)
+
+    def covers(self, other: _State) -> bool:
+        """Whether nothing is missing here that is known there."""
+        return self.executed >= other.executed and self.final >= other.final
 
 
 class _UserSession:
@@ -141,9 +166,11 @@ class UserStream:
         self._wanted = asyncio.Event()
         self._streaming = False
         self._relied: _UserSession | None = None
-        self._reported: OrderedDict[OrderKey, None] = OrderedDict()
+        self._reported: OrderedDict[OrderKey, _State] = OrderedDict()
         self._proofs: set[asyncio.Task[None]] = set()
-        self._expected: dict[OrderKey, asyncio.TimerHandle] = {}
+        self._expected: dict[OrderKey, tuple[_State, asyncio.TimerHandle]] = {}
+        self._opened_ms = 0
+        self._since_opened: set[OrderKey] = set()
         self._keeper: Keeper[_UserSession] = Keeper(
             "user-data stream",
             url=lambda: settings.ws_api_url,
@@ -172,11 +199,26 @@ class UserStream:
 
     def expect(self, key: OrderKey) -> None:
         """Count the stream as cut unless this order is reported soon: the venue has taken it."""
-        if not self._streaming or key in self._reported or key in self._expected:
+        if key not in self._reported:
+            self._expect(key, _State(), self.settings.report_seconds)
+
+    def compare(self, order: OrderSnapshot) -> None:
+        """Count the stream as cut if it does not soon tell what a query has told.
+
+        What happened before the stream was opened is not its business.
+        """
+        key = order.symbol, order.order_id
+        if not self.clock.known or (order.update_time <= self._opened_ms and key not in self._since_opened):
             return
-        loop = asyncio.get_running_loop()
-        asked_at = self.runtime.now()
-        self._expected[key] = loop.call_later(self.settings.report_seconds, self._missed, key, asked_at)
+        age = (self.clock.milliseconds() - order.update_time) / 1000
+        self._expect(key, _State.of(order), self.settings.report_seconds - age)
+
+    def _expect(self, key: OrderKey, state: _State, seconds: float) -> None:
+        reported = self._reported.get(key)
+        if not self._streaming or key in self._expected or (reported is not None and reported.covers(state)):
+            return
+        timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._missed, key, self.runtime.now())
+        self._expected[key] = state, timer
 
     def prove(self, probe: int) -> None:
         """Tell `StreamProbed` behind every event of before, if the stream delivers; else it is cut.
@@ -195,6 +237,8 @@ class UserStream:
         """A connection delivers, and is the one relied on from now on."""
         self._relied = session
         if not self._streaming:
+            self._opened_ms = self.clock.milliseconds() + OPENED_ERROR_MS
+            self._since_opened.clear()
             self._streaming = True
             self.tell(StreamOpened())
 
@@ -253,11 +297,15 @@ class UserStream:
 
     def _take_report(self, report: OrderReport) -> None:
         key = report.order.symbol, report.order.order_id
-        self._reported[key] = None
+        state = _State.of(report.order).joined(self._reported.get(key))
+        self._reported[key] = state
+        self._reported.move_to_end(key)
+        self._since_opened.add(key)
         while len(self._reported) > REMEMBERED_REPORTS:
-            self._reported.popitem(last=False)
-        if (timer := self._expected.pop(key, None)) is not None:
-            timer.cancel()
+            self._since_opened.discard(self._reported.popitem(last=False)[0])
+        if (expected := self._expected.get(key)) is not None and state.covers(expected[0]):
+            del self._expected[key]
+            expected[1].cancel()
         self._on_report(report)
         self.tell(report)
 
@@ -266,7 +314,7 @@ class UserStream:
         session = self._relied
         if session is not None:
             session.proven_at = min(session.proven_at, asked_at)
-            self._distrust(session, "an order that was taken was not reported")
+            self._distrust(session, "something that happened to an order was not reported")
 
     def _distrust(self, session: _UserSession, detail: str) -> None:
         """A connection lives but delivers nothing more: say so, and make another."""
@@ -275,7 +323,7 @@ class UserStream:
         self._keeper.renew(session, detail)
 
     def _cut(self, session: _UserSession, detail: str) -> None:
-        for timer in self._expected.values():
+        for _, timer in self._expected.values():
             timer.cancel()
         self._expected.clear()
         self._relied, self._streaming = None, False

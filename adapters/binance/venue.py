@@ -336,9 +336,11 @@ class BinanceVenue:
         match answer:
             case OrderFound(order=order):
                 self._open.seen(order, now)
+                self._stream.compare(order)
             case OpenOrdersFound(orders=orders):
                 for order in orders:
                     self._open.seen(order, now)
+                    self._stream.compare(order)
             case _:
                 pass  # An order that is not found may only not be visible yet.
         return answer

@@ -16,15 +16,17 @@ from messages.order import (
     BalancesSeen,
     OpenOrdersFound,
     OpenUserStream,
+    OrderFound,
     OrderReport,
     ProbeStream,
     QueryOpenOrders,
+    QueryOrder,
     StreamCut,
     StreamOpened,
     StreamProbed,
 )
 from tests.adapters.binance.conftest import MakeVenue
-from tests.adapters.binance.stub import Say, Stub, a_placed, a_queried, a_report, until
+from tests.adapters.binance.stub import Say, Stub, a_placed, a_queried, a_report, now_ms, until
 from tests.adapters.binance.test_venue_orders import CHILD, an_order, connected
 from tests.probe import Probe
 
@@ -197,6 +199,47 @@ def test_a_taken_order_that_is_not_reported_is_a_cut_though_probes_are_answered(
     cut = stream.expect(StreamCut)
     assert cut.since <= sent_at + 0.1
     stream.expect(StreamOpened)
+
+
+def after_opening(stub: Stub, **changes: Any) -> list[dict[str, Any]]:
+    """Answer for an order that has changed since the stream was opened."""
+    return [a_queried(updateTime=now_ms() + 1000, **changes)]
+
+
+def test_what_only_a_query_tells_of_an_order_is_a_cut_though_probes_are_answered(
+    stub: Stub, make_venue: MakeVenue, stream: Probe, listener: Probe
+) -> None:
+    stub.handlers["GET /api/v3/openOrders"] = lambda _: after_opening(stub)
+    venue = opened(make_venue, stream, report_seconds=0.1)
+    stub.push_user(a_report(x="NEW", X="NEW", z="0.00000000", t=-1))
+    stream.expect(OrderReport)
+    venue.tell(QueryOpenOrders(symbol="BTCUSDT", reply_to=listener.ref))
+    stream.expect(StreamCut, within=3.0)
+    stream.expect(StreamOpened)
+
+
+def test_what_a_query_tells_before_the_stream_does_is_waited_for(
+    stub: Stub, make_venue: MakeVenue, stream: Probe, listener: Probe
+) -> None:
+    stub.handlers["GET /api/v3/openOrders"] = lambda _: after_opening(stub)
+    venue = opened(make_venue, stream, report_seconds=-0.8)  # The change is dated a second ahead.
+    venue.tell(QueryOpenOrders(symbol="BTCUSDT", reply_to=listener.ref))
+    listener.expect(OpenOrdersFound)
+    stub.push_user(a_report(x="NEW", X="NEW", z="0.00000000", t=-1))
+    stub.push_user(a_report())
+    stream.expect(OrderReport)
+    stream.expect(OrderReport)
+    stream.expect_none(within=0.4)
+
+
+def test_what_happened_before_the_stream_was_opened_is_not_expected_of_it(
+    stub: Stub, make_venue: MakeVenue, stream: Probe, listener: Probe
+) -> None:
+    stub.handlers["GET /api/v3/order"] = lambda _: a_queried(updateTime=now_ms() - 5000)
+    venue = opened(make_venue, stream, report_seconds=0.05)
+    venue.tell(QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=listener.ref))
+    listener.expect(OrderFound)
+    stream.expect_none(within=0.2)
 
 
 def test_a_report_before_or_after_the_reply_keeps_the_stream(

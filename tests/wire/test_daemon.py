@@ -1,0 +1,137 @@
+"""The whole daemon over the wire, on a user-data stream that dies without a word.
+
+Real sockets on loopback, in real time, with the settings that a user has.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import TypeVar
+
+import pytest
+
+from adapters.binance.venue import BinanceVenue
+from adapters.config import Config
+from adapters.paper.server.connection import Stall
+from adapters.paper.server.control import StreamsOrder
+from adapters.storage.memory import MemoryStore
+from messages.control import (
+    Committed,
+    DaemonEnded,
+    DaemonNews,
+    DaemonStands,
+    DaemonUp,
+    FactNews,
+    Follow,
+    Readiness,
+    ShutDown,
+)
+from messages.facts import ChildAcknowledged, Fact, StreamGap, TradeBooked
+from messages.market import WatchMarket
+from messages.order import SendOrder, VenueCommand
+from messages.signal import Side, Signal, SignalReceived, Verdict
+from run import settings_of, start_daemon
+from tests.adapters.binance.worlds import OverTheWire, wired
+
+pytestmark = pytest.mark.wire
+
+BIDS, ASKS = [("100.00", "1"), ("99.00", "2")], [("100.10", "1"), ("102.00", "2")]
+F = TypeVar("F", bound=Fact)
+
+
+class Resting:
+    """Stands between the daemon and the venue and lets every order rest at the bid, where it would take."""
+
+    def __init__(self, venue: BinanceVenue) -> None:
+        self._venue = venue
+
+    def tell(self, message: VenueCommand | WatchMarket, /) -> None:
+        if isinstance(message, SendOrder):
+            message = replace(message, time_in_force="GTC", limit_price=Decimal(100))
+        self._venue.tell(message)
+
+
+class Running:
+    """A daemon and what it tells."""
+
+    def __init__(self, world: OverTheWire) -> None:
+        self.world = world
+        self._news: queue.SimpleQueue[DaemonNews | FactNews | Verdict] = queue.SimpleQueue()
+        self._seen: list[Fact] = []
+        venue = Resting(world.venue)
+        config = Config.model_validate({"gate": {"symbols": ["BTCUSDT"]}})
+        self.root = start_daemon(self, store=MemoryStore(), venue=venue, market=venue, settings=settings_of(config))
+        while not isinstance(up := self._news.get(timeout=5), DaemonUp):
+            pass
+        self.gate = up.gate
+        up.journal.tell(Follow(follower=self))
+        self._until(lambda news: isinstance(news, DaemonStands) and news.readiness is Readiness.READY)
+
+    def tell(self, message: DaemonNews | FactNews | Verdict, /) -> None:
+        self._news.put(message)
+
+    def fact(self, kind: type[F], within: float = 5.0) -> F:
+        """The first fact of a kind, be it told already."""
+        deadline = time.monotonic() + within
+        while not (found := [fact for fact in self._seen if isinstance(fact, kind)]):
+            left = deadline - time.monotonic()
+            assert left > 0, f"no {kind.__name__} within {within} s, only {self._seen}"
+            self._take(left)
+        return found[0]
+
+    def stop(self) -> None:
+        self.root.tell(ShutDown("the test is over"))
+        self._until(lambda news: isinstance(news, DaemonEnded))
+
+    def _until(self, wanted: object) -> None:
+        assert callable(wanted)
+        while not wanted(news := self._news.get(timeout=10)):
+            if isinstance(news, Committed):
+                self._seen.append(news.fact)
+
+    def _take(self, seconds: float) -> None:
+        try:
+            news = self._news.get(timeout=seconds)
+        except queue.Empty:
+            return
+        if isinstance(news, Committed):
+            self._seen.append(news.fact)
+
+
+@contextmanager
+def a_daemon() -> Iterator[Running]:
+    with wired() as world:
+        world.set_book(BIDS, ASKS)
+        running = Running(world)
+        yield running
+        world.trade(Side.SELL, "100.00", "9")  # Whatever rests is filled, for nothing may be open at the end.
+        running.stop()
+
+
+@pytest.mark.parametrize(
+    "death",
+    [
+        StreamsOrder(action="forget", which="user"),
+        StreamsOrder(action="stall", which="user", what=Stall.EVENTS),
+        StreamsOrder(action="stall", which="user", what=Stall.EVERYTHING),
+    ],
+    ids=["the subscription is gone", "probes are answered", "the connection says nothing"],
+)
+def test_a_stream_that_dies_silently_is_noticed_and_its_fills_are_known_within_three_seconds(
+    death: StreamsOrder,
+) -> None:
+    with a_daemon() as daemon:
+        signal = Signal(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1), id="one")
+        daemon.gate.tell(SignalReceived(signal, reply_to=daemon))
+        daemon.fact(ChildAcknowledged)
+        daemon.world.call(lambda: daemon.world.server.misbehave(death))
+        daemon.world.trade(Side.SELL, "100.00", "1.4")  # One stands before ours.
+        traded = time.monotonic()
+        booked = daemon.fact(TradeBooked, within=3.0)
+        daemon.fact(StreamGap, within=3.0 - (time.monotonic() - traded))
+        assert (booked.quantity, booked.maker) == (Decimal("0.4"), True)
