@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
+from messages.control import TroubleOver, TroubleSeen
 from messages.execution import ChildOutcome, StopReason
 from messages.facts import (
     AlertCleared,
@@ -35,13 +36,16 @@ Episode = tuple[str, str]
 
 F = TypeVar("F", bound=Fact)
 
+AN_HOUR, A_DAY = timedelta(hours=1), timedelta(days=1)
+"""How long a thing that happened, and does not go on, is shown as an alert: for a glance, or for a working day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a fact of one class begins or ends, if `when` holds for it.
 
     `level` is None where it ends an alert. `until` names a moment from which the alert is over by
-    itself; an alert without it that no rule ends is raised once for its subject, for ever.
+    itself, `lasts` how long after the fact; one without either stands until another rule ends it.
     """
 
     of: type[Fact]
@@ -51,6 +55,7 @@ class Rule:
     text: Callable[[Any], str]
     when: Callable[[Any], bool] | None = None
     until: Callable[[Any], datetime] | None = None
+    lasts: timedelta | None = None
 
 
 def begins(
@@ -62,9 +67,10 @@ def begins(
     *,
     when: Callable[[F], bool] | None = None,
     until: Callable[[F], datetime] | None = None,
+    lasts: timedelta | None = None,
 ) -> Rule:
     """Make a rule by which a fact raises an alert."""
-    return Rule(of, kind, level, subject, text, when, until)
+    return Rule(of, kind, level, subject, text, when, until, lasts)
 
 
 def ends(of: type[F], kind: str, subject: Callable[[F], str], text: Callable[[F], str]) -> Rule:
@@ -79,6 +85,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         lambda fact: f"{fact.signal.source}/{fact.signal.id}",
         lambda fact: f"signal {fact.signal.id} came again with other content: {', '.join(fact.differing)}",
+        lasts=AN_HOUR,
     ),
     begins(
         ChildClosed,
@@ -87,6 +94,7 @@ RULES: tuple[Rule, ...] = (
         lambda fact: fact.client_order_id,
         lambda fact: f"child order filled in part: {plain(fact.executed_quantity)} {fact.symbol}, then {fact.status}",
         when=lambda fact: fact.outcome is ChildOutcome.PARTIAL,
+        lasts=AN_HOUR,
     ),
     begins(
         ExecutionClosed,
@@ -98,6 +106,7 @@ RULES: tuple[Rule, ...] = (
             f"{fact.report.symbol}: {fact.reason}" + (f": {fact.detail}" if fact.detail else "")
         ),
         when=lambda fact: fact.reason != StopReason.COMPLETED,
+        lasts=A_DAY,
     ),
     begins(
         ExecutionQuarantined,
@@ -105,6 +114,7 @@ RULES: tuple[Rule, ...] = (
         "error",
         lambda fact: fact.execution_id,
         lambda fact: f"execution left alone after repeated failures: {fact.detail}",
+        lasts=A_DAY,
     ),
     begins(
         ChildUnknown,
@@ -123,6 +133,7 @@ RULES: tuple[Rule, ...] = (
         "critical",
         lambda fact: fact.client_order_id,
         lambda fact: f"an order believed to be over is {fact.status}, {plain(fact.executed_quantity)} executed",
+        lasts=A_DAY,
     ),
     begins(
         TradingHalted,
@@ -146,6 +157,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         lambda fact: f"{fact.symbol}/{fact.order_id}",
         lambda fact: f"an order that this journal does not know: {fact.side} {plain(fact.quantity)} {fact.symbol}",
+        lasts=A_DAY,
     ),
     begins(
         BalanceMismatch,
@@ -153,6 +165,7 @@ RULES: tuple[Rule, ...] = (
         "error",
         lambda fact: f"{fact.asset} {plain(fact.found - fact.expected)}",
         lambda fact: f"{fact.asset}: {plain(fact.found)} found, {plain(fact.expected)} expected",
+        lasts=A_DAY,
     ),
 )
 """Every alert that there is."""
@@ -176,6 +189,7 @@ class Alerts:
         self._said: dict[Episode, str] = {}
         self._over: dict[Episode, str] = {}
         self._until: dict[Episode, datetime] = {}
+        self._brewing: dict[Episode, tuple[datetime, AlertRaised]] = {}
         self._touched: dict[Episode, None] = {}
 
     @property
@@ -183,8 +197,8 @@ class Alerts:
         """The alerts that were raised and not cleared, oldest first."""
         return list(self._said)
 
-    def fold(self, fact: Fact) -> None:
-        """Take a fact, or an alert."""
+    def fold(self, fact: Fact, at: datetime) -> None:
+        """Take a fact of that moment, or an alert."""
         match fact:
             case AlertRaised():
                 episode = fact.kind, fact.subject
@@ -196,14 +210,31 @@ class Alerts:
             case _:
                 for rule in self._rules.get(type(fact), ()):
                     if rule.when is None or rule.when(fact):
-                        self._apply(rule, fact)
+                        self._apply(rule, fact, at)
+
+    def take(self, trouble: TroubleSeen | TroubleOver, now: datetime) -> None:
+        """Take what no fact tells: an alert once it has lasted, or its end, also of what an earlier life raised."""
+        episode = trouble.kind, trouble.subject
+        if isinstance(trouble, TroubleOver):
+            self._brewing.pop(episode, None)
+            if episode in self._true or episode in self._said:
+                self._true.pop(episode, None)
+                self._over[episode] = trouble.text
+                self._touched[episode] = None
+            return
+        if episode not in self._true and episode not in self._brewing:
+            alert = AlertRaised(kind=trouble.kind, subject=trouble.subject, level=trouble.level, text=trouble.text)
+            self._brewing[episode] = now + timedelta(seconds=trouble.after_seconds), alert
 
     def expire(self, now: datetime) -> datetime | None:
-        """End what is over by itself by `now`; return when the next one will be, if any."""
+        """End what is over by itself by `now`, begin what has lasted; return when to look again, if at all."""
+        for episode in [episode for episode, (due, _) in self._brewing.items() if due <= now]:
+            self._true[episode] = self._brewing.pop(episode)[1]
+            self._touched[episode] = None
         for episode in [episode for episode, until in self._until.items() if until <= now]:
             del self._until[episode]
             self._end(episode, "the time has passed")
-        return min(self._until.values(), default=None)
+        return min([*self._until.values(), *(due for due, _ in self._brewing.values())], default=None)
 
     def due(self) -> list[AlertRaised | AlertCleared]:
         """Return what has to be said since it was last asked for, in order."""
@@ -219,14 +250,14 @@ class Alerts:
                 due.append(AlertCleared(execution_id=said, kind=kind, subject=subject, text=over))
         return due
 
-    def _apply(self, rule: Rule, fact: Fact) -> None:
+    def _apply(self, rule: Rule, fact: Fact, at: datetime) -> None:
         subject = rule.subject(fact)
         episode = rule.kind, subject
         if rule.level is None:
             self._end(episode, rule.text(fact))
             return
-        if rule.until is not None:
-            until = rule.until(fact)
+        if rule.until is not None or rule.lasts is not None:
+            until = rule.until(fact) if rule.until is not None else at + (rule.lasts or timedelta())
             self._until[episode] = max(until, self._until.get(episode, until))
         if episode not in self._true:
             self._touched[episode] = None

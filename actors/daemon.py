@@ -44,6 +44,8 @@ from messages.control import (
     ShutDown,
 )
 from messages.facts import (
+    AlertCleared,
+    AlertRaised,
     EpochStarted,
     ExecutionQuarantined,
     Fact,
@@ -122,6 +124,7 @@ JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER = (
 class Daemon(Follower, Parent):
     """Starts everything, says how things stand, and ends the process when it must.
 
+    `alerts` is told each alert once it is durable.
     `observer` is told `DaemonUp`, `DaemonStands` and, last of all, `DaemonEnded`. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
     """
@@ -136,8 +139,10 @@ class Daemon(Follower, Parent):
         venue: Tells[VenueCommand],
         market: Tells[WatchMarket],
         settings: DaemonSettings,
+        alerts: Tells[AlertRaised | AlertCleared] | None = None,
     ) -> None:
         super().__init__()
+        self._alerts = alerts
         self._observer, self._store, self._settings = observer, store, settings
         self._venue, self._market = venue, market
         self._readiness, self._halt = Readiness.STARTING, ""
@@ -238,10 +243,15 @@ class Daemon(Follower, Parent):
 
     def _start_the_others(self) -> None:
         settings, journal = self._settings, self.children[JOURNAL]
+        notifier = self.spawn(NOTIFIER, Notifier, journal=journal, sink=self._alerts)
         market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market)
-        exchange = self.spawn(EXCHANGE, ExchangeActor, journal=journal, venue=self._venue, settings=settings.exchange)
+        exchange = self.spawn(
+            EXCHANGE, ExchangeActor, journal=journal, venue=self._venue, settings=settings.exchange, troubles=notifier
+        )
         watching = replace(settings.watcher, symbols=settings.exchange.symbols)
-        watcher = self.spawn(WATCHER, OrderWatcher, journal=journal, exchange=exchange, settings=watching)
+        watcher = self.spawn(
+            WATCHER, OrderWatcher, journal=journal, exchange=exchange, settings=watching, troubles=notifier
+        )
         gate = self.spawn(
             GATE,
             SignalGate,
@@ -251,7 +261,6 @@ class Daemon(Follower, Parent):
             settings=settings.gate,
             twap=settings.twap,
         )
-        self.spawn(NOTIFIER, Notifier, journal=journal)
         exchange.tell(ConnectExchange(watcher=watcher, gate=gate))
         market.tell(ConnectMarket(gate=gate, symbols=settings.gate.symbols))
         self._observer.tell(DaemonUp(gate=gate, exchange=exchange, journal=journal))
@@ -355,6 +364,8 @@ class Daemon(Follower, Parent):
         self._ending = code, detail  # Also if it failed while the daemon was stopping.
         if EXCHANGE in self.children:
             self.runtime.send(self.children[EXCHANGE], CancelEverything(detail))
+        if NOTIFIER in self.children:
+            self.runtime.send(self.children[NOTIFIER], failure)
         self._stand(Readiness.FAILED, detail)
         self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell(code, detail))
 

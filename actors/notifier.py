@@ -11,7 +11,18 @@ from actors.alerts import KINDS, Alerts, Level
 from actors.follower import Follower
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
-from messages.control import ActorReady, CaughtUp, Committed, FactNews, JournalCommand, Ping, Pong
+from messages.control import (
+    ActorReady,
+    CaughtUp,
+    Committed,
+    FactNews,
+    JournalCommand,
+    JournalFailed,
+    Ping,
+    Pong,
+    TroubleOver,
+    TroubleSeen,
+)
 from messages.facts import AlertCleared, AlertRaised, Fact
 from messages.refs import Tells
 
@@ -33,14 +44,23 @@ class _TimePassed:
 class Notifier(Follower, Child):
     """Folds the facts of `actors.alerts.RULES`, and appends AlertRaised and AlertCleared.
 
-    An alert is logged once it is durable.
+    An alert is logged, and handed to `sink`, once it is durable; but that the journal failed at once,
+    for nothing will be durable any more.
     """
 
-    def __init__(self, parent: Tells[ChildEnded | ActorReady], name: str, *, journal: Tells[JournalCommand]) -> None:
+    def __init__(
+        self,
+        parent: Tells[ChildEnded | ActorReady],
+        name: str,
+        *,
+        journal: Tells[JournalCommand],
+        sink: Tells[AlertRaised | AlertCleared] | None = None,
+    ) -> None:
         super().__init__(parent, name)
         self.use_journal(journal)
-        self._told = parent
+        self._told, self._sink = parent, sink
         self._alerts = Alerts()
+        self._troubles: list[TroubleSeen | TroubleOver] = []  # Wait for what earlier lives have said.
         self._timer: Timer | None = None
 
     @property
@@ -57,11 +77,16 @@ class Notifier(Follower, Child):
         if self._timer is not None:
             self._timer.cancel()
 
-    def on_receive(self, message: FactNews | Ping | _TimePassed) -> None:
+    def on_receive(self, message: FactNews | TroubleSeen | TroubleOver | JournalFailed | Ping | _TimePassed) -> None:
         """Take a message."""
         match message:
             case Committed() | CaughtUp():
                 self.on_news(message)
+            case TroubleSeen() | TroubleOver():
+                self._troubles.append(message)
+                self._say()
+            case JournalFailed(detail=detail):
+                self._hand_on(AlertRaised(kind="journal", subject="journal", level="critical", text=detail))
             case _TimePassed():
                 self._say()
             case Ping(reply_to):
@@ -71,12 +96,11 @@ class Notifier(Follower, Child):
 
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold."""
-        self._alerts.fold(fact)
+        self._alerts.fold(fact, at)
 
     def on_news_of(self, fact: Fact) -> None:
         """Say what there is to say of it."""
-        if self.caught_up:
-            self._say()
+        self._say()
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Say what was left unsaid by an earlier life."""
@@ -84,22 +108,33 @@ class Notifier(Follower, Child):
         self.runtime.send(self._told, ActorReady(self.name))
 
     def on_durable(self, fact: Fact) -> None:
-        """Log an alert."""
-        match fact:
+        """Log an alert and hand it on."""
+        if isinstance(fact, AlertRaised | AlertCleared):
+            self._hand_on(fact)
+
+    def _hand_on(self, alert: AlertRaised | AlertCleared) -> None:
+        match alert:
             case AlertRaised(kind=kind, subject=subject, level=level, text=text):
                 logger.log(LEVELS[level], "%s (%s): %s", kind, subject, text)
             case AlertCleared(kind=kind, subject=subject, text=text):
                 logger.info("%s (%s) is over: %s", kind, subject, text)
+        if self._sink is not None:
+            self._sink.tell(alert)
 
     def _say(self) -> None:
+        if not self.caught_up:
+            return
         now = self.runtime.wall_time()
-        next_end = self._alerts.expire(now)
+        for trouble in self._troubles:
+            self._alerts.take(trouble, now)
+        self._troubles.clear()
+        look_again = self._alerts.expire(now)
         due = self._alerts.due()
         if due:
             self.append(*due)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if next_end is not None:
-            delay = max(0.0, (next_end - now).total_seconds())
+        if look_again is not None:
+            delay = max(0.0, (look_again - now).total_seconds())
             self._timer = self.runtime.tell_after(delay, self.actor_ref, _TimePassed())

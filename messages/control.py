@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from messages.execution import ExecutionCommand
 from messages.facts import Fact
@@ -95,6 +96,29 @@ class InvariantBroken(Exception):
 
 class ClaimBroken(StoreFailed):
     """A fact would have claimed a key that is taken: a promise is broken. Nothing was stored."""
+
+
+# Alerts ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TroubleSeen:
+    """Something is the matter that no fact tells: an alert, if it lasts `after_seconds`."""
+
+    kind: str
+    subject: str
+    level: Literal["info", "warning", "error", "critical"]
+    text: str
+    after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TroubleOver:
+    """It is not, or no longer: ends the alert, also one that an earlier life raised."""
+
+    kind: str
+    subject: str
+    text: str
 
 
 # Readiness, halts, the daemon's life --------------------------------------------------------------

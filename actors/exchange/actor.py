@@ -14,6 +14,7 @@ from actors.exchange.exposure import EXPOSURE_FACTS
 from actors.exchange.outbox import Outbox
 from actors.exchange.refresh import Need, Refresh
 from actors.exchange.settings import ExchangeSettings
+from actors.exchange.signs import Signs
 from actors.follower import Follower
 from actors.halts import BAN, HALTS, INVARIANT
 from actors.runtime import Timer
@@ -30,6 +31,8 @@ from messages.control import (
     Pong,
     ReadinessChanged,
     ResumeTrading,
+    TroubleOver,
+    TroubleSeen,
 )
 from messages.facts import (
     ChildAcknowledged,
@@ -149,10 +152,13 @@ class ExchangeActor(Follower, Child):
         journal: Tells[JournalCommand],
         venue: Tells[VenueCommand],
         settings: ExchangeSettings,
+        troubles: Tells[TroubleSeen | TroubleOver] | None = None,
     ) -> None:
         super().__init__(parent, name)
+        self._troubles = troubles
         self.use_journal(journal)
         self._told, self._venue, self._settings = parent, venue, settings
+        self._signs = Signs()
         self._watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime] | None = None
         self._wall_zero = 0.0
         self._gate: Tells[object] | None = None
@@ -431,6 +437,7 @@ class ExchangeActor(Follower, Child):
 
     def _learn_limits(self, seen: LimitsSeen) -> None:
         self._door.budget.learn(seen, self.runtime.now())
+        self._tell_sign(self._signs.of_limits(seen))
         retry_at = seen.retry_at
         if retry_at is not None and self._door.begins_episode(retry_at):
             self.append(RateLimited(until=retry_at, banned=seen.banned, detail=seen.detail))
@@ -530,11 +537,16 @@ class ExchangeActor(Follower, Child):
         if abs(self._wall_offset() - self._wall_zero) > CLOCK_STEP_SECONDS:
             self._ask(Need.TIME)  # Our clock was set meanwhile: the difference to it says nothing.
             return
+        self._tell_sign(self._signs.of_clock(offset))
         self._venue_zero = milliseconds(self.runtime.wall_time()) + offset - 1000 * self.runtime.now()
         self._door.clock_doubted = False
         if self._watcher is not None:
             self._watcher.tell(VenueTime(zero=self._venue_zero))
         self._answered(Need.TIME)
+
+    def _tell_sign(self, sign: TroubleSeen | TroubleOver | None) -> None:
+        if sign is not None and self._troubles is not None:
+            self.runtime.send(self._troubles, sign)
 
     def _wall_offset(self) -> float:
         """How far the wall clock is ahead of the monotonic one, in seconds."""

@@ -34,6 +34,8 @@ from messages.control import (
     Pong,
     ReportSettled,
     Settled,
+    TroubleOver,
+    TroubleSeen,
 )
 from messages.facts import (
     BalanceMismatch,
@@ -93,6 +95,8 @@ ASK_AGAIN_SECONDS = 1.0
 STRANGER_SECONDS = 5.0
 QUIET_SECONDS = 2.0
 FIRST_SWEEP_SECONDS, LONGEST_SWEEP_SECONDS = 10.0, 600.0
+STREAM_DOWN_SECONDS = 10.0
+"""A stream that is back sooner was no trouble: each is cut once a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +188,10 @@ class OrderWatcher(Follower, Child):
         journal: Tells[JournalCommand],
         exchange: Tells[Relay | CancelChild | BalancesSeen | ProbeStream | AdoptChild | HaltTrading],
         settings: WatcherSettings,
+        troubles: Tells[TroubleSeen | TroubleOver] | None = None,
     ) -> None:
         super().__init__(parent, name)
+        self._troubles = troubles
         self.use_journal(journal)
         self._told, self._exchange, self._settings = parent, exchange, settings
         self._register = Register(settings.remembered)
@@ -683,8 +689,18 @@ class OrderWatcher(Follower, Child):
             case StreamCut():
                 self._cut = self._cut or event
                 self._prover.stream_cut()
+                self._tell_trouble(
+                    TroubleSeen(
+                        kind="stream_down",
+                        subject="user_stream",
+                        level="warning",
+                        text=f"no news of orders but by asking: {event.detail}",
+                        after_seconds=STREAM_DOWN_SECONDS,
+                    )
+                )
             case StreamOpened():
                 self._streaming = True
+                self._tell_trouble(TroubleOver(kind="stream_down", subject="user_stream", text="it tells again"))
                 if self._cut is not None:
                     self._append_gap(self._cut)
                     self._cut = None
@@ -695,6 +711,10 @@ class OrderWatcher(Follower, Child):
                 assert_never(event)
         for symbol in self._watches.symbols():
             self._poll(symbol, silent_for=0.0)
+
+    def _tell_trouble(self, trouble: TroubleSeen | TroubleOver) -> None:
+        if self._troubles is not None:
+            self.runtime.send(self._troubles, trouble)
 
     def _append_gap(self, cut: StreamCut) -> None:
         until = self.runtime.wall_time()

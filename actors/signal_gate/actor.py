@@ -506,7 +506,7 @@ class SignalGate(Follower, Parent, Child):
     def _on_command(self, command: ExecutionCommand) -> None:
         of = command.execution_id
         child = self.children.get(of)
-        if child is not None:
+        if child is not None and of not in self._closed:  # One that is closed may be about to stop, and answer nobody.
             try:
                 child.tell(command)
             except pykka.ActorDeadError:

@@ -11,7 +11,7 @@ import pytest
 from actors.alerts import KINDS, RULES, Alerts
 from actors.notifier import LEVELS, Notifier
 from actors.runtime import EPOCH, Simulation
-from messages.control import ActorReady, Ping, Pong
+from messages.control import ActorReady, JournalFailed, Ping, Pong, TroubleOver, TroubleSeen
 from messages.execution import ChildOutcome
 from messages.facts import (
     AlertCleared,
@@ -144,7 +144,10 @@ class House:
         self.simulation = simulation
         self.journal = JournalStub.begun(*old)
         self.parent = Probe(simulation, "parent")
-        self.ref: pykka.ActorRef[Notifier] = Notifier.start(self.parent.ref, "notifier", journal=self.journal.actor_ref)
+        self.sink = Probe(simulation, "sink")
+        self.ref: pykka.ActorRef[Notifier] = Notifier.start(
+            self.parent.ref, "notifier", journal=self.journal.actor_ref, sink=self.sink.ref
+        )
         self.parent.expect(ActorReady("notifier"))
         simulation.run(0.0)
 
@@ -314,7 +317,77 @@ def test_every_fact_of_a_rule_is_followed_once() -> None:
 
 def test_an_alert_that_no_rule_knows_any_more_is_left_standing() -> None:
     alerts = Alerts(rules=())
-    alerts.fold(AlertRaised(kind="of old", subject="x", level="info", text=""))
-    alerts.fold(HALTED)
+    alerts.fold(AlertRaised(kind="of old", subject="x", level="info", text=""), EPOCH)
+    alerts.fold(HALTED, EPOCH)
     assert alerts.due() == []
     assert alerts.raised == [("of old", "x")]
+
+
+DOWN = TroubleSeen(kind="stream_down", subject="user_stream", level="warning", text="cut", after_seconds=10.0)
+UP = TroubleOver(kind="stream_down", subject="user_stream", text="back")
+
+
+def test_a_trouble_is_an_alert_only_if_it_lasts(simulation: Simulation) -> None:
+    house = House(simulation)
+    house.ref.tell(DOWN)
+    simulation.run(9.0)
+    house.ref.tell(UP)
+    simulation.run(20.0)
+    assert house.said() == []
+    house.ref.tell(DOWN)
+    simulation.run(5.0)
+    house.ref.tell(DOWN)
+    simulation.run(5.5)
+    assert house.said() == [(True, "stream_down", "user_stream")]
+    house.ref.tell(DOWN)
+    house.ref.tell(UP)
+    house.ref.tell(UP)
+    simulation.run(20.0)
+    assert house.said() == [(True, "stream_down", "user_stream"), (False, "stream_down", "user_stream")]
+
+
+def test_the_end_of_a_trouble_that_an_earlier_life_raised_is_said(simulation: Simulation) -> None:
+    old = AlertRaised(kind="stream_down", subject="user_stream", level="warning", text="cut")
+    house = House(simulation, old)
+    house.ref.tell(UP)
+    simulation.run(0.0)
+    assert house.said()[1:] == [(False, "stream_down", "user_stream")]
+
+
+def test_a_trouble_told_before_the_journal_was_read_waits_for_it(simulation: Simulation) -> None:
+    old = AlertRaised(kind="stream_down", subject="user_stream", level="warning", text="cut")
+    journal = JournalStub.begun(old)
+    ref: pykka.ActorRef[Notifier] = Notifier.start(Probe(simulation, "parent").ref, "n", journal=journal.actor_ref)
+    ref.tell(UP)
+    simulation.run(0.0)
+    assert len(journal.of(AlertCleared)) == 1
+
+
+def test_the_sink_is_told_of_each_alert_once_it_is_durable(simulation: Simulation) -> None:
+    house = House(simulation)
+    house.journal.held = True
+    house.happens(HALTED)
+    house.sink.expect_none()
+    house.journal.release()
+    raised = house.sink.expect(AlertRaised)
+    house.happens(TradingResumed())
+    assert (raised.kind, house.sink.expect(AlertCleared).kind) == ("halt", "halt")
+
+
+def test_that_the_journal_failed_is_told_at_once(simulation: Simulation, caplog: pytest.LogCaptureFixture) -> None:
+    house = House(simulation)
+    house.journal.held = True
+    house.ref.tell(JournalFailed("disk full", invariant=False))
+    assert house.sink.expect(AlertRaised) == AlertRaised(
+        kind="journal", subject="journal", level="critical", text="disk full"
+    )
+    assert caplog.records[-1].getMessage() == "journal (journal): disk full"
+
+
+def test_what_happened_and_does_not_go_on_is_over_after_its_time(simulation: Simulation) -> None:
+    house = House(simulation)
+    house.happens(PARTIAL)
+    simulation.run(3599.0)
+    assert house.standing() == [("partial_fill", CHILD)]
+    simulation.run(2.0)
+    assert house.said() == [(True, "partial_fill", CHILD), (False, "partial_fill", CHILD)]
