@@ -41,10 +41,20 @@ class Floods:
 
 
 class FloodFilter(logging.Filter):
-    """Lets through one record of each kind in a while, for loggers whose records senders can cause."""
+    """Lets through one record of each kind in a while, for loggers whose records senders can cause.
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic, quiet_seconds: float = QUIET_SECONDS) -> None:
+    Of an exception of one of the `quoting` types only the type is kept: its text quotes what was sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        quiet_seconds: float = QUIET_SECONDS,
+        quoting: tuple[type[BaseException], ...] = (),
+    ) -> None:
         super().__init__()
+        self._quoting = quoting
         self._clock, self._quiet = clock, quiet_seconds
         self._silent_until: dict[str, float] = {}
 
@@ -54,4 +64,7 @@ class FloodFilter(logging.Filter):
         if now < self._silent_until.get(kind, now):
             return False
         self._silent_until[kind] = now + self._quiet
+        if record.exc_info and isinstance(record.exc_info[1], self._quoting):
+            record.msg = f"{record.msg}: {type(record.exc_info[1]).__name__}"
+            record.exc_info = record.exc_text = None
         return True

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from adapters.intake.bridge import run_and_wait
 from adapters.intake.fields import MAX_BODY
@@ -244,7 +245,7 @@ def _server_logger() -> logging.Logger:
     """Make the server's logger say of a flood of bad requests that there is one, not each of them."""
     server = logging.getLogger("tidegate.http.server")
     if not any(isinstance(one, FloodFilter) for one in server.filters):
-        server.addFilter(FloodFilter())
+        server.addFilter(FloodFilter(quoting=(HttpProcessingError,)))
     return server
 
 

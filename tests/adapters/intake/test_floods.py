@@ -47,3 +47,17 @@ def test_records_that_senders_cause_are_let_through_once_in_a_while(caplog: pyte
     logger.warning("bad request of %s", 101)
     logger.removeFilter(only)
     assert [record.getMessage() for record in caplog.records] == ["bad request of 0", "another", "bad request of 101"]
+
+
+def test_what_a_sender_wrote_is_not_quoted(caplog: pytest.LogCaptureFixture) -> None:
+    logger, only = logging.getLogger("flood.quoting"), FloodFilter(quoting=(ValueError,))
+    logger.addFilter(only)
+    for kind in (ValueError, KeyError):
+        try:
+            raise kind("what was sent")
+        except (ValueError, KeyError):
+            logger.exception(f"{kind.__name__} failed")  # noqa: G004 - a message of its own each
+    logger.removeFilter(only)
+    first, second = caplog.records
+    assert (first.getMessage(), first.exc_info) == ("ValueError failed: ValueError", None)
+    assert second.exc_info is not None
