@@ -9,7 +9,16 @@ from collections.abc import Sequence
 
 from bench.tools.figures import machine
 
-QUESTIONS = ("latency", "executions", "verdicts", "simulation", "store", "plain_threads", "execution_quality")
+QUESTIONS = (
+    "latency",
+    "executions",
+    "verdicts",
+    "http_load",
+    "simulation",
+    "store",
+    "plain_threads",
+    "execution_quality",
+)
 """The files, in the order in which they are run."""
 
 
