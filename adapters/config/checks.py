@@ -24,6 +24,7 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
     yield from _about_addresses(config)
     yield from _about_times(config)
     yield from _about_tokens(config)
+    yield from _about_alerts(config)
     for key, message in template_tables(config.templates)[1]:
         yield (f"templates.{key}",), message
 
@@ -118,6 +119,13 @@ def _about_tokens(config: Config) -> Iterator[Contradiction]:
                 yield (f"http.signing_keys.{key}",), f"should have at least {TOKEN_CHARACTERS} random characters"
     if http.require_signature and not http.signing_keys:
         yield ("http.require_signature", "http.signing_keys"), "needs at least one key in http.signing_keys"
+
+
+def _about_alerts(config: Config) -> Iterator[Contradiction]:
+    for kind, sinks in config.alerts.routes.items():
+        for name in sinks:
+            if name not in config.alerts.sinks:
+                yield (f"alerts.routes.{kind}", "alerts.sinks"), f"names {name}, which is none of alerts.sinks"
 
 
 def _about_times(config: Config) -> Iterator[Contradiction]:

@@ -115,7 +115,7 @@ def _expectation(error: Any, path: tuple[str, ...]) -> str:  # pydantic's ErrorD
 
 
 def _got(path: tuple[str, ...], value: object) -> str:
-    if any(is_secret_name(part) for part in path) or path[0] == "alerts":
+    if any(is_secret_name(part) for part in path) or path[:2] == ("alerts", "sinks"):
         return ""
     return f", not {str(value)[:60]!r}" if isinstance(value, str | int | float) or hasattr(value, "as_tuple") else ""
 

@@ -87,6 +87,7 @@ Names = Annotated[
     tuple[Annotated[str, StringConstraints(min_length=1, max_length=255)], ...], BeforeValidator(_structure)
 ]
 KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Routes = Annotated[dict[KeyId, Annotated[tuple[KeyId, ...], BeforeValidator(_structure)]], BeforeValidator(_structure)]
 Secrets = Annotated[dict[KeyId, SecretStr], BeforeValidator(_structure)]
 
 
@@ -304,6 +305,19 @@ class Paper(Section):
     """Secret of that key."""
 
 
+class Alerts(Section):
+    """Where alerts go besides the log and the dashboard; needs the package apprise."""
+
+    sinks: Secrets = {}
+    """Addresses by names of your choice, as apprise writes them: phone = "ntfy://topic"."""
+    level: Annotated[Literal["info", "warning", "error", "critical"], BeforeValidator(_lower)] = "warning"
+    """Least important alerts that are sent."""
+    quiet: Annotated[str, StringConstraints(pattern=r"^(|([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)$")] = ""
+    """Hours (UTC) in which only critical ones are sent and others wait: "22:00-06:00"; empty: none."""
+    routes: Routes = {}
+    """Sinks of single kinds, where not all are meant: halt = ["phone"], partial_fill = []."""
+
+
 class Log(Section):
     """What the daemon says of itself."""
 
@@ -394,8 +408,7 @@ class Config(BaseSettings):
     paper: Paper = Paper()
     templates: Table = {}
     """How bodies of other senders map to signals, one table a sender."""
-    alerts: Table = {}
-    """Where alerts go."""
+    alerts: Alerts = Alerts()
     log: Log = Log()
 
     _origins: _Origins = PrivateAttr(default_factory=_Origins)

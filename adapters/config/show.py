@@ -95,20 +95,7 @@ def _help(field: FieldInfo) -> str:
 def _shown(key: str, value: object) -> str:
     if isinstance(value, SecretStr) or (is_secret_name(key) and value is not None):
         return _toml(MASK)
-    # An alert's address is a secret in itself: whoever has it can write there.
-    return _toml(_masked(value) if key == "alerts" else redact(value))
-
-
-def _masked(value: object) -> object:
-    match value:
-        case str():
-            return MASK
-        case Mapping():
-            return {key: _masked(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_masked(inner) for inner in value]
-        case _:
-            return value
+    return _toml(redact(value))
 
 
 def _toml(value: object) -> str:

@@ -121,3 +121,14 @@ def test_times_go_together() -> None:
 
 def test_the_defaults_of_paper_mode_may_be_run() -> None:
     assert load_config(env={}) == Config()
+
+
+def test_a_route_leads_to_sinks_that_there_are() -> None:
+    assert "pager" in check('alerts.routes={"halt": ["pager"]}')["alerts.routes.halt"]
+    assert check('alerts.sinks={"pager": "ntfy://x"}', 'alerts.routes={"halt": ["pager"], "conflict": []}') == {}
+
+
+@pytest.mark.parametrize("quiet", ["22-6", "24:00-06:00", "22:00", "22:00-06:60"])
+def test_quiet_hours_are_two_times_of_day(quiet: str) -> None:
+    assert "alerts.quiet" in check(f"alerts.quiet={quiet}")
+    assert check("alerts.quiet=22:00-06:00") == {}

@@ -210,12 +210,11 @@ def test_a_bad_balance_is_named_by_its_asset() -> None:
 
 
 def test_free_tables_take_any_key(file: File) -> None:
-    path = file('[templates.tv]\nbase = "tradingview"\nsource = "Desk"\n[alerts]\nurls = ["ntfy://x"]\nlevel = 0.5\n')
+    path = file('[templates.tv]\nbase = "tradingview"\nsource = "Desk"\n')
 
     config = load_config(path, env={})
 
     assert config.templates == {"tv": {"base": "tradingview", "source": "Desk"}}
-    assert config.alerts == {"urls": ["ntfy://x"], "level": Decimal("0.5")}
 
 
 def test_a_limit_can_be_taken_away() -> None:

@@ -12,7 +12,7 @@ from adapters.config.model import MODE_DEFAULTS, SECTIONS, Section
 
 
 def test_every_section_refuses_unknown_keys_and_changes() -> None:
-    assert set(SECTIONS) == {"http", "gate", "dedup", "limits", "twap", "watcher", "venue", "paper", "log"}
+    assert set(SECTIONS) == {"http", "gate", "dedup", "limits", "twap", "watcher", "venue", "paper", "alerts", "log"}
     for section in SECTIONS.values():
         assert section.model_config.get("extra") == "forbid"
         assert section.model_config.get("frozen") is True

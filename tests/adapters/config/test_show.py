@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import stat
 import tomllib
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,7 @@ def test_the_commented_file_without_its_comment_signs_says_the_defaults(tmp_path
 
     assert config == Config()
     origins = config_origins(config)
-    assert {key for key, origin in origins.items() if not origin.startswith(str(path))} == {"templates", "alerts"}
+    assert {key for key, origin in origins.items() if not origin.startswith(str(path))} == {"templates"}
 
 
 def test_the_commented_file_explains_every_setting() -> None:
@@ -90,7 +89,7 @@ def test_secrets_are_masked_where_settings_are_listed() -> None:
             "http": {"token": "hush"},
             "venue": {"api_key": "hush", "api_secret": "hush"},
             "paper": {"api_key": "hush", "api_secret": "hush"},
-            "alerts": {"urls": ["tgram://hush/1"], "every": Decimal("0.5"), "nested": {"a b": ("hush",)}, "on": True},
+            "alerts": {"sinks": {"phone": "tgram://hush/1"}, "routes": {"halt": ("phone",)}},
             "templates": {"tv": {"token": "hush", "path": 'a"b\\c'}},
         },
     )
@@ -99,5 +98,6 @@ def test_secrets_are_masked_where_settings_are_listed() -> None:
 
     assert "hush" not in str(shown)
     assert shown["http.token"] == f'"{MASK}"'
-    assert shown["alerts"] == f'{{ urls = ["{MASK}"], every = 0.5, nested = {{ "a b" = ["{MASK}"] }}, on = true }}'
+    assert shown["alerts.sinks"] == '{ phone = "**********" }'
+    assert shown["alerts.routes"] == '{ halt = ["phone"] }'
     assert shown["templates"] == f'{{ tv = {{ token = "{MASK}", path = "a\\"b\\\\c" }} }}'
