@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,23 +70,25 @@ STARTS: tuple[tuple[str, Callable[[Path], None], tuple[str, ...], int, tuple[str
 """What is wrong, how it comes about, arguments, exit code, and words that the complaint must hold."""
 
 
-@pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
-    """Start a daemon in each of these states, a few at a time, and return how each ended."""
-
-    def end_of(case: tuple[str, Callable[[Path], None], tuple[str, ...], int, tuple[str, ...]]) -> tuple[str, Done]:
-        name, prepare, arguments, *_ = case
-        directory = tmp_path_factory.mktemp("wrong")
-        prepare(directory)
-        return name, run(directory, "daemon", "--set", "http.port=0", *arguments)
-
-    with ThreadPoolExecutor(3) as workers:
-        return dict(workers.map(end_of, STARTS))
+REAL = ("damaged", "file in its place", "broken")
+"""Those that are tried as real processes; the others are called in this one, which is quicker."""
 
 
-@pytest.mark.parametrize(("name", "code", "words"), [(name, code, words) for name, _, _, code, words in STARTS])
-def test_a_start_that_cannot_be_says_why(ends: dict[str, Done], name: str, code: int, words: tuple[str, ...]) -> None:
-    done = ends[name]
+@pytest.mark.parametrize(
+    ("name", "prepare", "arguments", "code", "words"), STARTS, ids=[name.replace(" ", "-") for name, *_ in STARTS]
+)
+def test_a_start_that_cannot_be_says_why(
+    command: Command,
+    tmp_path: Path,
+    name: str,
+    prepare: Callable[[Path], None],
+    arguments: tuple[str, ...],
+    code: int,
+    words: tuple[str, ...],
+) -> None:
+    prepare(tmp_path)
+    start = ("daemon", "--set", "http.port=0", *arguments)
+    done = run(tmp_path, *start) if name in REAL else command(*start)
     assert done.code == code, done.err
     for word in words:
         assert word in done.err
@@ -95,7 +96,7 @@ def test_a_start_that_cannot_be_says_why(ends: dict[str, Done], name: str, code:
     assert done.out == ""
 
 
-# Without a process of their own -------------------------------------------------------------------
+# Commands -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
