@@ -18,7 +18,8 @@ help:
 	@echo "make check      ruff, mypy --strict and the import contracts"
 	@echo "make venv       build .venv from the lock file, which run, demo and test also do by themselves"
 	@echo "make bench      the measurements of bench/"
-	@echo "make soak       100,000 fuzzed bodies and hours of virtual trading; make campaign: thousands of faulty ones"
+	@echo "make soak       200 executions over a wire that goes wrong all the time, and 100,000 fuzzed bodies"
+	@echo "make campaign   thousands of simulated runs with faults"
 	@echo "make format     let ruff format the tree"
 	@echo "make lock       pin the dependencies of setup.cfg anew (ARGS=--upgrade: take the newest)"
 	@echo "make clean      remove .venv and what the tools leave behind"
@@ -75,8 +76,8 @@ bench: $(VENV)/.run
 	$(PY) -m bench $(ARGS)
 
 soak: $(VENV)/.dev
+	$(PY) -m tests.soak $(ARGS)
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py
-	$(PY) run.py simulate --seeds $(or $(SEEDS),0:1000) --faults light $(ARGS)
 
 campaign: $(VENV)/.run
 	$(PY) run.py simulate --seeds $(or $(SEEDS),0:10000) --faults heavy $(ARGS)
