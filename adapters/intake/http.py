@@ -36,7 +36,8 @@ from messages.signal import Reason
 OPEN_ON_LOOPBACK: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths that need no token while only this machine can reach them."""
 
-CLOSE_SECONDS: Final = 2.0
+CLOSE_SECONDS: Final = 1.0
+"""What a request under way gets to end by itself; one that is stuck takes a few times that."""
 
 logger = logging.getLogger("tidegate.http")
 
@@ -135,7 +136,7 @@ class HttpIntake:
         if self._settings.address_file is not None:
             self._settings.address_file.unlink(missing_ok=True)
         try:
-            run_and_wait(self._loop, self._shut(), seconds=3 * CLOSE_SECONDS)
+            run_and_wait(self._loop, self._shut(), seconds=8 * CLOSE_SECONDS)
         except TimeoutError:  # The loop ends it; how the daemon ended is for others to say.
             logger.warning("the HTTP server did not end in time")
 
