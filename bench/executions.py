@@ -79,7 +79,7 @@ def measure(kind: Kind, count: int, lead: float, window: float) -> Crowd:
             time.sleep(0.01)
         rate = count / (time.monotonic() - began)
         start = max(start, datetime.now(UTC))  # A slow machine may have let the last ones in after the first began.
-        time.sleep((start - datetime.now(UTC)).total_seconds())
+        time.sleep(max(0.0, (start - datetime.now(UTC)).total_seconds()))
         busy = time.process_time()
         time.sleep(window)
         busy = time.process_time() - busy

@@ -14,7 +14,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -136,13 +136,13 @@ async def run(port: int, seconds: float, in_flight: int) -> None:
             number = await measure("REST", over_rest.place, number, seconds, count)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Start the server, measure, end it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each of the four rounds lasts")
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--memory", action="store_true", help="keep the account in memory")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     with tempfile.TemporaryDirectory() as directory:
         process = multiprocessing.get_context("spawn").Process(

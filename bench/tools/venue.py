@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
+
+import pykka
 
 from actors.runtime import Actor
 from adapters.paper.rules import built_in, symbol_rules
@@ -100,7 +103,8 @@ class InstantVenue(Actor):
             case _Quote():
                 self._turn += 1
                 for symbol, listener in self._watched.items():
-                    listener.tell(self._quotes[symbol][self._turn % 2])
+                    with suppress(pykka.ActorDeadError):  # The daemon ends before its venue does.
+                        listener.tell(self._quotes[symbol][self._turn % 2])
                 self.runtime.tell_after(QUOTE_SECONDS, self.actor_ref, message)
             case WatchMarket(symbol=symbol, listener=listener):
                 self._watched[symbol] = listener
