@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from logging import ERROR, INFO
@@ -27,31 +28,46 @@ from actors.signal_gate.dedup import DedupSettings
 from actors.signal_gate.settings import GateSettings
 from actors.twap.settings import TwapSettings
 from adapters import console, exits
+from adapters.alert_setup import alert_sender, alert_sinks, route_settings
+from adapters.alerts import AppriseMissing, BadSink
 from adapters.binance.venue import BinanceVenue
 from adapters.campaign.many import Task, run_campaign
 from adapters.campaign.weather import Level
 from adapters.command_line import Json, Options, Sets, app
-from adapters.config import Config
+from adapters.config import Config, ConfigError
 from adapters.console import as_json
 from adapters.demo import Demo
 from adapters.exchanges import ENVIRONMENTS, exchange_of, paper_settings
 from adapters.exits import Exit, plainly
+from adapters.fact_log import FactLog
 from adapters.intake.followed import FollowedFile
 from adapters.intake.http import HttpIntake
 from adapters.intake.jsonl import JsonLines, apart
 from adapters.intake.settings import http_settings, secrets_of
-from adapters.logging import setup_logging
+from adapters.logging import change_level, setup_logging
 from adapters.loop_thread import LoopThread
 from adapters.paper.audit import audit
 from adapters.paper.process import truth_of
+from adapters.reload import compare
 from adapters.scenarios import tour
+from adapters.service_manager import ServiceManager
 from adapters.simulation import chosen, run_simulations
 from adapters.storage.codec import export_line
 from adapters.storage.directory import make_directory
 from adapters.storage.sqlite import SqliteStore
 from adapters.vitals import TimedStore, Vitals
 from adapters.web.site import Sources
-from messages.control import DaemonEnded, DaemonNews, DaemonStands, DaemonUp, Follow, Readiness, ShutDown
+from messages.control import (
+    DaemonEnded,
+    DaemonNews,
+    DaemonStands,
+    DaemonUp,
+    EveryoneAnswered,
+    Follow,
+    Readiness,
+    ShutDown,
+)
+from messages.facts import AlertCleared, AlertRaised
 from messages.market import WatchMarket
 from messages.money import use_money_context
 from messages.order import VenueCommand
@@ -100,9 +116,11 @@ def start_daemon(
     venue: Tells[VenueCommand],
     market: Tells[WatchMarket],
     settings: DaemonSettings | None = None,
+    alerts: Tells[AlertRaised | AlertCleared] | None = None,
 ) -> ActorRef[Daemon]:
     """Start the root actor on the current runtime; without settings, with the defaults of paper mode."""
-    return Daemon.start(observer, store=store, venue=venue, market=market, settings=settings or settings_of(Config()))
+    settings = settings or settings_of(Config())
+    return Daemon.start(observer, store=store, venue=venue, market=market, settings=settings, alerts=alerts)
 
 
 # A daemon in real time ------------------------------------------------------------------------------------------------
@@ -119,6 +137,7 @@ class House:
         with ExitStack() as stack:
             self.store = SqliteStore(self.config.data_dir)
             stack.callback(self.store.close)
+            self.alerts = stack.enter_context(alert_sender(self.config))
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
             self.exchange = stack.enter_context(exchange_of(self.config))
             self.pool = stack.enter_context(Pool(4, close_seconds=2.0))
@@ -137,7 +156,12 @@ class House:
         """Start the daemon; what becomes of it comes as mail."""
         venue = self.vitals.tap(self.venue)
         self.daemon = start_daemon(
-            self, store=self.timed_store, venue=venue, market=venue, settings=settings_of(self.config)
+            self,
+            store=self.timed_store,
+            venue=venue,
+            market=venue,
+            settings=settings_of(self.config),
+            alerts=self.alerts,
         )
 
     def sources(self) -> Sources:
@@ -171,8 +195,10 @@ class House:
         return news
 
 
-def serve(config: Config, *, stdin: bool, follow: Path | None = None) -> int:
-    """Run the daemon until it is told to end, or must; return the exit code."""
+def serve(
+    config: Config, *, stdin: bool, follow: Path | None = None, reread: Callable[[], Config] | None = None
+) -> int:
+    """Run the daemon until it is told to end, or must; return the exit code. `reread` is for SIGHUP."""
     make_directory(config.data_dir)
     try:
         settings = http_settings(config)
@@ -182,10 +208,10 @@ def serve(config: Config, *, stdin: bool, follow: Path | None = None) -> int:
     stop_logging = setup_logging(config.log.level, config.log.format, secrets=secrets)
     try:
         with House(config) as house, LoopThread(house.pool, close_seconds=2.0) as loop:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
                 signal.signal(number, lambda number, _frame: house.tell(number))
             http = HttpIntake(loop, settings, sources=house.sources())
-            return Service(house, http, stdin=stdin, follow=follow).run()
+            return Service(house, http, stdin=stdin, follow=follow, reread=reread).run()
     finally:
         stop_logging()
 
@@ -193,8 +219,17 @@ def serve(config: Config, *, stdin: bool, follow: Path | None = None) -> int:
 class Service:
     """What a running daemon shows to the outside, as its news come in."""
 
-    def __init__(self, house: House, http: HttpIntake, *, stdin: bool, follow: Path | None) -> None:
+    def __init__(
+        self,
+        house: House,
+        http: HttpIntake,
+        *,
+        stdin: bool,
+        follow: Path | None,
+        reread: Callable[[], Config] | None,
+    ) -> None:
         self._house, self._http, self._stdin, self._followed = house, http, stdin, follow
+        self._reread, self._manager, self._facts = reread, ServiceManager(), FactLog()
         self._log = structlog.get_logger("tidegate")
 
     def run(self) -> int:
@@ -203,7 +238,8 @@ class Service:
         try:
             self._log.info("listening", url=f"http://{self._house.config.http.host}:{port}")
             self._house.start()
-            return self._follow()
+            with self._facts:
+                return self._follow()
         finally:
             self._http.close()
 
@@ -213,6 +249,7 @@ class Service:
             match self._house.mail.get():
                 case DaemonUp() as up:
                     self._http.connect(up)
+                    up.journal.tell(Follow(follower=self._facts))
                     if self._stdin:
                         JsonLines(apart(sys.stdin.buffer, "rb"), apart(sys.stdout.buffer, "wb")).start(up.gate)
                     if self._followed is not None:
@@ -220,15 +257,51 @@ class Service:
                         JsonLines(file, apart(sys.stdout.buffer, "wb"), decode=file.decode).start(up.gate)
                 case DaemonStands(readiness=readiness, detail=detail) as stands:
                     self._http.stands(stands)
+                    self._tell_manager(stands)
                     self._log.info(readiness.value.lower(), mode=self._house.config.mode, detail=detail)
+                case EveryoneAnswered():
+                    self._manager.alive()
                 case DaemonEnded(exit_code=code, detail=detail):
+                    self._manager.stopping(detail)
                     self._log.log(INFO if code == exits.OK else ERROR, "ended", exit_code=code, detail=detail)
                     return code
+                case signal.SIGHUP:
+                    self._reload()
+                case signal.SIGUSR1:
+                    self._log.warning("actors and mailboxes", dump=self._house.pool.dump())
                 case int() as number:
                     if asked:
                         return exits.ERROR
                     asked = True
                     self._house.daemon.tell(ShutDown(signal.Signals(number).name))
+
+    def _tell_manager(self, stands: DaemonStands) -> None:
+        status = (
+            f"{stands.readiness.value.lower()}: {stands.detail}" if stands.detail else stands.readiness.value.lower()
+        )
+        match stands.readiness:
+            case Readiness.READY | Readiness.HALTED:
+                self._manager.ready(status)
+            case Readiness.DRAINING | Readiness.FAILED:
+                self._manager.stopping(status)
+            case Readiness.STARTING:
+                self._manager.status(status)
+
+    def _reload(self) -> None:
+        """Read the configuration again, take what no order depends on, and say what needs a restart."""
+        self._manager.reloading()
+        house = self._house
+        try:
+            fresh = self._reread() if self._reread is not None else house.config
+            found = compare(house.config, fresh)
+            house.alerts.change(route_settings(fresh), alert_sinks(fresh))
+        except (ConfigError, AppriseMissing, BadSink) as error:
+            self._log.error("the configuration is left as it was", error=str(error))
+        else:
+            change_level(fresh.log.level)
+            house.config = house.config.model_copy(update={"log": fresh.log, "alerts": fresh.alerts})
+            self._log.warning("reloaded", applied=found.applied, needs_restart=found.refused)
+        self._manager.ready("reloaded")
 
 
 # The command line -----------------------------------------------------------------------------------------------------
@@ -255,7 +328,9 @@ def daemon(
 ) -> None:
     """Run the daemon in the foreground, until SIGTERM or Ctrl-C."""
     with plainly():
-        raise Exit(serve(context.obj.load(sets or ()), stdin=stdin, follow=follow))
+        options = context.obj
+        reread = partial(options.load, sets or ())
+        raise Exit(serve(reread(), stdin=stdin, follow=follow, reread=reread))
 
 
 @app.command()

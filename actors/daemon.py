@@ -29,6 +29,7 @@ from messages.control import (
     DaemonNews,
     DaemonStands,
     DaemonUp,
+    EveryoneAnswered,
     ExecutionGivenUp,
     FactNews,
     HaltTrading,
@@ -125,7 +126,7 @@ class Daemon(Follower, Parent):
     """Starts everything, says how things stand, and ends the process when it must.
 
     `alerts` is told each alert once it is durable.
-    `observer` is told `DaemonUp`, `DaemonStands` and, last of all, `DaemonEnded`. A critical actor
+    `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
     """
 
@@ -152,6 +153,7 @@ class Daemon(Follower, Parent):
         self._quarantined: list[str] = []
         self._not_ready = {JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
         self._heard: dict[str, float] = {}
+        self._unheard: dict[str, None] = {}
         self._start_timer: Timer | None = None
         self._stopping: list[Hashable] = []
         self._ending: tuple[int, str] | None = None
@@ -173,7 +175,7 @@ class Daemon(Follower, Parent):
             case ActorReady(name):
                 self._on_ready(name)
             case Pong(name):
-                self._heard[name] = self.runtime.now()
+                self._on_pong(name)
             case Settled():
                 if self._readiness is Readiness.DRAINING:
                     self._stop_in_reverse()
@@ -291,6 +293,7 @@ class Daemon(Follower, Parent):
 
     def _ping_everyone(self) -> None:
         now, silence = self.runtime.now(), self._settings.silence_seconds
+        self._unheard = {str(name): None for name in self.children}
         for name, ref in self.children.items():
             heard = self._heard.setdefault(str(name), now)
             if now - heard > silence:
@@ -298,6 +301,11 @@ class Daemon(Follower, Parent):
                 return
             self.runtime.send(ref, Ping(self.actor_ref))
         self.runtime.tell_after(self._settings.ping_seconds, self.actor_ref, _Tick())
+
+    def _on_pong(self, name: str) -> None:
+        self._heard[name] = self.runtime.now()
+        if self._unheard.pop(name, self) is None and not self._unheard:
+            self._observer.tell(EveryoneAnswered())
 
     # Stopping -------------------------------------------------------------------------------------
 

@@ -55,6 +55,10 @@ class AlertRoutes:
         self._sent: OrderedDict[tuple[str, str], Level | None] = OrderedDict()
         self._held: OrderedDict[tuple[str, str], AlertRaised] = OrderedDict()
 
+    def change(self, settings: RouteSettings) -> None:
+        """Decide by other settings from now on."""
+        self._settings = settings
+
     def take(self, alert: Alert, now: datetime) -> list[Delivery]:
         """Say what is to be sent because of an alert."""
         episode = alert.kind, alert.subject

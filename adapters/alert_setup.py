@@ -9,16 +9,17 @@ from adapters.alerts import AlertSender, AppriseSink
 from adapters.config import Config
 
 
-def alert_sender(config: Config) -> AlertSender | None:
-    """Make the sender that `[alerts]` asks for, None if it names no sink.
+def alert_sender(config: Config) -> AlertSender:
+    """Make the sender that `[alerts]` asks for; without sinks it sends nothing.
 
     Raises `AppriseMissing` and `BadSink`.
     """
-    alerts = config.alerts
-    if not alerts.sinks:
-        return None
-    sinks = {name: AppriseSink(name, url.get_secret_value()) for name, url in alerts.sinks.items()}
-    return AlertSender(route_settings(config), sinks)
+    return AlertSender(route_settings(config), alert_sinks(config))
+
+
+def alert_sinks(config: Config) -> dict[str, AppriseSink]:
+    """Read the addresses. Raises as `alert_sender` does."""
+    return {name: AppriseSink(name, url.get_secret_value()) for name, url in config.alerts.sinks.items()}
 
 
 def route_settings(config: Config) -> RouteSettings:

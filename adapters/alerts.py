@@ -102,6 +102,12 @@ class AlertSender:
         if self._thread.is_alive():
             logger.warning("alerts are left unsent: a sink does not answer")
 
+    def change(self, settings: RouteSettings, sinks: Mapping[str, Sink]) -> None:
+        """Send by other routes, to other sinks, from the next alert on; what is held back stays so."""
+        with self._news:
+            self._routes.change(settings)
+            self._sinks = dict(sinks)
+
     def tell(self, alert: Alert, /) -> None:
         """Take an alert."""
         with self._news:
@@ -135,8 +141,9 @@ class AlertSender:
     def _try(self, name: str, delivery: Delivery, attempt: int) -> bool:
         if attempt and not self._closing:
             self._sleep(PAUSE_SECONDS * attempt)
+        sink = self._sinks.get(name)
         try:
-            return self._sinks[name].send(delivery)
+            return sink is not None and sink.send(delivery)
         except Exception as error:  # noqa: BLE001 - whatever a sink does, the next alert is tried
             logger.warning("the sink %s failed: %s", name, type(error).__name__)
             return False

@@ -30,6 +30,7 @@ from adapters.paper.server.faults import Plan, read_plan
 from adapters.paper.server.process import ProcessSettings, run_paper_exchange
 from adapters.paper.server.settings import ServerSettings
 from adapters.projection import Projection
+from adapters.storage.backup import back_up, restore
 from adapters.storage.codec import export_line
 from adapters.storage.sqlite import SqliteStore
 
@@ -252,6 +253,21 @@ def journal_verify(context: typer.Context, sets: Sets = None) -> None:
     """Check the journal's file, every fact and every claim."""
     with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
         print(f"{store.verify()} facts, all in order: {store.path}")
+
+
+@journal_app.command("backup")
+def journal_backup(context: typer.Context, file: Path, sets: Sets = None) -> None:
+    """Copy the journal into a new file, beside a running daemon too, and check the copy."""
+    with plainly():
+        print(f"{back_up(context.obj.load(sets or ()).data_dir, file)} facts are in {file}")
+
+
+@journal_app.command("restore")
+def journal_restore(context: typer.Context, file: Path, sets: Sets = None) -> None:
+    """Put a backup into a data directory that has no journal; see docs/operations.md before."""
+    with plainly():
+        data_dir = context.obj.load(sets or ()).data_dir
+        print(f"{restore(file, data_dir)} facts are in {data_dir}")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from adapters.binance.signing import BadKey
+from adapters.alerts import AppriseMissing, BadSink
 from adapters.client import ClientError, NotRunning, Refused
 from adapters.config import ConfigError
 from adapters.intake.http import PortInUse
@@ -35,6 +36,8 @@ CONFIG = 78
 
 TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (ConfigError, CONFIG, "Mend the configuration; `run.py check-config` tries it without starting anything."),
+    (AppriseMissing, CONFIG, ""),
+    (BadSink, CONFIG, ""),
     (DirectoryLocked, LOCKED, "Stop that daemon first, or give this one a directory of its own (--set data_dir=...)."),
     (NoJournal, UNUSABLE, "A daemon makes one when it starts; say where that runs (--set data_dir=...)."),
     (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),

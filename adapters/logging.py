@@ -105,6 +105,12 @@ def setup_logging(
     return stop
 
 
+def change_level(level: Level) -> None:
+    """Write records from another level on, while logging goes on as it was set up."""
+    logging.getLogger().setLevel(level.upper())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+
+
 class _Redactor:
     """The last look at a record before it is rendered."""
 

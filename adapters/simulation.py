@@ -32,6 +32,7 @@ from messages.control import (
     DaemonNews,
     DaemonStands,
     DaemonUp,
+    EveryoneAnswered,
     FactNews,
     Follow,
     JournalCommand,
@@ -140,7 +141,7 @@ class _News:
                 self.closed[closed.execution_id] = closed
             case Committed(fact=fact):
                 self.open.pop(fact.execution_id, None)
-            case CaughtUp():
+            case CaughtUp() | EveryoneAnswered():
                 pass
             case _:
                 assert_never(message)

@@ -244,6 +244,11 @@ class DaemonStands:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EveryoneAnswered:
+    """Every critical actor has answered a round of pings: a watchdog may be fed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonEnded:
     """The daemon is over; the process is to end with `exit_code` (docs/operations.md lists them)."""
@@ -252,4 +257,4 @@ class DaemonEnded:
     detail: str
 
 
-DaemonNews = DaemonUp | DaemonStands | DaemonEnded
+DaemonNews = DaemonUp | DaemonStands | EveryoneAnswered | DaemonEnded

@@ -149,7 +149,7 @@ def test_without_apprise_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_configuration_says_who_hears_of_what() -> None:
-    assert alert_sender(Config()) is None
+    assert alert_sender(Config())._sinks == {}
     config = Config.model_validate(
         {
             "alerts": {
@@ -165,5 +165,5 @@ def test_the_configuration_says_who_hears_of_what() -> None:
     assert settings.quiet is not None
     assert [at.isoformat() for at in settings.quiet] == ["22:00:00", "06:30:00"]
     made = alert_sender(config)
-    assert made is not None
+    assert set(made._sinks) == {"phone", "mail"}
     assert made._now() <= datetime.now(UTC)

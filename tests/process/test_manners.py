@@ -1,0 +1,72 @@
+"""The manners of a daemon: it tells its manager how it stands, reloads, and shows what it is at."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.process.programs import Running, run
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+
+def heard(manager: socket.socket, word: str, seconds: float = 15.0) -> str:
+    """Wait for a message of the daemon that begins with a word."""
+    deadline = time.monotonic() + seconds
+    while True:
+        manager.settimeout(max(0.01, deadline - time.monotonic()))
+        said = manager.recv(4096).decode()
+        if said.startswith(word):
+            return said
+
+
+def test_it_tells_its_manager_feeds_the_watchdog_reloads_and_dumps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tidegate.toml").write_text('[log]\nlevel = "info"\n')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+        with Running(tmp_path) as daemon:
+            assert "STATUS=ready" in heard(manager, "READY=1")
+            heard(manager, "WATCHDOG=1")
+            (tmp_path / "tidegate.toml").write_text('[log]\nlevel = "debug"\n[twap]\nnum_chunks = 9\n')
+            daemon.alive.send_signal(signal.SIGHUP)
+            assert "MONOTONIC_USEC=" in heard(manager, "RELOADING=1")
+            heard(manager, "READY=1")
+            daemon.wait_until(lambda: '"event":"reloaded"' in daemon.said())
+            assert '"applied":["log.level"],"needs_restart":["twap.num_chunks"]' in daemon.said()
+            (tmp_path / "tidegate.toml").write_text("[log]\nlevel = 3\n")
+            daemon.alive.send_signal(signal.SIGHUP)
+            daemon.wait_until(lambda: "the configuration is left as it was" in daemon.said())
+            daemon.alive.send_signal(signal.SIGUSR1)
+            daemon.wait_until(lambda: '"event":"actors and mailboxes"' in daemon.said())
+            assert "idle     SignalGate" in daemon.said()
+            daemon.client.send({"id": "a", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.01"})
+            daemon.wait_until(lambda: '"event":"TradeBooked"' in daemon.said())
+            booked = next(line for line in daemon.said().splitlines() if '"event":"TradeBooked"' in line)
+            assert '"signal_id":"a"' in booked
+            assert '"execution_id":' in booked
+            assert '"client_order_id":' in booked
+            assert daemon.terminate() == 0
+            heard(manager, "STOPPING=1")
+
+
+def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path) -> None:
+    with Running(tmp_path) as daemon:
+        verdict = daemon.client.send({"id": "a", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.01"})[1]
+        daemon.client.wait(str(verdict["execution_id"]), 15)
+        done = run(tmp_path, "journal", "backup", "copy.sqlite", "--set", "data_dir=data")
+        assert done.code == 0, done.err
+        assert daemon.terminate() == 0
+    (tmp_path / "data").rename(tmp_path / "lost")
+    assert run(tmp_path, "journal", "restore", "copy.sqlite", "--set", "data_dir=data").code == 0
+    again = run(tmp_path, "journal", "restore", "copy.sqlite", "--set", "data_dir=data")
+    assert again.code == 1
+    assert "has a journal already" in again.err
+    assert run(tmp_path, "journal", "verify", "--set", "data_dir=data").code == 0
