@@ -22,6 +22,8 @@ from messages.ids import Environment
 from messages.money import plain
 
 ENVIRONMENTS: dict[str, Environment] = {"paper": "p", "testnet": "t", "demo": "d", "live": "l"}
+QUIET_SECONDS = 2.0
+"""A touch that the stream has not told for so long is asked for: in a quiet market nothing is told, for nothing changes."""
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
 
 
@@ -53,6 +55,7 @@ def exchange_of(config: Config) -> Iterator[BinanceSettings]:
                 api_secret=config.paper.api_secret,
                 environment=environment,
                 recv_window_ms=recv_window,
+                quiet_seconds=QUIET_SECONDS,
             )
         return
     venue = config.venue
@@ -65,6 +68,7 @@ def exchange_of(config: Config) -> Iterator[BinanceSettings]:
         private_key=venue.private_key_file.read_text(encoding="ascii") if venue.private_key_file else None,
         environment=environment,
         recv_window_ms=recv_window,
+        quiet_seconds=QUIET_SECONDS,
     )
     if config.mode == "live" and (problems := check_key(settings, allow_dangerous=venue.allow_dangerous_key)):
         raise Exit(exits.KEY_REFUSED, f"this key is refused: {'; '.join(problem.detail for problem in problems)}")
