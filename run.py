@@ -189,7 +189,7 @@ class House:
 
     def stop(self) -> DaemonEnded:
         """Shut down in order, and say how it ended."""
-        self.daemon.tell(ShutDown("asked to stop"))
+        self.pool.send(self.daemon, ShutDown("asked to stop"))
         while not isinstance(news := self.mail.get(), DaemonEnded):
             pass
         return news
@@ -273,7 +273,7 @@ class Service:
                     if asked:
                         return exits.ERROR
                     asked = True
-                    self._house.daemon.tell(ShutDown(signal.Signals(number).name))
+                    self._house.pool.send(self._house.daemon, ShutDown(signal.Signals(number).name))
 
     def _tell_manager(self, stands: DaemonStands) -> None:
         status = (

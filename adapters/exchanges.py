@@ -23,7 +23,7 @@ from messages.money import plain
 
 ENVIRONMENTS: dict[str, Environment] = {"paper": "p", "testnet": "t", "demo": "d", "live": "l"}
 QUIET_SECONDS = 2.0
-"""A touch that the stream has not told for so long is asked for: in a quiet market nothing is told, for nothing changes."""
+"""A touch that the stream has not told for so long is asked for: in a quiet market nothing changes, so nothing is told."""
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
 
 
