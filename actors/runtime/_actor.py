@@ -58,6 +58,20 @@ class Future(pykka.ThreadingFuture[Any]):
         return super().get(timeout=timeout)
 
 
+class Stopped(threading.Event):
+    """An event without a lock and a queue of its own: thousands of actors have one, and hardly anybody waits."""
+
+    _cond = threading.Condition()
+
+    def __init__(self) -> None:
+        self._flag = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, for so many seconds at the most; return whether it is."""
+        with self._cond:
+            return self._cond.wait_for(self.is_set, timeout)
+
+
 class Ref(pykka.ActorRef[A]):
     """A Pykka reference that lets messages to a crashed node vanish, as messages to it do."""
 
@@ -93,7 +107,7 @@ class Actor(pykka.Actor):
         self.runtime = runtime
         self.actor_urn = UUID(int=_names.getrandbits(128), version=4).urn
         self.actor_inbox = self._create_actor_inbox()
-        self.actor_stopped = threading.Event()
+        self.actor_stopped = Stopped()
         self._actor_ref = Ref(self)
 
     @property

@@ -17,7 +17,7 @@ import pytest
 from pykka import _actor, _envelope, messages
 
 from actors.runtime import Actor, Simulation
-from actors.runtime._actor import Ref
+from actors.runtime._actor import Ref, Stopped
 from actors.runtime._mailbox import Mailbox
 
 
@@ -104,10 +104,34 @@ def test_start_calls_create_actor_inbox_and_start_actor_loop_after_registering()
 def test_an_actor_of_ours_is_made_of_what_pykkas_own_init_makes() -> None:
     with Simulation():
         ours = vars(Silent())
+    kinds = {"_actor_ref": Ref, "actor_inbox": Mailbox, "actor_stopped": Stopped}
     for name, made in vars(Bare()).items():
-        kind = Ref if name == "_actor_ref" else Mailbox if name == "actor_inbox" else type(made)
-        assert type(ours.pop(name)) is kind
+        assert type(ours.pop(name)) is kinds.get(name, type(made))
     assert ours.keys() == {"runtime"}
+
+
+def test_whoever_waits_for_one_actor_to_stop_is_not_woken_for_good_by_another() -> None:
+    mine, other, over = Stopped(), Stopped(), threading.Event()
+
+    def wait() -> None:
+        assert mine.wait(10)
+        over.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    other.set()
+    assert other.wait(0)
+    assert not mine.wait(0.01)
+    assert not over.is_set()
+    mine.set()
+    thread.join(10)
+    assert over.is_set()
+    mine.clear()
+    assert not mine.is_set()
+
+
+def test_an_event_is_made_of_a_condition_and_a_flag() -> None:
+    assert vars(threading.Event()).keys() == {"_cond", "_flag"}
 
 
 def test_each_actor_has_a_name_of_its_own_of_pykkas_form() -> None:
