@@ -23,7 +23,7 @@ from messages.money import plain
 
 ENVIRONMENTS: dict[str, Environment] = {"paper": "p", "testnet": "t", "demo": "d", "live": "l"}
 QUIET_SECONDS = 2.0
-"""A touch that the stream has not told for so long is asked for: in a quiet market nothing changes, so nothing is told."""
+"""A touch of which the stream says nothing for so long is asked for: in a quiet market there is nothing to say."""
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
 
 
