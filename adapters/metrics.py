@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,10 +15,15 @@ from messages.control import Readiness
 
 class _Figures(Collector):
     def __init__(
-        self, projection: Projection, readiness: Readiness, verdicts: Mapping[tuple[str, str], int], streams: int
+        self,
+        projection: Projection,
+        readiness: Readiness,
+        verdicts: Mapping[tuple[str, str], int],
+        streams: int,
+        more: Iterable[Metric],
     ) -> None:
         self._projection, self._readiness = projection, readiness
-        self._verdicts, self._streams = verdicts, streams
+        self._verdicts, self._streams, self._more = verdicts, streams, list(more)
 
     def collect(self) -> Iterator[Metric]:
         projection = self._projection
@@ -40,12 +45,20 @@ class _Figures(Collector):
         for (status, reason), count in sorted(self._verdicts.items()):
             verdicts.add_metric([status, reason], count)
         yield verdicts
+        yield from self._more
 
 
 def metrics_text(
-    projection: Projection, readiness: Readiness, verdicts: Counter[tuple[str, str]], streams: int
+    projection: Projection,
+    readiness: Readiness,
+    verdicts: Counter[tuple[str, str]],
+    streams: int,
+    more: Iterable[Metric] = (),
 ) -> bytes:
-    """Write every figure; `verdicts` counts by (status, reason), `streams` the readers of events."""
+    """Write every figure; `verdicts` counts by (status, reason), `streams` the readers of events.
+
+    `more` are further figures; docs/metrics.md lists them all.
+    """
     registry = CollectorRegistry()
-    registry.register(_Figures(projection, readiness, verdicts, streams))
+    registry.register(_Figures(projection, readiness, verdicts, streams, more))
     return generate_latest(registry)

@@ -114,6 +114,7 @@ class HttpIntake:
             readers=lambda: self.routes.readers,
             events=self.routes.get_events,
         )
+        self.routes.more_metrics = self.site.metrics
         self._runner: web.AppRunner | None = None
 
     def start(self) -> int:

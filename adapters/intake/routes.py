@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import orjson
 import pykka
 from aiohttp import web
+from prometheus_client.core import Metric
 
 from adapters.intake.bridge import Answer, committed_facts
 from adapters.intake.commands import Amendment, decode_amendment, decode_detail
@@ -109,6 +110,8 @@ class Routes:
         self._folding: asyncio.Task[None] | None = None
         self._streams: set[asyncio.Task[object]] = set()
         self._watchers: set[asyncio.Future[None]] = set()
+        self.more_metrics: Callable[[], Iterable[Metric]] = tuple
+        """Figures that others have for /metrics."""
 
     def add_to(self, app: web.Application) -> None:
         """Name the endpoints."""
@@ -441,7 +444,8 @@ class Routes:
 
     async def get_metrics(self, request: web.Request) -> web.Response:
         """Give the figures to a monitoring system."""
-        text = metrics_text(self._projection, self._stands.readiness, self._verdicts, len(self._streams))
+        more = self.more_metrics()
+        text = metrics_text(self._projection, self._stands.readiness, self._verdicts, len(self._streams), more)
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     # Within -----------------------------------------------------------------------------------

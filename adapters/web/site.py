@@ -5,16 +5,18 @@ What the page may do it does over `/v1`, with the token; see `open_to_look` for 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import orjson
 from aiohttp import web
+from prometheus_client.core import Metric
 
 from adapters.execution_views import ExecutionView
 from adapters.projection import Projection
+from adapters.tie_metrics import tie_metrics
 from adapters.views import Json, iso
 from adapters.vitals import Vitals
 from adapters.web.assets import HEADERS, Assets
@@ -108,6 +110,10 @@ class Site:
         """List a symbol's mids of the last hour as [second, price], one a second at most."""
         prices = self._sources.vitals.prices(request.match_info["symbol"])
         return _view({"prices": [[second, plain(price)] for second, price in prices]})
+
+    def metrics(self) -> Iterator[Metric]:
+        """Give the figures of ties and health to a monitoring system."""
+        return tie_metrics(self._sources.vitals.view(), self._health())
 
     # Views ------------------------------------------------------------------------------------
 

@@ -14,8 +14,14 @@ from tests.simulation.whole import Stage
 
 def answered(stage: Stage, seconds: float, monkeypatch: pytest.MonkeyPatch) -> int:
     heard: list[Any] = []
-    tell = type(stage.world.news).tell
-    monkeypatch.setattr(type(stage.world.news), "tell", lambda self, news: (heard.append(news), tell(self, news)))
+    news_of = type(stage.world.news)
+    tell = news_of.tell
+
+    def hear(self: Any, news: Any) -> None:
+        heard.append(news)
+        tell(self, news)
+
+    monkeypatch.setattr(news_of, "tell", hear)
     stage.run(seconds)
     monkeypatch.undo()
     return sum(isinstance(news, EveryoneAnswered) for news in heard)
