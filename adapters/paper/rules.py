@@ -167,7 +167,11 @@ def with_filter(spec: SymbolSpec, filter_type: str, fields: dict[str, str | int 
 
 def text(amount: Decimal, precision: int = 8) -> str:
     """Write an amount as the exchange does: a plain string with exactly `precision` decimals or more if needed."""
-    return format(amount, f".{max(precision, -int(amount.as_tuple().exponent))}f")
+    plain = str(amount)
+    if "E" in plain:
+        return format(amount, f".{max(precision, -int(amount.as_tuple().exponent))}f")
+    whole, _, decimals = plain.partition(".")
+    return f"{whole}.{decimals:0<{precision}}"
 
 
 def exchange_info(spec: SymbolSpec) -> dict[str, object]:

@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS orders (symbol TEXT, id INTEGER, body BLOB NOT NULL, 
 CREATE TABLE IF NOT EXISTS trades (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS received (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """
+_PRAGMAS: Mapping[str, str | int] = {"journal_mode": "wal", "synchronous": "normal", "busy_timeout": 2000}
+"""A commit survives the process, but need not survive the machine: nothing waits for the disk."""
+
 _VERSION = 1
 MEMORY = ":memory:"
 _ID_BLOCK = 10_000
@@ -40,7 +43,8 @@ class AccountFile:
             Path(path).touch(mode=0o600)
             Path(path).chmod(0o600)  # SQLite gives the files beside it the same rights.
         self._db = apsw.Connection(str(path))
-        self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=2000")
+        for name, value in _PRAGMAS.items():
+            self._db.pragma(name, value)
         version = self._db.pragma("user_version")
         if version not in {0, _VERSION}:
             self._db.close()

@@ -14,6 +14,8 @@ from messages.signal import Side
 SECOND = 1_000_000
 """Microseconds."""
 
+TIDY_EVERY = SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class Print:
@@ -69,45 +71,53 @@ class Taken:
     def __init__(self, step: Decimal, refill_rate: float) -> None:
         """`step` is the symbol's lot step."""
         self._step, self._rate = step, refill_rate / SECOND
-        self._levels: dict[tuple[Side, Decimal], tuple[int, int]] = {}
+        self._levels: dict[Side, dict[Decimal, tuple[int, int]]] = {side: {} for side in Side}
+        self._tidied = 0
 
     def __bool__(self) -> bool:
-        return bool(self._levels)
+        return any(self._levels.values())
 
     def add(self, side: Side, price: Decimal, quantity: Decimal, now: int) -> None:
         """Take `quantity` from a level."""
         steps = self._left(side, price, now) + math.ceil(quantity / self._step)
-        self._levels[side, price] = (steps, now)
+        self._levels[side][price] = (steps, now)
 
     def rest(self, side: Side, level: Level, now: int) -> Decimal:
         """Say what is left of a displayed level, >= 0."""
         price, quantity = level
-        if (side, price) not in self._levels:
+        if price not in self._levels[side]:
             return quantity
         left = quantity - self._left(side, price, now) * self._step
         return left if left > 0 else quantity - quantity
 
     def thin(self, side: Side, levels: Iterator[Level], now: int) -> Iterator[Level]:
         """Take what is gone out of displayed levels."""
-        for taken in tuple(self._levels):
-            self._left(*taken, now)
-        prices = [price for of, price in self._levels if of is side]
-        return self._thinned(side, prices, levels, now) if prices else levels
+        if now >= self._tidied + TIDY_EVERY:
+            self._tidy(now)
+        return self._thinned(side, levels, now) if self._levels[side] else levels
 
-    def _thinned(self, side: Side, prices: list[Decimal], levels: Iterator[Level], now: int) -> Iterator[Level]:
+    def _thinned(self, side: Side, levels: Iterator[Level], now: int) -> Iterator[Level]:
+        taken = self._levels[side]
         for level in levels:
-            if level[0] not in prices:
+            if level[0] not in taken:
                 yield level
             elif rest := self.rest(side, level, now):
                 yield level[0], rest
 
+    def _tidy(self, now: int) -> None:
+        """Forget what has been given back; nobody may look at those levels again."""
+        self._tidied = now
+        for side, taken in self._levels.items():
+            for price in tuple(taken):
+                self._left(side, price, now)
+
     def _left(self, side: Side, price: Decimal, now: int) -> int:
-        entry = self._levels.get((side, price))
+        entry = self._levels[side].get(price)
         if entry is None:
             return 0
         steps, since = entry
         left = math.ceil(steps * math.exp(-self._rate * (now - since)) - 0.5)
         if left <= 0:
-            del self._levels[side, price]
+            del self._levels[side][price]
             return 0
         return left

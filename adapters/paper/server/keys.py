@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ def verify(key: ApiKey, payload: bytes, signature: str) -> None:
     """Raise -1022 unless `signature` is the key's own over exactly `payload`."""
     match key.kind:
         case KeyKind.HMAC:
-            proper = hmac.new(key.secret.encode(), payload, hashlib.sha256).hexdigest()
+            proper = hmac.digest(key.secret.encode(), payload, "sha256").hex()
             valid = hmac.compare_digest(proper.encode(), signature.lower().encode())
         case KeyKind.RSA:
             valid = _verify_rsa(key.secret, payload, signature)

@@ -408,6 +408,14 @@ def test_nobody_else_may_read_the_account(tmp_path: Path) -> None:
     world.exchange.close()
 
 
+def test_a_commit_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    file = AccountFile(tmp_path / "a.db")
+    assert file._db.pragma("journal_mode") == "wal"
+    assert file._db.pragma("synchronous") == 1, "NORMAL"
+    assert file._db.pragma("busy_timeout") == 2000
+    file.close()
+
+
 def test_a_file_of_another_version_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     connection = apsw.Connection(str(path))
