@@ -11,6 +11,8 @@ from bench.tools.figures import machine
 
 QUESTIONS = (
     "latency",
+    "wire",
+    "server",
     "executions",
     "verdicts",
     "http_load",

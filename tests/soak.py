@@ -8,6 +8,7 @@ the end the journal must be what the exchange says is so. Stops by itself; exit 
 from __future__ import annotations
 
 import argparse
+import logging
 import queue
 import sys
 import time
@@ -269,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     use_money_context()
     sys.setswitchinterval(0.001)
     stop_logging = setup_logging("error")
+    logging.getLogger("tidegate.alerts").setLevel(logging.CRITICAL)  # Doubt is what is made here, again and again.
     try:
         with TemporaryDirectory(prefix="tidegate-soak-") as directory:
             result = run(Soak(**given), keep or Path(directory), shown=True)
