@@ -59,7 +59,7 @@ demo: $(VENV)/.run
 # --- Work -----------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.dev
-	$(PY) -m pytest --cov --cov-report= $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 check: $(VENV)/.dev
