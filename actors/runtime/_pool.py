@@ -14,6 +14,7 @@ import pykka
 
 from actors.runtime._actor import current_runtime, wait_hook
 from actors.runtime._base import Runtime, Timer
+from actors.runtime._collector import CalmCollector
 from messages.money import use_money_context
 
 if TYPE_CHECKING:
@@ -55,8 +56,10 @@ class Pool(Runtime):
         self._threads: dict[threading.Thread, None] = {}
         self._timer_set = threading.Condition()
         self._closed = False
+        self._collector = CalmCollector()
 
     def __enter__(self) -> Self:
+        self._collector.__enter__()
         for _ in range(self._workers):
             self._hire()
         self._start("timers", self._fire_timers)
@@ -78,6 +81,7 @@ class Pool(Runtime):
         for line in self._pinned:
             line.put(None)
         self._join(deadline)
+        self._collector.__exit__(kind, error, trace)
         super().__exit__(kind, error, trace)
 
     def now(self) -> float:
