@@ -485,7 +485,9 @@ class ExchangeActor(Follower, Child):
             case Need.TIME:
                 query, self._wall_zero = QueryTime(reply_to=me), self._wall_offset()
             case Need.RULES:
-                query = QueryRules(symbols=self._settings.symbols, reply_to=me)
+                # One that is no longer configured is still worked on to its end.
+                symbols = dict.fromkeys((*self._settings.symbols, *self._door.exposures.symbols()))
+                query = QueryRules(symbols=tuple(symbols), reply_to=me)
             case Need.BALANCES:
                 query = QueryBalances(reply_to=me)
             case _:

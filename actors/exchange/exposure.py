@@ -56,10 +56,10 @@ EXPOSURE_FACTS: tuple[type[Fact], ...] = (
 class Exposure:
     """What one execution may still send: a fold of its facts. Quantities in base units."""
 
-    __slots__ = ("_counted", "_open", "cancelled", "closed", "incarnation", "quantity")
+    __slots__ = ("_counted", "_open", "cancelled", "closed", "incarnation", "quantity", "symbol")
 
-    def __init__(self, quantity: Decimal) -> None:
-        self.quantity = quantity
+    def __init__(self, quantity: Decimal, symbol: str = "") -> None:
+        self.quantity, self.symbol = quantity, symbol
         self.incarnation = 0
         self.cancelled = self.closed = False
         self._counted: dict[str, Decimal] = {}
@@ -178,6 +178,10 @@ class Exposures:
         """Return the exposure of an execution that is not over."""
         return self._executions.get(execution_id)
 
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols that are worked on, each once."""
+        return tuple(dict.fromkeys(exposure.symbol for exposure in self._executions.values()))
+
     def admits(self, place: PlaceChild, client_order_id: str) -> Decline | None:
         """Say why a child must not be intended; None if it may."""
         if (exposure := self._executions.get(place.execution_id)) is not None:
@@ -197,14 +201,14 @@ class Exposures:
         """Take in a fact; kinds that say nothing of exposure are left aside."""
         execution_id = fact.execution_id
         if isinstance(fact, SignalAccepted):
-            self._executions[execution_id] = Exposure(fact.quantity)
+            self._executions[execution_id] = Exposure(fact.quantity, fact.symbol)
             return
         exposure = self._executions.get(execution_id)
         if isinstance(fact, AttemptReappeared):
             intent = self._gone.pop(fact.client_order_id, None)
             if intent is not None:
                 if exposure is None:
-                    exposure = self._executions[execution_id] = Exposure(ZERO)
+                    exposure = self._executions[execution_id] = Exposure(ZERO, intent.symbol)
                     exposure.closed = True
                 exposure.reopen(intent)
             return
