@@ -19,7 +19,7 @@ from adapters.paper.audit import Audit, Mode, audit
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.faults import FaultPlan
 from adapters.paper.liquidity.base import Liquidity
-from adapters.paper.venue import LatencySettings, PaperVenue, VenueLink
+from adapters.paper.venue import COLD_SECONDS, LatencySettings, PaperVenue, VenueLink
 from adapters.scenarios import Scenario, TimedSignal, drawn, scenario_of, tour
 from adapters.storage.codec import export_line
 from adapters.storage.memory import MemoryStore
@@ -158,6 +158,8 @@ class World:
     faults: FaultPlan | None = None
     check_codec: bool = False
     markets: MakeMarkets | None = None
+    cold_seconds: float = COLD_SECONDS
+    """How often the market shows symbols that nobody waits for."""
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(journal_id=f"simulation-{self.sim.seed}", check_codec=self.check_codec)
@@ -166,7 +168,11 @@ class World:
         self.exchange = PaperExchange(self.paper, now=now, markets=self.markets and self.markets(now))
         with self.exchange_node:
             self.venue = PaperVenue.start(
-                self.exchange, latency=self.latency, chance=self.sim.stream("latency"), faults=self.faults
+                self.exchange,
+                latency=self.latency,
+                chance=self.sim.stream("latency"),
+                faults=self.faults,
+                cold_seconds=self.cold_seconds,
             )
         self.answers: list[Answer] = []
         self.news = _News()

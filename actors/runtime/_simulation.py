@@ -90,18 +90,8 @@ class Simulation(Runtime):
     `UnclaimedFailures` if an actor died, or a critical letter was lost, that nobody claimed.
     """
 
-    def __init__(
-        self,
-        seed: int = 0,
-        *,
-        stall_probability: float = 0.0,
-        stall_seconds: float = 1.0,
-        remembered: int = REMEMBERED_MESSAGES,
-    ) -> None:
-        """Stalls put a picked actor off with this probability, for up to so many seconds.
-
-        `remembered` is how many messages `story` tells.
-        """
+    def __init__(self, seed: int = 0, *, stall_probability: float = 0.0, stall_seconds: float = 1.0) -> None:
+        """Stalls put a picked actor off with this probability, for up to so many seconds."""
         super().__init__()
         self.seed = seed
         self.dead_letters: list[object] = []
@@ -111,7 +101,7 @@ class Simulation(Runtime):
         self._streams: dict[str, random.Random] = {}
         self._nodes: dict[str, Node] = {}
         self._ready: list[Mailbox] = []
-        self._recent: deque[tuple[float, Actor | None, object]] = deque(maxlen=remembered)
+        self._recent: deque[tuple[float, Actor | None, object]] = deque(maxlen=REMEMBERED_MESSAGES)
         self._pick = self.stream("scheduler").random
         self._stall_probability, self._stall_seconds = stall_probability, stall_seconds
         self._now = self._clock_offset = 0.0
@@ -154,6 +144,10 @@ class Simulation(Runtime):
     def stall(self, probability: float, seconds: float = 1.0) -> None:
         """From now on, put a picked actor off with this probability, for up to so many seconds."""
         self._stall_probability, self._stall_seconds = probability, seconds
+
+    def remember(self, messages: int) -> None:
+        """Let `story` tell so many messages from now on; 200 if it is never called."""
+        self._recent = deque(self._recent, maxlen=messages)
 
     def step_clock(self, seconds: float) -> None:
         """Step the wall clock of every node; `now()` does not notice."""

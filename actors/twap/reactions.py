@@ -90,6 +90,10 @@ _TEXTS: tuple[tuple[str, StopReason], ...] = (
     ("not enabled", StopReason.SYMBOL_STATUS),
     ("not permitted", StopReason.SYMBOL_STATUS),
     ("restricted", StopReason.SYMBOL_STATUS),
+    ("disabled on this account", StopReason.REFUSED),
+    ("may not place", StopReason.REFUSED),
+    ("not supported", StopReason.REFUSED),
+    ("unsupported", StopReason.REFUSED),
 )
 """-2010 is one code for many causes, which only its documented texts tell apart."""
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
+
+import pykka
 
 from actors.runtime import EPOCH, Simulation
 from adapters.campaign.clocks import ClockLog
@@ -38,11 +41,18 @@ TRANSIT_SECONDS = 12.0
 """A crash may hold up what is under way by 10 s, and a stalled actor by a little more."""
 
 SETTLE_SECONDS = 1800.0
+COLD_SECONDS = 2.5
+"""How often the market shows symbols that nobody waits for: seldom, because looking is half the work."""
+
 SAFETY_SECONDS = 60.0
 OPERATOR_SECONDS = 15.0
 REST_SECONDS = 60.0
 MENDED = (0, 69, 74)
 """Exit codes that trouble may cause: stopped, not ready in time, journal lost."""
+
+
+class Hopeless(Exception):
+    """The daemon has ended in a way that no trouble excuses: there is no point in going on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +87,14 @@ def endure(
 ) -> Ordeal:
     """Play one seed, and judge it. `remembered` is how many messages its story tells."""
     scenario = scenario or drawn(seed)
-    with Simulation(seed, remembered=remembered) as sim:
+    with Simulation(seed) as sim:
+        sim.remember(remembered)
         weather = weather or draw_weather(sim.stream("faults"), level, scenario)
         course = Course(sim, scenario, weather, start_daemon, paper or PaperSettings())
         try:
             course.play()
+        except Hopeless as error:
+            course.broken.append(str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, this seed has failed and the next shall run
             course.broken.append(f"{type(error).__name__}: {error}")
         course.judge_failures()
@@ -129,7 +142,7 @@ class Course:
         self.sim, self.weather, self.scenario = sim, weather, scenario
         self.chance = sim.stream("course")
         self.plan = FaultPlan(weather.faults, sim.stream("strikes"))
-        self.world = World(sim, start_daemon, paper, faults=self.plan)
+        self.world = World(sim, start_daemon, paper, faults=self.plan, cold_seconds=COLD_SECONDS)
         self.clocks = ClockLog()
         self.broken: list[str] = []
         self.troubles = Troubles(self)
@@ -144,7 +157,6 @@ class Course:
         self._read = 0
         self._open: dict[str, None] = {}
         self._paused: dict[str, None] = {}
-        self._exits: Counter[int] = Counter()
 
     # The course of things -------------------------------------------------------------------------
 
@@ -221,9 +233,8 @@ class Course:
     def _went_down(self) -> None:
         ended, self._running = self.world.news.ended, False
         if ended is not None:
-            self._exits[ended.exit_code] += 1
             if ended.exit_code not in MENDED:
-                self.broken.append(f"the daemon ended with {ended.exit_code}: {ended.detail}")
+                raise Hopeless(f"the daemon ended with {ended.exit_code}: {ended.detail}")
             self.world.daemon_node.crash()
         self.world.store.reopen()
         wait = 1.0 if self.clear else self.chance.choice((0.0, self.chance.uniform(0.0, 20.0)))
@@ -245,6 +256,7 @@ class Course:
             return
         facts, requests = self.world.store.last_seq(), len(self.world.exchange.truth()["received"])  # type: ignore[arg-type]
         self.world.daemon_node.crash()
+        self._agenda.clear()
         self._begin()
         self._run(self.sim.now() + REST_SECONDS)
         told = [type(one.fact).__name__ for one in self.world.store.read(facts)]
@@ -261,7 +273,11 @@ class Course:
         if not self.up() or (starting and self.chance.random() < 0.8):
             self.at(self.sim.now() + self.chance.uniform(0.5, 5.0), partial(self._send, signal))
             return
-        answer = self.world.send(stamped(signal, self.sim))
+        try:
+            answer = self.world.send(stamped(signal, self.sim))
+        except pykka.ActorDeadError:  # It is about to end.
+            self.at(self.sim.now() + 1.0, partial(self._send, signal))
+            return
         self._sent.append((self.lives, answer))
         if self.weather.happenings and answer.verdict is None:
             self.at(self.sim.now() + 30.0, partial(self._send_again, signal, answer, self.lives))
@@ -287,17 +303,21 @@ class Course:
 
     def _mend(self) -> None:
         """What an operator does who looks in from time to time: lift halts, let paused executions go on."""
-        if self.up():
-            news = self.world.news
-            if news.readiness is Readiness.HALTED and news.up is not None:
-                news.up.exchange.tell(ResumeTrading(detail="looked into"))
-                self._ready_since = self.sim.now()
-            self._follow()
-            for execution_id in self._paused:
-                if execution_id in news.open:
-                    self.world.command(ResumeExecution(execution_id=execution_id, reply_to=self.ear()))
-                    self._ready_since = self.sim.now()
+        with suppress(pykka.ActorDeadError):  # It is about to end.
+            if self.up():
+                self._lift_what_is_held()
         self.at(self.sim.now() + OPERATOR_SECONDS, self._mend)
+
+    def _lift_what_is_held(self) -> None:
+        news = self.world.news
+        if news.readiness is Readiness.HALTED and news.up is not None:
+            news.up.exchange.tell(ResumeTrading(detail="looked into"))
+            self._ready_since = self.sim.now()
+        self._follow()
+        for execution_id in self._paused:
+            if execution_id in news.open:
+                self.world.command(ResumeExecution(execution_id=execution_id, reply_to=self.ear()))
+                self._ready_since = self.sim.now()
 
     # What is still open ---------------------------------------------------------------------------
 
@@ -320,7 +340,7 @@ class Course:
         self._read = len(self.world.store.committed)
 
     def _settled(self) -> bool:
-        if self.world.news.open or not self.up() or self.world.news.readiness is Readiness.STARTING:
+        if self.world.news.open or not self.up() or self.world.news.readiness is not Readiness.READY:
             return False
         if any(answer.verdict is None and life == self.lives for life, answer in self._sent):
             return False

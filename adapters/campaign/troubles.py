@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
@@ -45,7 +46,8 @@ class Troubles:
             case Trouble.CRASH | Trouble.JOURNAL | Trouble.STALLS | Trouble.ACTOR:
                 self._in_the_process(one)
             case Trouble.COMMANDS | Trouble.OPERATOR_HALT | Trouble.STOP:
-                self._by_the_operator(one.trouble)
+                with suppress(pykka.ActorDeadError):  # The daemon is about to end.
+                    self._by_the_operator(one.trouble)
             case Trouble.BURST:
                 pass  # Its signals are handed in like all others.
             case _:

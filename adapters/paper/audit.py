@@ -83,6 +83,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("S12", conduct.within_its_time),
     ("S12", conduct.within_its_slot),
     ("S12", conduct.catch_up),
+    ("S12", conduct.no_burst),
     ("S13", conduct.guards_held),
     ("S14", conduct.epochs_rise),
     ("S14", conduct.newest_incarnation),

@@ -202,6 +202,27 @@ def catch_up(evidence: Evidence, _limits: Limits) -> Found:
             )
 
 
+def no_burst(evidence: Evidence, limits: Limits) -> Found:
+    """S12: missed slots are not made up for at once: in each interval one slice has its turn.
+
+    Not judged where the daemon's wall clock was set, for that is what intervals are counted on.
+    """
+    if limits.wall_steps:
+        return
+    turns: dict[tuple[str, int], int] = {}
+    for execution, plan, intent in _intents(evidence):
+        if plan is None or intent.flag("adopted"):
+            continue
+        interval = int(plan.amount("interval_seconds") * 1_000_000)
+        number = (intent.at - plan.moment("start_at")) // interval if interval else intent.seq
+        first = turns.setdefault((execution.execution_id, number), intent.whole("slice"))
+        if first != intent.whole("slice"):
+            yield (
+                intent.child_id,
+                f"is of slice {intent.whole('slice')}, in the interval in which slice {first} had its turn",
+            )
+
+
 def _intents(evidence: Evidence) -> Iterator[tuple[Execution, Record | None, Line]]:
     for execution in evidence.executions.values():
         plan = execution.plan

@@ -136,13 +136,17 @@ class PaperVenue(Actor):
         latency: LatencySettings | None = None,
         chance: random.Random,
         faults: FaultPlan | None = None,
+        cold_seconds: float = COLD_SECONDS,
     ) -> None:
-        """Serve `exchange`, which must have been made at this moment or before; `chance` draws latencies."""
+        """Serve `exchange`, which must have been made at this moment or before; `chance` draws latencies.
+
+        A symbol that is not watched closely is shown every `cold_seconds`.
+        """
         super().__init__()
         self._start = microseconds(self.runtime.wall_time()), self.runtime.now()
         self.exchange = exchange
         self._latency, self._chance = latency or LatencySettings(), chance
-        self._faults = faults or FaultPlan()
+        self._faults, self._cold_seconds = faults or FaultPlan(), cold_seconds
         self._watches: dict[str, _Watch] = {}
         self._looks = 0
         self._passing: Timer | None = None
@@ -409,7 +413,7 @@ class PaperVenue(Actor):
                 asks=asks,
             )
             watch.due = self._tell_later(watch.listener, quote, self._latency.market_data_ms, watch.due)
-        wait = HOT_SECONDS if watch.hot else COLD_SECONDS
+        wait = HOT_SECONDS if watch.hot else self._cold_seconds
         watch.timer = self.runtime.tell_after(wait, self.actor_ref, message)
 
     def _publish(self) -> None:

@@ -243,6 +243,27 @@ def test_the_story_tells_of_starts_deaths_and_dead_letters(simulation: Simulatio
     simulation.claim_failures()
 
 
+def test_a_story_is_as_long_as_is_wished(simulation: Simulation) -> None:
+    probe = Probe(simulation)
+    simulation.remember(3)
+    for number in range(9):
+        probe.ref.tell(number)
+    simulation.run(0.0)
+    assert [line.split()[-1] for line in simulation.story().splitlines()[1:4]] == ["6", "7", "8"]
+
+
+def test_stalls_may_begin_and_end_at_any_time(simulation: Simulation) -> None:
+    probe = Probe(simulation)
+    simulation.run(0.0)
+    simulation.stall(1.0, 5.0)
+    probe.ref.tell("late")
+    simulation.run(0.0)
+    assert probe.messages() == []
+    simulation.stall(0.0)
+    simulation.run(5.0)
+    assert probe.messages() == ["late"]
+
+
 def test_stalls_put_actors_off_but_lose_nothing() -> None:
     with Simulation(3, stall_probability=0.3, stall_seconds=2.0) as simulation:
         probe = Probe(simulation)

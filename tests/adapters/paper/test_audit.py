@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -485,6 +486,12 @@ def a_stall_is_made_up_for_in_one_burst(run: Run) -> None:
     run.line("ChildIntended", client_order_id=name_a(2))["quantity"] = "0.20001"
 
 
+@breaks(conduct.no_burst)
+def missed_slots_are_served_one_after_the_other_at_once(run: Run) -> None:
+    later = run.line("ChildIntended", client_order_id=name_a(3))
+    run.line("ChildIntended", client_order_id=name_a(2))["at"] = later["at"]
+
+
 @breaks(conduct.guards_held)
 def a_child_goes_on_an_old_quote(run: Run) -> None:
     run.line("ChildIntended", client_order_id=name_a(2))["quote_age_seconds"] = "5.1"
@@ -935,6 +942,34 @@ def test_a_sweep_may_take_all_that_is_left_in_the_last_slot() -> None:
 
     assert name_a(5) not in {subject for subject, _ in conduct.catch_up(evidence, LIMITS)}
     assert name_a(4) in {subject for subject, _ in conduct.catch_up(evidence, LIMITS)}
+
+
+def test_a_request_in_the_very_millisecond_in_which_a_wait_ends_is_in_time() -> None:
+    """Arrivals are known in whole_milliseconds only."""
+    run = clean_run()
+    run.received[:] = run.received[-1:]
+    arrived = run.received[-1]["time"] * 1000
+    assert not list(signals.rates(read_evidence(limited(run, arrived + 700), run.truth), LIMITS))
+    assert list(signals.rates(read_evidence(limited(run, arrived + 1700), run.truth), LIMITS))
+
+
+def limited(run: Run, until: int) -> list[dict[str, Any]]:
+    """The journal with a Retry-After of long ago until a moment, in microseconds since 1970."""
+    ends = datetime.fromtimestamp(until / 1_000_000, tz=UTC).isoformat()
+    wait = {"seq": 0, "at": "2026-07-01T11:00:00Z", "type": "RateLimited", "until": ends}
+    return [wait]
+
+
+def test_a_wall_clock_that_was_set_may_bring_slots_and_ends_forward_by_as_much() -> None:
+    run = clean_run()
+    plan = run.line("ExecutionPlanned", execution_id=A)["plan"]
+    plan["start_at"] = "2026-07-01T12:00:05Z"
+
+    early = judge(run)
+    allowed = judge(run, limits=replace(LIMITS, wall_steps=at(60) - at(0)))
+
+    assert "S12" in early.broken()
+    assert allowed.ok, allowed.text()
 
 
 def test_an_exchange_whose_clock_is_ahead_is_compared_on_ours() -> None:

@@ -1,0 +1,133 @@
+"""The fault campaign, a small part of it: `make campaign` plays 100,000 seeds."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import orjson
+import pytest
+
+from adapters import exits
+from adapters.campaign.course import endure
+from adapters.campaign.many import Tally, Task, needed, run_campaign
+from adapters.campaign.weather import Happening, Level, Trouble, Weather
+from adapters.paper.exchange import PaperSettings
+from adapters.paper.faults import Fault, FaultKind
+from adapters.simulation import chosen
+from run import start_daemon
+from tests.simulation.mutants import sends_twice
+
+HEAVY_SEEDS, LIGHT_SEEDS, PARTS = 240, 60, 4
+
+
+def paper(seed: int) -> PaperSettings:
+    return PaperSettings()
+
+
+def a_task(level: Level = Level.HEAVY) -> Task:
+    return Task(level, start_daemon, paper, partial(chosen, scenario="drawn", signals=()))
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """What goes wrong on purpose need not be told."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_nothing_is_broken_under_heavy_faults(part: int) -> None:
+    tally = Tally()
+    tally.add([endure(seed, Level.HEAVY, start_daemon) for seed in range(part, HEAVY_SEEDS, PARTS)])
+    assert not tally.failed, [(one.seed, one.violations) for one in tally.failed]
+    assert tally.figures["unknown outcomes"] > 20
+    assert tally.figures["proven absent"] > 10
+
+
+@pytest.mark.timeout(200)
+def test_nothing_is_broken_under_light_faults() -> None:
+    tally = Tally()
+    tally.add([endure(seed, Level.LIGHT, start_daemon) for seed in range(LIGHT_SEEDS)])
+    assert not tally.failed, [(one.seed, one.violations) for one in tally.failed]
+
+
+FOUND = (142, 255, 322, 1448, 4325, 5179)
+"""Seeds on which the campaign once found something, in the daemon or in itself."""
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_was_found_once_stays_mended(seed: int) -> None:
+    assert endure(seed, Level.HEAVY, start_daemon).violations == ()
+
+
+def test_the_same_seed_takes_the_same_course_to_the_letter() -> None:
+    first, second = (endure(20, Level.HEAVY, start_daemon, remembered=100_000) for _ in range(2))
+    assert first.journal == second.journal
+    assert nameless(first.story) == nameless(second.story)
+    assert len(first.journal) > 1000
+
+
+def nameless(story: str) -> str:
+    """Leave out what is another in each process: the names that Pykka gives, and addresses."""
+    return re.sub(r"urn:uuid:[0-9a-f-]+|0x[0-9a-f]+", "", story)
+
+
+def test_the_whole_weather_may_be_given() -> None:
+    lost = Fault(kind=FaultKind.LOST_REPLY, nth=(1,))
+    crash = Happening(at=2.0, trouble=Trouble.CRASH, size=5.0)
+    weather = Weather(faults=(lost,), happenings=(crash,), ends_at=20.0)
+    ordeal = endure(3, Level.HEAVY, start_daemon, weather=weather)
+    assert ordeal.ok
+    assert ordeal.weather == ("lost_reply", "crash")
+    assert ordeal.figures["starts"] == 2
+    assert ordeal.figures["fault lost_reply"] == 1
+
+
+def test_a_failing_seed_names_its_violation_and_what_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sends_twice(monkeypatch)
+    assert run_campaign(range(1), a_task(), trace=True, json=False) == exits.INVARIANT
+    told = capsys.readouterr().out
+    assert "S4" in told
+    assert "it takes: " in told
+    assert '"type":"ChildIntended"' in told
+    assert "last messages" in told
+    kinds = endure(0, Level.HEAVY, start_daemon).weather
+    assert len(needed(0, a_task(), endure(0, Level.HEAVY, start_daemon))) < len(kinds) / 2
+
+
+def test_one_seed_is_told_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_campaign(range(2, 3), a_task(), trace=False, json=False) == exits.OK
+    assert "nothing was broken" in capsys.readouterr().out
+    assert run_campaign(range(2, 3), a_task(), trace=False, json=True) == exits.OK
+    told = orjson.loads(capsys.readouterr().out)
+    assert (told["runs"], told["violations"], told["failed_seeds"]) == (1, [], [])
+
+
+@pytest.mark.timeout(120)
+def test_many_seeds_are_spread_over_processes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_campaign(range(25), a_task(Level.LIGHT), trace=False, json=False, jobs=2) == exits.OK
+    assert "25 seeds in " in capsys.readouterr().out
+    assert run_campaign(range(3), a_task(Level.LIGHT), trace=False, json=True, jobs=1) == exits.OK
+    assert orjson.loads(capsys.readouterr().out)["runs"] == 3
+
+
+def test_failures_are_told_with_the_command_that_shows_them_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sends_twice(monkeypatch)
+    ordeal = endure(0, Level.HEAVY, start_daemon)
+    assert not ordeal.ok
+    monkeypatch.setattr("adapters.campaign.many._spread", lambda *_: iter([[ordeal]]))
+    monkeypatch.setattr("adapters.campaign.many.PROGRESS_SECONDS", 0.0)
+    assert run_campaign(range(2), a_task(), trace=False, json=False) == exits.INVARIANT
+    told = capsys.readouterr()
+    assert "python run.py simulate --seed 0 --faults heavy --trace" in told.out
+    assert "failed seeds: 1, first 0" in told.out
+    assert "1 of 2 seeds" in told.err
