@@ -10,7 +10,6 @@ import argparse
 import tempfile
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from unittest import mock
 
 from actors.twap.actor import TWAPActor
 from bench.tools.daemon import PATIENCE, Kind, a_signal, house
-from bench.tools.figures import Row, Spread, apart, disk_alone, print_table, spread
+from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, spread
 from messages.facts import Fact, TradeBooked
 from messages.ids import parse_child_id
 from messages.order import SendOrder
@@ -120,7 +119,7 @@ def measure(kind: Kind, signals: int, per_second: float) -> Latencies:
         spans = [(since[execution], until[execution]) for execution in measured]
         return Way(
             spread(1e3 * (end - begin) for begin, end in spans),
-            spread(1e3 * (end - begin - _within(begin, end, commits)) for begin, end in spans),
+            spread(1e3 * (end - begin - covered(begin, end, commits)) for begin, end in spans),
         )
 
     return Latencies(
@@ -129,13 +128,6 @@ def measure(kind: Kind, signals: int, per_second: float) -> Latencies:
         trade=way(clock.trades, clock.known),
         commit=spread(1e3 * (end - begin) for begin, end in commits),
     )
-
-
-def _within(begin: float, end: float, spans: Sequence[tuple[float, float]]) -> float:
-    """Add up how much of the time from `begin` to `end` the spans, which are in order, cover."""
-    first = bisect_left(spans, begin, key=lambda span: span[1])
-    last = bisect_left(spans, end, key=lambda span: span[0])
-    return sum(min(end, until) - max(begin, since) for since, until in spans[first:last])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ import resource
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -82,6 +83,13 @@ def print_table(rows: Sequence[Row], *, plain: str = "") -> None:
         other = "" if row.plain is None else f"{row.plain:,.2f}"
         compared = f"{other:>18}{row.ratio:>8}" if plain else ""
         print(f"{row.what:54}{row.figure:12,.2f}{compared}  {row.verdict}".rstrip())
+
+
+def covered(begin: float, end: float, spans: Sequence[tuple[float, float]]) -> float:
+    """Add up how much of the time from `begin` to `end` the spans, which are in order, cover."""
+    first = bisect_left(spans, begin, key=lambda span: span[1])
+    last = bisect_left(spans, end, key=lambda span: span[0])
+    return sum(min(end, until) - max(begin, since) for since, until in spans[first:last])
 
 
 def disk_alone(directory: Path, writes: int = 300) -> Spread:
