@@ -88,7 +88,7 @@ def quiet_when_halted(evidence: Evidence, limits: Limits) -> Found:
             case "TradingHalted":
                 halted = halted or line
             case "TradingResumed" if halted:
-                spans.append((halted, line.at))
+                spans.append((halted, line.at // 1000 * 1000))  # Arrivals are in whole ms.
                 halted = None
             case "ChildIntended" if halted:
                 yield line.child_id, f"was intended in the halt of seq {halted.seq}"

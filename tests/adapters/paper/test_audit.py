@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -951,6 +951,19 @@ def test_a_request_in_the_very_millisecond_in_which_a_wait_ends_is_in_time() -> 
     arrived = run.received[-1]["time"] * 1000
     assert not list(signals.rates(read_evidence(limited(run, arrived + 700), run.truth), LIMITS))
     assert list(signals.rates(read_evidence(limited(run, arrived + 1700), run.truth), LIMITS))
+
+
+def test_a_request_in_the_very_millisecond_in_which_a_halt_ends_is_out_of_it() -> None:
+    run = clean_run()
+    arrived = datetime.fromtimestamp(run.received[-1]["time"] / 1000, tz=UTC)
+    last = run.journal[-1]["seq"]
+    halt = {"seq": last + 1, "at": "2026-07-01T11:00:00Z", "type": "TradingHalted", "reason": "OPERATOR"}
+    over = {"seq": last + 2, "at": (arrived + timedelta(microseconds=700)).isoformat(), "type": "TradingResumed"}
+    late = run.received[-1]["clientOrderId"]
+
+    found = conduct.quiet_when_halted(read_evidence([*run.journal, halt, over], run.truth), LIMITS)
+
+    assert late not in {subject for subject, _ in found}
 
 
 def limited(run: Run, until: int) -> list[dict[str, Any]]:
