@@ -93,7 +93,7 @@ def _help(field: FieldInfo) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    if isinstance(value, SecretStr) or (is_secret_name(key) and value is not None):
+    if isinstance(value, SecretStr) or (is_secret_name(key) and value is not None and not isinstance(value, bool)):
         return _toml(MASK)
     return _toml(redact(value))
 
