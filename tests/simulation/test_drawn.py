@@ -23,7 +23,7 @@ def paper(seed: int) -> PaperSettings:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.seeds(default=200)
+@pytest.mark.seeds(default=60)
 def test_journal_and_exchange_agree_on_every_seed(seed: int) -> None:
     outcome = simulate(drawn(seed), seed, start_daemon, paper=paper(seed), check_codec=seed % 10 == 0)
     check_outcome(outcome)

@@ -69,10 +69,10 @@ async def test_a_local_book_joins_snapshot_and_differences_without_a_gap() -> No
         stream = await world.connect("/ws/btcusdt@depth@100ms")
         bids, asks, _ = await keep_book(world, stream, 5)
         await world.control("market", symbol="BTCUSDT", freeze=True)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             while True:  # What was still under way when the market froze.
                 try:
-                    event = await stream.next(0.3)
+                    event = await stream.next(1.0)
                 except TimeoutError:
                     break
                 for side, levels in (("b", bids), ("a", asks)):
