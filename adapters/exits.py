@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from adapters.binance.signing import BadKey
 from adapters.alerts import AppriseMissing, BadSink
+from adapters.binance.signing import BadKey
 from adapters.client import ClientError, NotRunning, Refused
 from adapters.config import ConfigError
 from adapters.intake.http import PortInUse

@@ -167,3 +167,28 @@ def test_the_configuration_says_who_hears_of_what() -> None:
     made = alert_sender(config)
     assert set(made._sinks) == {"phone", "mail"}
     assert made._now() <= datetime.now(UTC)
+
+
+def test_other_routes_and_sinks_count_from_the_next_alert_on() -> None:
+    first, second = Mailbox(), Mailbox()
+    with sender(first) as alerts:
+        alerts.tell(an_alert(1))
+        until(lambda: alerts.sent == 1)
+        alerts.change(RouteSettings(sinks=("other",)), {"other": second})
+        alerts.tell(an_alert(2))
+        until(lambda: alerts.sent == 2)
+    assert [one.body for one in first.got + second.got] == ["1: t", "2: t"]
+
+
+def test_what_waited_in_quiet_hours_is_sent_at_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.alerts.LOOK_SECONDS", 0.01)
+    clock = [datetime(2026, 7, 1, 23, tzinfo=UTC)]
+    mailbox = Mailbox()
+    quiet = RouteSettings(sinks=("it",), quiet=(datetime(2026, 7, 1, 22).time(), datetime(2026, 7, 1, 6).time()))
+    with AlertSender(quiet, {"it": mailbox}, now=lambda: clock[0]) as alerts:
+        alerts.tell(AlertRaised(kind="early_stop", subject="x", level="warning", text="t"))
+        time.sleep(0.05)
+        assert mailbox.got == []
+        clock[0] = datetime(2026, 7, 2, 7, tzinfo=UTC)
+        until(lambda: alerts.sent == 1)
+    assert mailbox.got[0].title == "warning: early stop"
