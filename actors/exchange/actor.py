@@ -519,7 +519,7 @@ class ExchangeActor(Follower, Child):
             case RulesFound(rules=rules):
                 self._take_rules(rules)
                 if self._watcher is not None:
-                    self._watcher.tell(answer)
+                    self.runtime.send(self._watcher, answer)
                 self._answered(Need.RULES)
             case BalancesFound(balances=balances):
                 self._door.balances.found(balances)
@@ -543,7 +543,7 @@ class ExchangeActor(Follower, Child):
         self._venue_zero = milliseconds(self.runtime.wall_time()) + offset - 1000 * self.runtime.now()
         self._door.clock_doubted = False
         if self._watcher is not None:
-            self._watcher.tell(VenueTime(zero=self._venue_zero))
+            self.runtime.send(self._watcher, VenueTime(zero=self._venue_zero))
         self._answered(Need.TIME)
 
     def _tell_sign(self, sign: TroubleSeen | TroubleOver | None) -> None:

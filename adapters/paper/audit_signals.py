@@ -118,11 +118,14 @@ def rates(evidence: Evidence, limits: Limits) -> Found:
 
 
 def no_identical_refusals(evidence: Evidence, _limits: Limits) -> Found:
-    """S8: an order that the exchange refuses for what it asks is not repeated more than once."""
+    """S8: an order that the exchange refuses for what it asks is not repeated more than once.
+
+    Only refusals count that were heard: of one whose answer was lost, the daemon can't know.
+    """
     refused: dict[tuple[object, ...], list[Request]] = defaultdict(list)
     for request in evidence.requests:
         child = evidence.children.get(request.client_order_id)
-        if child is None or request.code not in _FILTER_CODES:
+        if child is None or request.code not in _FILTER_CODES or not child.every("ChildRefused"):
             continue
         what = (request.symbol, request.side, request.order_type, request.quantity, request.price)
         refused[child.execution_id, *what].append(request)

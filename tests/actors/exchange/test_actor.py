@@ -300,6 +300,13 @@ def test_a_gate_that_has_stopped_before_it_does_no_harm(world: World) -> None:
     world.twap.expect(Pong)
 
 
+def test_a_watcher_that_has_stopped_before_it_does_no_harm(world: World) -> None:
+    world.watcher.ref.stop()
+    world.tell(TimeFound(offset_milliseconds=7), RulesFound(rules=(rules(trading=False),)))
+    world.tell(Ping(world.twap.ref))
+    world.twap.expect(Pong)
+
+
 def test_a_place_that_comes_again_while_the_first_is_committed_is_not_sent_twice(held: World) -> None:
     held.place()
     held.place()

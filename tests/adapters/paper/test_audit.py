@@ -26,6 +26,7 @@ from messages.facts import (
     AttemptReappeared,
     ChildAbsent,
     ChildNotSent,
+    ChildRefused,
     ChildUnknown,
     ExecutionAmended,
     ExecutionCancelRequested,
@@ -293,7 +294,18 @@ def a_refused_order_is_repeated_for_ever(run: Run) -> None:
     for attempt in (2, 3):
         run.received.append({**run.request(name_a(1)), "clientOrderId": name_a(1, attempt)})
         intent = an_intent(client_order_id=name_a(1, attempt), slice=1, attempt=attempt)
-        run.add(30.1, intent, place=run.index("ChildRefused") + 1)
+        refused = ChildRefused(
+            execution_id=A, client_order_id=name_a(1, attempt), symbol="BTCUSDT", code=-1013, message="LOT_SIZE"
+        )
+        run.add(30.1, intent, refused, place=run.index("ChildRefused") + 1)
+
+
+def test_refusals_that_nobody_heard_may_be_met_again() -> None:
+    run = clean_run()
+    a_refused_order_is_repeated_for_ever(run)
+    run.drop("ChildRefused", client_order_id=name_a(1, 3))
+
+    assert not list(signals.no_identical_refusals(read_evidence(run.journal, run.truth), LIMITS))
 
 
 @breaks(conduct.monotone)
