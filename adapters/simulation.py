@@ -245,9 +245,13 @@ class World:
 
     def audit(self, mode: Mode = "converged") -> Audit:
         """Compare the journal with what the exchange knows."""
+        return self.compare(self.export(), self.exchange.truth(), mode)
+
+    def compare(self, journal: bytes, truth: dict[str, object], mode: Mode = "converged") -> Audit:
+        """Compare an export with the exchange's truth, where both are at hand already."""
         return audit(
-            parse_export(self.export()),
-            self.exchange.truth(),
+            parse_export(journal),
+            truth,
             mode=mode,
             initial_balances=self.paper.balances,
             verdicts={
@@ -292,14 +296,15 @@ def simulate(
         world.settle(scenario.limit_seconds)
         seconds = sim.now() - began
         world.stop()
+        journal, truth = world.export(), world.exchange.truth()
         return Outcome(
             seed=seed,
             scenario=scenario.name,
             answers=tuple(world.answers),
             closed=tuple(world.news.closed.values()),
-            journal=world.export(),
-            truth=world.exchange.truth(),
-            audit=world.audit(),
+            journal=journal,
+            truth=truth,
+            audit=world.compare(journal, truth),
             seconds=seconds,
         )
 
