@@ -126,6 +126,13 @@ _FAULTS: tuple[Fault, ...] = (
     Fault(kind=FaultKind.MARKET_CUT, milliseconds=4_000),
 )
 
+_LATER: tuple[Fault, ...] = (
+    Fault(kind=_R, code=-2015, message="Invalid API-key, IP, or permissions for action."),
+    Fault(kind=_R, code=-1022, message="Signature for this request is not valid."),
+    Fault(kind=_R, code=418, message="Way too much request weight used; IP banned.", milliseconds=120_000),
+)
+"""Kinds that joined later: drawn last, so that older seeds keep most of their course."""
+
 _SELDOM = {FaultKind.MARKET_CUT: 0.01, FaultKind.STREAM_CUT: 0.4}
 """Kinds that would be all the time if they struck as often as the others; factors."""
 
@@ -165,10 +172,13 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
     kinds = {fault.kind for fault in faults}
     if kinds & _UNTOLD:
         faults = [fault for fault in faults if fault.kind not in _LAGS or fault.milliseconds <= SHORT_LAG_MS]
+    converges = chance.random() < 0.7
+    if not (clocks or skew):
+        faults += [fault for fault in _LATER if chance.random() < share / 3]
     return Weather(
         faults=tuple(replace(fault, probability=rate * _SELDOM.get(fault.kind, 1.0)) for fault in faults),
         happenings=tuple(sorted(happenings, key=lambda one: one.at)),
-        converges=chance.random() < 0.7,
+        converges=converges,
         ends_at=ends_at,
         skew_seconds=skew if clocks or skew else 0.0,
         steady=bool(clocks or skew),

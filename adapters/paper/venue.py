@@ -77,6 +77,7 @@ __all__ = ["LatencySettings", "PaperVenue", "VenueLink", "VenueMessage"]
 M = TypeVar("M")
 R = TypeVar("R", OrderRecord, TradeRecord)
 
+BANNED = 418
 HOT_SECONDS = 0.1
 COLD_SECONDS = 1.0
 _PAGE = 1000
@@ -248,7 +249,8 @@ class PaperVenue(Actor):
             return Refused(client_order_id=name, code=fault.code, message=fault.message)
         ends = self.runtime.wall_time() + timedelta(milliseconds=fault.milliseconds)
         if self._limits is not None:
-            self._answer(self._limits, LimitsSeen(retry_at=ends, detail=fault.message))
+            seen = LimitsSeen(retry_at=ends, banned=fault.code == BANNED, detail=fault.message)
+            self._answer(self._limits, seen)
         return Refused(client_order_id=name, code=fault.code, message=fault.message, until=ends)
 
     def _hold_up(self, message: SendOrder, milliseconds: float, *, forwarded: bool) -> None:

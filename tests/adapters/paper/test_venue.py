@@ -556,12 +556,16 @@ def test_an_order_that_finds_no_connection_never_arrives(simulation: Simulation)
     assert effects(venue) == []
 
 
-def test_a_refusal_by_plan_may_say_until_when_and_tells_it_to_whom_limits_are_told(simulation: Simulation) -> None:
-    venue = with_fault(simulation, kind=FaultKind.REFUSE, nth=(1,), code=-1015, milliseconds=7000)
+@pytest.mark.parametrize(("code", "banned"), [(-1015, False), (418, True)])
+def test_a_refusal_by_plan_may_say_until_when_and_tells_it_to_whom_limits_are_told(
+    simulation: Simulation, code: int, *, banned: bool
+) -> None:
+    venue = with_fault(simulation, kind=FaultKind.REFUSE, nth=(1,), code=code, milliseconds=7000)
     venue.link.tell(ReportLimits(listener=venue.replies.ref))
     venue.send()
     seen, refused = venue.replies.expect(LimitsSeen), venue.replies.expect(Refused)
     assert seen.retry_at == refused.until == EPOCH + timedelta(seconds=7)
+    assert seen.banned is banned
 
 
 def test_a_stalled_stream_holds_everything_up_and_loses_nothing(simulation: Simulation) -> None:
