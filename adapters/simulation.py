@@ -50,6 +50,8 @@ from messages.signal import Signal, SignalReceived, Verdict
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 MOST_TOLD = 100
+SELDOM_SECONDS = 2.5
+"""How often runs show symbols that nobody waits for: a quote is good for longer, and looking is half the work."""
 
 
 MakeMarkets = Callable[[int], Mapping[str, Liquidity]]
@@ -286,6 +288,7 @@ def simulate(
             paper=paper or PaperSettings(),
             latency=latency or LatencySettings(),
             check_codec=check_codec,
+            cold_seconds=SELDOM_SECONDS,
             markets=markets,
         )
         world.start()

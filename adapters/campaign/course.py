@@ -22,7 +22,7 @@ from adapters.paper.audit import Limits, audit
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.faults import FaultPlan
 from adapters.scenarios import Scenario, TimedSignal, drawn
-from adapters.simulation import Answer, StartDaemon, World, parse_export, stamped
+from adapters.simulation import SELDOM_SECONDS, Answer, StartDaemon, World, parse_export, stamped
 from messages.control import Readiness, ResumeTrading
 from messages.execution import CommandAnswer, ResumeExecution
 from messages.facts import (
@@ -41,9 +41,6 @@ TRANSIT_SECONDS = 12.0
 """A crash may hold up what is under way by 10 s, and a stalled actor by a little more."""
 
 SETTLE_SECONDS = 1800.0
-COLD_SECONDS = 2.5
-"""How often the market shows symbols that nobody waits for: seldom, because looking is half the work."""
-
 SAFETY_SECONDS = 60.0
 OPERATOR_SECONDS = 15.0
 REST_SECONDS = 60.0
@@ -142,7 +139,7 @@ class Course:
         self.sim, self.weather, self.scenario = sim, weather, scenario
         self.chance = sim.stream("course")
         self.plan = FaultPlan(weather.faults, sim.stream("strikes"))
-        self.world = World(sim, start_daemon, paper, faults=self.plan, cold_seconds=COLD_SECONDS)
+        self.world = World(sim, start_daemon, paper, faults=self.plan, cold_seconds=SELDOM_SECONDS)
         self.clocks = ClockLog()
         self.broken: list[str] = []
         self.troubles = Troubles(self)
