@@ -20,7 +20,7 @@ from adapters.simulation import chosen
 from run import start_daemon
 from tests.simulation.mutants import sends_twice
 
-HEAVY_SEEDS, LIGHT_SEEDS, PARTS = 240, 60, 4
+HEAVY_SEEDS, LIGHT_SEEDS, PARTS = 400, 100, 4
 
 
 def paper(seed: int) -> PaperSettings:
