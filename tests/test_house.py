@@ -8,13 +8,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("run.lock", "dev.lock")
-PINNED = re.compile(r"^([a-z0-9.-]+)==(\S+) \\$")
+PINNED = re.compile(r"^([a-z0-9.-]+)(\[[a-z0-9,-]+\])?==(\S+) \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 
 
@@ -26,7 +28,7 @@ def setup_cfg() -> configparser.ConfigParser:
 
 def pins(lock: str) -> dict[str, str]:
     lines = (ROOT / "requirements" / lock).read_text().splitlines()
-    return {match[1]: match[2] for line in lines if (match := PINNED.match(line))}
+    return {match[1]: match[3] for line in lines if (match := PINNED.match(line))}
 
 
 def names_in(text: str) -> set[str]:
@@ -46,6 +48,29 @@ def test_every_pin_has_a_hash_at_least(lock: str) -> None:
     lines = (ROOT / "requirements" / lock).read_text().splitlines()
 
     assert all(HASH.match(lines[number + 1]) for number, line in enumerate(lines) if PINNED.match(line))
+
+
+def test_an_extra_that_is_asked_for_is_pinned_with_its_name() -> None:
+    """For `name[extra]` without a pin of its own pip looks at the newest release, and has no hash for it."""
+    lines = (ROOT / "requirements/dev.lock").read_text().splitlines()
+    extras = {match[1]: match[2] or "" for line in lines if (match := PINNED.match(line))}
+    wanted = [
+        (wish.name.lower(), extra)
+        for name in extras
+        for wish in map(Requirement, _requires(name))
+        for extra in wish.extras
+        if wish.marker is None or wish.marker.evaluate({"extra": ""})
+    ]
+
+    assert ("coverage", "toml") in wanted
+    assert [wish for wish in wanted if wish[1] not in extras[wish[0]]] == []
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:  # Of another platform.
+        return []
 
 
 def test_the_locks_agree_and_hold_what_setup_cfg_asks_for() -> None:
