@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter, deque
 from collections.abc import Hashable
@@ -21,6 +22,7 @@ from actors.signal_gate.rates import Rates
 from actors.signal_gate.settings import GateSettings
 from actors.supervision import Child, ChildEnded, ChildFailed, ChildStopped, Parent
 from actors.twap.actor import TWAPActor
+from actors.twap.quarantine import QuarantinedActor
 from actors.twap.settings import TwapSettings
 from messages.control import (
     ActorReady,
@@ -85,6 +87,16 @@ _AT_ONCE: Final = frozenset(
     }
 )
 """Refusals that are counted but not journalled: a flood of them must not fill the journal."""
+
+
+logger = logging.getLogger("tidegate.gate")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remains:
+    """The name of a child that sees a quarantined execution to its end."""
+
+    execution_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +271,11 @@ class SignalGate(Follower, Parent, Child):
             self._accepting.pop(fact.execution_id, None)
             if self._readiness.readiness not in (Readiness.DRAINING, Readiness.FAILED):
                 self._start(fact)
+
+    def on_news_of(self, fact: Fact) -> None:
+        """See a quarantined execution to its end."""
+        if self.caught_up and isinstance(fact, ExecutionQuarantined):
+            self._see_to_its_end(fact.execution_id)
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Take the journal's id, of which execution ids are made, and say so."""
@@ -496,9 +513,20 @@ class SignalGate(Follower, Parent, Child):
         for accepted in tuple(self._load.accepted()):
             if accepted.execution_id not in self._accepting:
                 self._start(accepted)
+        for of in tuple(self._quarantined):
+            self._see_to_its_end(of)
+
+    def _see_to_its_end(self, of: str) -> None:
+        """Have a quarantined execution closed once none of its children can trade any more."""
+        name, accepted = _Remains(of), self._load.of(of)
+        if accepted is not None and name not in self.children:
+            self.spawn(name, QuarantinedActor, accepted=accepted, journal=self._journal)
 
     def give_up(self, name: Hashable, cause: BaseException) -> None:
         """Leave an execution alone whose actor failed too often; the others go on."""
+        if isinstance(name, _Remains):
+            logger.error("quarantined execution %s cannot be closed: %s", name.execution_id, cause)
+            return
         of = str(name)
         self._quarantined[of] = None
         self._owner.tell(ExecutionGivenUp(of, f"{type(cause).__name__}: {cause}"))

@@ -107,6 +107,11 @@ class Load:
         """Go through the running executions in the order in which they were let in."""
         return (running.accepted for running in self._running.values())
 
+    def of(self, execution_id: str) -> SignalAccepted | None:
+        """Return what a running execution was accepted with."""
+        running = self._running.get(execution_id)
+        return None if running is None else running.accepted
+
     def progress(self, execution_id: str) -> tuple[Decimal, Decimal]:
         """Say how much of a running execution is filled, and of how much, in base units."""
         running = self._running[execution_id]

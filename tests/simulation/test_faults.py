@@ -17,6 +17,7 @@ from adapters.paper.faults import Fault, FaultKind, FaultPlan
 from adapters.scenarios import drawn
 from adapters.simulation import World, parse_export
 from messages.execution import ChildOutcome
+from messages.signal import Status
 from run import start_daemon
 from tests.simulation.whole import TOUCHES, D, Stage, by_hand, own_trades
 
@@ -236,6 +237,26 @@ def test_an_execution_whose_actor_fails_once_too_often_is_quarantined_and_the_ot
     stage.start()
     stage.run(300.0)
     assert sum(line["execution_id"] == bad for line in stage.lines("ChildIntended")) == 1, "it is left alone"
+    (closed,) = [line for line in stage.lines("ExecutionClosed") if line["execution_id"] == bad]
+    assert closed["reason"] == "QUARANTINED"
+    assert D(closed["report"]["total_filled"]) == D("0.1"), "what was filled before is told"
+    stage.check_safety()
+
+
+def test_a_quarantined_execution_takes_up_no_place_of_another_once_nothing_of_it_is_open(
+    simulation: Simulation,
+) -> None:
+    stage = Stage(simulation, limits={"max_executions": 1}).start()
+    stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 60})
+    stage.until("ChildClosed")
+    for _ in range(4):
+        fail(simulation, TWAPActor)
+    stage.until("ExecutionQuarantined")
+    stage.run(5.0)
+    verdict = stage.buy("0.5", price="44000", twap=FIVE).verdict
+    assert verdict is not None
+    assert verdict.status is Status.ACCEPTED, "one at a time is allowed, and none is under way"
+    assert stage.report(verdict.execution_id or "").total_filled == D("0.5")
     stage.check_safety()
 
 
