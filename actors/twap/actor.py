@@ -14,7 +14,7 @@ from typing import assert_never
 from actors.follower import Follower
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
-from actors.twap.clock import Clock, exact_seconds
+from actors.twap.clock import Clock, exact_seconds, moment_reached
 from actors.twap.commands import fact_of
 from actors.twap.execution import BELOW_MINIMUM, FEE_ASSET, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
 from actors.twap.guards import bounds_of, policy_of, reason_of, unbounded
@@ -90,6 +90,7 @@ class TWAPActor(Follower, Child):
         self._execution = Execution(accepted, rules.base, rules.quote)
         self._mid = MidIntegral()
         self._clock = Clock(self.runtime)
+        self._old: list[tuple[Fact, datetime]] = []
         self._timer: Timer | None = None
         self._wakes_at: float | None = None
         self._generation = 0
@@ -144,11 +145,19 @@ class TWAPActor(Follower, Child):
 
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold a fact; a wall clock that was ahead for a while must not hold up the schedule."""
+        if not self.caught_up:
+            self._old.append((fact, at))
+            return
         self._execution.fold(fact, min(at, self._clock.now()))
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Plan if that was never done, say that the execution is in hand, and go on with it."""
         execution = self._execution
+        # Nor must one that was set back since: what the journal has seen pass has passed.
+        self._clock.not_before(moment_reached(execution.accepted.accepted_at, self._old))
+        for fact, at in self._old:
+            execution.fold(fact, min(at, self._clock.now()))
+        self._old = []
         if execution.closed:
             self.stop()
             return

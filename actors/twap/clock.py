@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from actors.runtime import Runtime
+from messages.facts import ChildIntended, Fact
 
 SLEW = timedelta(seconds=1)
 """A wall clock that is off by no more than this is being slewed and is followed; else it has stepped."""
@@ -18,25 +20,45 @@ class Clock:
     set right does not make a child early.
     """
 
-    __slots__ = ("_monotonic", "_runtime", "_wall")
+    __slots__ = ("_ahead", "_monotonic", "_runtime", "_wall")
 
     def __init__(self, runtime: Runtime) -> None:
         """Begin with the wall time that the runtime has now."""
         self._runtime = runtime
         self._wall, self._monotonic = runtime.wall_time(), runtime.now()
+        self._ahead = timedelta()
 
     def now(self) -> datetime:
         """The wall time, but for steps since the beginning."""
         monotonic, wall = self._runtime.now(), self._runtime.wall_time()
         expected = self._wall + timedelta(seconds=monotonic - self._monotonic)
         if abs(wall - expected) > SLEW:
-            return expected
+            return expected + self._ahead
         self._wall, self._monotonic = wall, monotonic
-        return wall
+        return wall + self._ahead
+
+    def not_before(self, reached: datetime) -> None:
+        """Go on from a wall time that is known to have been reached: the clock was set back since."""
+        now = self.now()
+        if reached > now + SLEW:
+            self._ahead += reached - now
 
     def moment(self, at: datetime) -> float:
         """Say at how many monotonic seconds a wall time is reached."""
-        return self._monotonic + (at - self._wall).total_seconds()
+        return self._monotonic + (at - self._ahead - self._wall).total_seconds()
+
+
+def moment_reached(accepted_at: datetime, facts: Iterable[tuple[Fact, datetime]]) -> datetime:
+    """Return the wall time, by the clock that an execution was accepted by, up to which it surely lasted.
+
+    `facts` are its own, each with the moment at which it was appended. Between intents the venue's
+    clock counts, which no step of ours touches; so a clock that was ahead for a while says nothing.
+    """
+    intents = [(fact.request_timestamp, at) for fact, at in facts if isinstance(fact, ChildIntended)]
+    if not intents:
+        return accepted_at
+    (first, first_at), latest = intents[0], max(timestamp for timestamp, _ in intents)
+    return max(accepted_at, first_at + timedelta(milliseconds=latest - first))
 
 
 def exact_seconds(seconds: float) -> Decimal:

@@ -10,7 +10,7 @@ from actors.runtime import Simulation
 from adapters.paper.faults import Fault, FaultKind
 from messages.control import HaltTrading, Readiness, ResumeTrading, ShutDown
 from messages.execution import AmendExecution, CancelExecution, CommandAnswer, PauseExecution, ResumeExecution
-from tests.simulation.whole import D, Ear, Stage
+from tests.simulation.whole import D, Ear, Stage, own_trades
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
 
@@ -191,6 +191,18 @@ def test_a_cancelled_execution_ends_with_what_it_has(stage: Stage) -> None:
     assert stage.command(CancelExecution, execution).detail == "closed"
     assert stage.buy("0.5", id="x", twap=FIVE).verdict.status == "duplicate"  # type: ignore[union-attr]
     stage.check()
+
+
+def test_a_clock_that_is_set_back_by_a_day_over_a_restart_costs_an_interval_and_no_day(stage: Stage) -> None:
+    execution = stage.accepted("0.5", twap=FIVE)
+    stage.until("ChildClosed", 2)
+    stage.world.crash()
+    stage.sim.step_clock(-86_400.0)
+    stage.start()
+    report = stage.report(execution, 60.0)
+    assert (report.total_filled, report.stop_reason) == (D("0.5"), "COMPLETED")
+    bought = sum((D(trade["qty"]) for trade in own_trades(stage.world.exchange.truth())), D(0))
+    assert bought == D("0.5"), "the audit goes by wall times, which say nothing here"
 
 
 def test_an_amended_execution_fills_the_new_quantity_exactly(stage: Stage) -> None:

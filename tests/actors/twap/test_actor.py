@@ -386,6 +386,31 @@ def test_a_wall_clock_that_steps_neither_hurries_nor_delays(simulation: Simulati
     assert stage.placed(within=0.2).slice == 2
 
 
+def test_a_wall_clock_that_is_set_back_over_a_restart_does_not_hold_up_the_schedule(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    simulation.run(5.0)
+    stage.actor.stop()
+    simulation.step_clock(-86_400.0)
+    stage.start()
+    stage.market.expect_none(within=29.9)
+    assert stage.placed(within=0.2).slice == 1, "an interval after what the journal has seen last"
+
+
+def test_a_wall_clock_that_was_ahead_before_a_restart_does_not_hurry_the_schedule(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    simulation.step_clock(86_400.0)
+    simulation.run(30.0)
+    stage.fill(stage.placed())
+    simulation.run(5.0)
+    stage.actor.stop()
+    simulation.step_clock(-86_400.0)
+    stage.start()
+    stage.market.expect_none(within=24.9)
+    assert stage.placed(within=0.2).slice == 2
+
+
 def test_a_wall_clock_that_is_slowly_set_back_makes_no_child_early(simulation: Simulation) -> None:
     stage = Stage(simulation)
     stage.fill(stage.placed())
