@@ -48,6 +48,7 @@ from adapters.logging import change_level, setup_logging
 from adapters.loop_thread import LoopThread
 from adapters.paper.audit import audit
 from adapters.paper.process import truth_of
+from adapters.patience import telling
 from adapters.reload import compare
 from adapters.scenarios import tour
 from adapters.service_manager import ServiceManager
@@ -75,6 +76,9 @@ from messages.refs import Tells
 from messages.signal import SignalReceived
 
 VERSION = "0.1.0"
+
+SILENT_START_SECONDS = 15.0
+"""The daemon speaks up earlier than that while it starts: one that does not hangs somewhere."""
 
 
 # Configuration into settings ------------------------------------------------------------------------------------------
@@ -135,11 +139,13 @@ class House:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.store = SqliteStore(self.config.data_dir)
+            with telling(f"the journal in {self.config.data_dir} to be opened"):
+                self.store = SqliteStore(self.config.data_dir)
             stack.callback(self.store.close)
             self.alerts = stack.enter_context(alert_sender(self.config))
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
-            self.exchange = stack.enter_context(exchange_of(self.config))
+            with telling("the paper exchange to start" if self.config.mode == "paper" else "the key to be checked"):
+                self.exchange = stack.enter_context(exchange_of(self.config))
             self.pool = stack.enter_context(Pool(4, close_seconds=2.0))
             self.venue = stack.enter_context(BinanceVenue(self.pool, self.exchange))
             self._stack = stack.pop_all()
@@ -178,7 +184,7 @@ class House:
         up: DaemonUp | None = None
         ready = False
         while up is None or not ready:
-            match self.mail.get():
+            match self.news(starting=True):
                 case DaemonUp() as news:
                     up = news
                 case DaemonStands(readiness=Readiness.READY | Readiness.HALTED):
@@ -186,6 +192,15 @@ class House:
                 case DaemonEnded(exit_code=code, detail=detail):
                     raise Exit(code, detail)
         return up
+
+    def news(self, *, starting: bool) -> DaemonNews | int:
+        """Wait for the next mail; while the daemon starts, say who is at what if there is none for long."""
+        while starting:
+            try:
+                return self.mail.get(timeout=SILENT_START_SECONDS)
+            except queue.Empty:
+                structlog.get_logger("tidegate").warning("the start says nothing", dump=self.pool.dump())
+        return self.mail.get()
 
     def stop(self) -> DaemonEnded:
         """Shut down in order, and say how it ended."""
@@ -244,9 +259,9 @@ class Service:
             self._http.close()
 
     def _follow(self) -> int:
-        asked = False
+        asked, starting = False, True
         while True:
-            match self._house.mail.get():
+            match self._house.news(starting=starting):
                 case DaemonUp() as up:
                     self._http.connect(up)
                     up.journal.tell(Follow(follower=self._facts))
@@ -256,6 +271,7 @@ class Service:
                         file = FollowedFile(self._followed)
                         JsonLines(file, apart(sys.stdout.buffer, "wb"), decode=file.decode).start(up.gate)
                 case DaemonStands(readiness=readiness, detail=detail) as stands:
+                    starting = readiness is Readiness.STARTING
                     self._http.stands(stands)
                     self._tell_manager(stands)
                     self._log.info(readiness.value.lower(), mode=self._house.config.mode, detail=detail)

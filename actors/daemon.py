@@ -58,6 +58,9 @@ from messages.market import ConnectMarket, WatchMarket
 from messages.order import ConnectExchange, VenueCommand
 from messages.refs import Tells
 
+QUIET_START_SECONDS = 5.0
+"""A start that takes longer says what it waits for, and again after as long."""
+
 EXIT_OK, EXIT_ERROR, EXIT_UNAVAILABLE, EXIT_INVARIANT, EXIT_JOURNAL = 0, 1, 69, 70, 74
 
 
@@ -90,6 +93,11 @@ class _StartTooSlow:
 
 
 @dataclass(frozen=True, slots=True)
+class _StillStarting:
+    """Time to say what the start waits for."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Farewell:
     """The last cancels have had their time."""
 
@@ -109,6 +117,7 @@ DaemonMessage = (
     | ChildFailed
     | _Tick
     | _StartTooSlow
+    | _StillStarting
     | _Farewell
 )
 
@@ -147,7 +156,8 @@ class Daemon(Follower, Parent):
         self._observer, self._store, self._settings = observer, store, settings
         self._venue, self._market = venue, market
         self._readiness, self._halt = Readiness.STARTING, ""
-        self._limited_until: datetime | None = None
+        self._limited_until: float | None = None
+        self._word_timer: Timer | None = None
         self._broken: str | None = None
         self._epoch = 0
         self._quarantined: list[str] = []
@@ -166,6 +176,7 @@ class Daemon(Follower, Parent):
         self.use_journal(self.spawn(JOURNAL, Journal, store=self._store))
         self.follow(EpochStarted, ExecutionQuarantined, TradingHalted, TradingResumed, RateLimited)
         self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
+        self._word_timer = self.runtime.tell_after(QUIET_START_SECONDS, self.actor_ref, _StillStarting())
 
     def on_receive(self, message: DaemonMessage) -> None:
         """Take one message."""
@@ -189,14 +200,8 @@ class Daemon(Follower, Parent):
                 super().on_receive(message)
             case _Tick():
                 self._ping_everyone()
-            case _StartTooSlow():
-                if self._waits_for_venue():
-                    self._start_timer = self.runtime.tell_after(
-                        self._settings.start_seconds, self.actor_ref, _StartTooSlow()
-                    )
-                elif self._readiness is Readiness.STARTING:
-                    waiting = ", ".join(sorted(self._not_ready))
-                    self._end(EXIT_UNAVAILABLE, f"not ready in time: still waiting for {waiting}")
+            case _StartTooSlow() | _StillStarting():
+                self._look_at_the_start(message)
             case _Farewell(exit_code, detail):
                 self._end(exit_code, detail)
             case _:
@@ -213,8 +218,8 @@ class Daemon(Follower, Parent):
                 self._halt = f"{reason}: {detail}" if detail else reason
             case TradingResumed():
                 self._halt = ""
-            case RateLimited(until=until):
-                self._limited_until = until
+            case RateLimited():
+                self._limited_until = self.runtime.now() + fact.left(at, self.runtime.wall_time()).total_seconds()
             case _:
                 pass
 
@@ -274,6 +279,8 @@ class Daemon(Follower, Parent):
             return
         if self._start_timer is not None:
             self._start_timer.cancel()
+        if self._word_timer is not None:
+            self._word_timer.cancel()
         readiness = self._readiness_when_up()
         self._stand(readiness)
         self.children[GATE].tell(RecoverExecutions(tuple(self._quarantined)))
@@ -363,8 +370,26 @@ class Daemon(Follower, Parent):
         """Whether the venue has forbidden everything until a moment that is less than a start ago."""
         if self._readiness is not Readiness.STARTING or self._limited_until is None:
             return False
-        since = (self.runtime.wall_time() - self._limited_until).total_seconds()
-        return since < self._settings.start_seconds
+        return self.runtime.now() - self._limited_until < self._settings.start_seconds
+
+    def _look_at_the_start(self, timer: _StartTooSlow | _StillStarting) -> None:
+        """Break the silence of a start that takes long, again and again; end one that takes too long."""
+        if self._readiness is not Readiness.STARTING:
+            return
+        if isinstance(timer, _StillStarting):
+            self._observer.tell(DaemonStands(readiness=Readiness.STARTING, detail=f"waiting for {self._waits_for()}"))
+            self._word_timer = self.runtime.tell_after(QUIET_START_SECONDS, self.actor_ref, _StillStarting())
+        elif self._waits_for_venue():
+            self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, timer)
+        else:
+            self._end(EXIT_UNAVAILABLE, f"not ready in time: still waiting for {self._waits_for()}")
+
+    def _waits_for(self) -> str:
+        if GATE not in self.children:
+            return "the journal to be read"
+        waiting = ", ".join(sorted(self._not_ready))
+        left = 0.0 if self._limited_until is None else self._limited_until - self.runtime.now()
+        return f"{waiting} (the venue wants to hear nothing for another {left:.0f} s)" if left > 0 else waiting
 
     def _journal_failed(self, failure: JournalFailed) -> None:
         code = EXIT_INVARIANT if failure.invariant else EXIT_JOURNAL

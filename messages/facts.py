@@ -7,7 +7,7 @@ while they are held; the store refuses a fact that would, as the last wall.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -276,6 +276,14 @@ class RateLimited(Fact):
     until: datetime
     banned: bool
     detail: str
+
+    def left(self, at: datetime, now: datetime) -> timedelta:
+        """Say how long `now` the venue still wants to hear nothing, the fact being of `at`.
+
+        That is never longer than was asked for, however far our clock was set back since.
+        """
+        left = self.until - now
+        return min(left, self.until - at) if at < self.until else left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

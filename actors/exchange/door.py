@@ -52,8 +52,8 @@ class Door:
         self.known = self.journal_lost = False
         self._limited_until: datetime | None = None
 
-    def fold(self, fact: Fact, now: float, wall_time: datetime) -> None:
-        """Take in a fact."""
+    def fold(self, fact: Fact, at: datetime, now: float, wall_time: datetime) -> None:
+        """Take in a fact that was appended at `at`."""
         self.exposures.fold(fact)
         match fact:
             case ChildIntended(symbol=symbol) if symbol in self.rules:
@@ -63,9 +63,10 @@ class Door:
                 self.balances.take(child)
             case ChildNotSent() | ChildRefused() | ChildAbsent():
                 self.balances.release(fact.client_order_id)
-            case RateLimited(until=until):
-                self._limited_until = until
-                self.budget.forbid(now + (until - wall_time).total_seconds())
+            case RateLimited():
+                left = fact.left(at, wall_time)
+                self._limited_until = wall_time + left
+                self.budget.forbid(now + left.total_seconds())
             case TradingHalted(reason=reason, detail=detail):
                 self.halted, self.halt_reason = f"{reason}: {detail}" if detail else reason, reason
             case TradingResumed():

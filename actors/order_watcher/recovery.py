@@ -82,6 +82,9 @@ class Recovery:
                 question = symbol, Path.ALL
             case TradesFound(symbol=symbol, complete=True):
                 question = symbol, Path.TRADES
+            case QueryFailed(query=QueryTrades(symbol=symbol) as query) if self._is_page(query):
+                self._waiting[symbol, Path.TRADES] = query  # From here on: what came before is taken.
+                return query
             case QueryFailed(query=query):
                 return query if query in self._waiting.values() else None
             case _:
@@ -90,3 +93,8 @@ class Recovery:
         if waiting is not None and getattr(waiting.reply_to, "asked", None) == answered.asked:
             del self._waiting[question]
         return None
+
+    def _is_page(self, query: QueryTrades) -> bool:
+        """Whether this asks for another page of an answer that is still read."""
+        waiting = self._waiting.get((query.symbol, Path.TRADES))
+        return waiting is not None and waiting.reply_to == query.reply_to

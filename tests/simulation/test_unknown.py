@@ -14,7 +14,7 @@ from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.wording import order_params
 from adapters.scenarios import drawn
 from adapters.simulation import World, parse_export, stamped
-from messages.control import Readiness
+from messages.control import DaemonStands, Readiness
 from messages.ids import child_id, microseconds, milliseconds
 from messages.order import LimitsSeen, OrderStatus, SendOrder
 from messages.signal import Reason, Side
@@ -188,6 +188,49 @@ def test_a_start_waits_until_the_venue_may_be_asked_again(simulation: Simulation
     stage.world.news.up.exchange.tell(LimitsSeen(retry_at=until, detail="429"))  # type: ignore[arg-type] # as the venue does
     stage.run(1.0)
     stage.world.crash()
+    began = simulation.now()
+    stage.start()
+    assert 48.0 <= simulation.now() - began <= 52.0
+
+
+def test_a_start_that_takes_long_says_what_it_waits_for_again_and_again(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(simulation).start()
+    until = simulation.wall_time() + timedelta(seconds=50)
+    assert stage.world.news.up is not None
+    stage.world.news.up.exchange.tell(LimitsSeen(retry_at=until, detail="429"))  # type: ignore[arg-type] # as the venue does
+    stage.run(1.0)
+    stage.world.crash()
+    words: list[str] = []
+    news_of = type(stage.world.news)
+    tell = news_of.tell
+
+    def hear(self: object, news: object) -> None:
+        if isinstance(news, DaemonStands) and news.readiness is Readiness.STARTING:
+            words.append(news.detail)
+        tell(self, news)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(news_of, "tell", hear)
+    stage.start()
+    assert len(words) == 9, "every 5 s"
+    assert words[0].startswith(
+        "waiting for exchange_actor, order_watcher (the venue wants to hear nothing for another 4"
+    )
+    stage.run(60.0)
+    assert len(words) == 9, "and no more once it is ready"
+
+
+def test_a_retry_after_is_not_waited_for_longer_than_it_was_asked_for_though_the_clock_was_set_back(
+    simulation: Simulation,
+) -> None:
+    stage = Stage(simulation).start()
+    until = simulation.wall_time() + timedelta(seconds=50)
+    assert stage.world.news.up is not None
+    stage.world.news.up.exchange.tell(LimitsSeen(retry_at=until, detail="429"))  # type: ignore[arg-type] # as the venue does
+    stage.run(1.0)
+    stage.world.crash()
+    simulation.step_clock(-86_400.0)
     began = simulation.now()
     stage.start()
     assert 48.0 <= simulation.now() - began <= 52.0
