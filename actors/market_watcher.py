@@ -10,6 +10,7 @@ from typing import assert_never
 from actors.bounds import Breach, judge, sound
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
+from actors.timing import Patience, due
 from messages.control import ActorReady, Ping, Pong
 from messages.market import (
     Await,
@@ -66,7 +67,7 @@ class _Waiting:
     """An `Await` that is not answered yet."""
 
     request: Await
-    since: float
+    patience: Patience
     timer: Timer | None = None
 
 
@@ -245,15 +246,16 @@ class MarketWatcher(Child):
         waiting = self._waiting.get(seen.symbol)
         if waiting:
             for one in list(waiting.values()):
-                if judge(market.quote, 0.0, one.request.bounds) is None:
+                if self._look(one, now, answers=True):
                     self._drop(one)
-                    self._answer(one.request, None, one.since)
             self._cool(seen.symbol)
 
     def _on_gap(self, symbol: str) -> None:
         market = self._market(symbol)
         if not market.lost:
             market.lose()
+            for one in self._waiting.get(symbol, {}).values():
+                self._look(one, self.runtime.now(), answers=False)
             if self._gate is not None:
                 self.runtime.send(self._gate, QuoteLost(symbol=symbol))
 
@@ -279,30 +281,50 @@ class MarketWatcher(Child):
         now = self.runtime.now()
         symbol = request.symbol
         self._withdraw(request.key, then_cool=request.symbol)
-        breach = self._judge(request, now)
-        if breach is None or request.deadline <= now:
-            self._answer(request, breach, now)
+        waiting = _Waiting(request, Patience(now))
+        if self._look(waiting, now, answers=True):
             self._cool(symbol)
             return
-        waiting = _Waiting(request, now)
-        waiting.timer = self.runtime.tell_at(request.deadline, self.actor_ref, _DeadlineReached(waiting))
+        self._set_timer(waiting, now)
         self._waiting.setdefault(symbol, {})[request.key] = waiting
         self._symbol_of[request.key] = symbol
         self._watch(symbol, hot=True)
+
+    def _set_timer(self, waiting: _Waiting, now: float) -> None:
+        """Look again when the pressure need not be waited for any more, and at the deadline."""
+        timing, until = waiting.request.timing, waiting.request.deadline
+        if timing is not None and now < timing.until:
+            until = min(until, timing.until)
+        waiting.timer = self.runtime.tell_at(until, self.actor_ref, _DeadlineReached(waiting))
 
     def _on_deadline(self, waiting: _Waiting) -> None:
         request = waiting.request
         if self._waiting.get(request.symbol, {}).get(request.key) is not waiting:
             return  # Answered or taken back, with the deadline in the mailbox already.
-        self._drop(waiting)
-        self._answer(request, self._judge(request, self.runtime.now()), waiting.since)
-        self._cool(request.symbol)
+        now = self.runtime.now()
+        if self._look(waiting, now, answers=True):
+            self._drop(waiting)
+            self._cool(request.symbol)
+        else:
+            self._set_timer(waiting, now)
+
+    def _look(self, waiting: _Waiting, now: float, *, answers: bool) -> bool:
+        """Judge the market for one who waits, and answer if its time has come; True if that was done."""
+        request = waiting.request
+        breach, quote = self._judge(request, now), self._market(request.symbol).quote
+        fits = breach is None and quote is not None
+        waiting.patience.look(now, quote.mid if quote is not None else None, fits=fits)
+        ripe = fits and quote is not None and due(request.timing, quote, request.bounds.side, now)
+        if not answers or not (ripe or request.deadline <= now):
+            return False
+        self._answer(request, breach, waiting.patience)
+        return True
 
     def _judge(self, request: Await, now: float) -> Breach | None:
         market = self._market(request.symbol)
         return judge(market.trusted, market.age(now), request.bounds)
 
-    def _answer(self, request: Await, breach: Breach | None, since: float) -> None:
+    def _answer(self, request: Await, breach: Breach | None, patience: Patience) -> None:
         now = self.runtime.now()
         market = self._market(request.symbol)
         answer = Awaited(
@@ -312,8 +334,10 @@ class MarketWatcher(Child):
             age=market.age(now),
             failed=None if breach is None else breach.reason.value,
             detail=None if breach is None else breach.detail,
-            waited=now - since,
+            waited=patience.guarded,
             beside=self._mid_of(request.beside),
+            timed=patience.timed,
+            fit_mid=patience.fit_mid,
         )
         self.runtime.send(request.reply_to, answer)
 

@@ -21,7 +21,7 @@ def due_at(plan: Plan, slot: int) -> datetime:
 
 
 class Lateness:
-    """Remembers the last children's lateness in seconds; waiting for guards is not lateness.
+    """Remembers the last children's lateness in seconds; waiting for guards or the pressure is not lateness.
 
     First attempts only, and counted from no earlier than the execution was taken up or resumed.
     """
@@ -37,7 +37,8 @@ class Lateness:
         due = due_at(plan, intent.slice)
         if execution.working_since is not None:
             due = max(due, execution.working_since)
-        self._recent.append(max((at - due).total_seconds() - float(intent.waited_seconds), 0.0))
+        waited = float(intent.waited_seconds + intent.timed_seconds)
+        self._recent.append(max((at - due).total_seconds() - waited, 0.0))
 
     def view(self) -> Json:
         """Tell how many children that is of, and seconds of the median, the 99th percentile, the worst."""

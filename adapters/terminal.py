@@ -211,6 +211,7 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
         ("off the plan", f"{off}, at most {most}"),
         ("late", _late(report)),
         ("waited for guards", f"{seconds(report.get('guard_wait_seconds'))}, {report.get('guard_waits', 0)} times"),
+        *_timing(report),
         ("in doubt", seconds(report.get("unknown_seconds"))),
         ("share of the market", _share(report.get("participation"), "1")),
     ]
@@ -222,6 +223,14 @@ def _parts(report: Json, whole: str, parts: tuple[str, ...]) -> str:
         return total
     told = (f"{part} {bps(report.get(part + '_bps'))}" for part in parts)
     return f"{total} = {', '.join(told)}"
+
+
+def _timing(report: Json) -> list[tuple[str, str]]:
+    waits = report.get("timing_waits")
+    if not waits:
+        return []
+    spent, moved = seconds(report.get("timing_seconds")), bps(report.get("timing_bps"))
+    return [("waited for the queues", f"{spent}, {waits} times: {moved} bps of the drift")]
 
 
 def _late(report: Json) -> str:

@@ -49,6 +49,8 @@ class Plan:
     what is left over. Fractions: `max_spread`, and `max_deviation`, counted against us only unless
     `both_sides`. Seconds: `guard_wait_seconds` (how long a guard may wait in its slot; None = to
     the slot's end), `max_quote_age`. `rho` (per second) is what an `ow` schedule was made with.
+    With `timing` a child waits in its slot until the touch presses against it, at most until the
+    slot's deadline, which is this fraction `slot_deadline` of the interval after its beginning.
     """
 
     quantity: Decimal
@@ -76,6 +78,8 @@ class Plan:
     remainder: Remainder
     schedule: ScheduleKind = "equal"
     rho: Decimal | None = None
+    timing: bool = False
+    slot_deadline: Decimal = Decimal("0.8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,8 @@ class ChildReport:
     `maker_quantity` is what it executed without taking. In bps, positive = cost: `spread_bps` (from
     mid to touch; for what was made, to its price) and `walk_bps` (from the touch on) of
     `mid_at_send`, `drift_bps` (how far the mid had moved against us since arrival) of the arrival price.
+    After its guards held it waited `timed_seconds` for the pressure at the touch, while the mid moved
+    by `timing_bps` (of the arrival price; negative = the waiting earned it).
     """
 
     client_order_id: str
@@ -109,6 +115,8 @@ class ChildReport:
     spread_bps: Decimal | None = None
     walk_bps: Decimal | None = None
     drift_bps: Decimal | None = None
+    timed_seconds: Decimal = Decimal(0)
+    timing_bps: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +143,10 @@ class ExecutionReport:
     say how long after its slot began, guards not counted, a child was intended. Guards made it wait
     `guard_waits` times. For `unknown_seconds` nobody knew what had become of a child.
     `participation` is the share of the market's volume, a fraction, where that is known.
+
+    `timing_waits` children waited for the pressure at the touch, `timing_seconds` together: that is
+    neither lateness nor a guard's wait. `timing_bps` is the part of the drift in which the mid moved
+    meanwhile: negative = the waiting earned it; None where nothing was timed.
     """
 
     symbol: str
@@ -177,6 +189,9 @@ class ExecutionReport:
     guard_waits: int = 0
     unknown_seconds: Decimal = Decimal(0)
     participation: Decimal | None = None
+    timing_waits: int = 0
+    timing_seconds: Decimal = Decimal(0)
+    timing_bps: Decimal | None = None
 
 
 # Commands on a running execution ------------------------------------------------------------------

@@ -156,6 +156,7 @@ class SlotSkipped(Fact):
     reason: str
     detail: str
     waited_seconds: Decimal = Decimal(0)
+    timed_seconds: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +216,8 @@ class ChildIntended(Fact):
 
     `request_timestamp` and `recv_window` are milliseconds, in the venue's time. `spread` and
     `deviation` are fractions, as judged on the quote (`bid`, `ask`, `quote_age_seconds`), for which
-    the guards waited `waited_seconds`. An `adopted` child was found at the venue while the journal
+    the guards waited `waited_seconds`. Then it waited `timed_seconds` for the pressure at the touch;
+    `fit_mid` is the mid before that. An `adopted` child was found at the venue while the journal
     did not know it: it is not sent, and its quote is the order's own price.
     """
 
@@ -241,6 +243,8 @@ class ChildIntended(Fact):
     mid_integral: Decimal
     mid_seconds: Decimal
     waited_seconds: Decimal = Decimal(0)
+    timed_seconds: Decimal = Decimal(0)
+    fit_mid: Decimal | None = None
     adopted: bool = False
 
     def claims(self) -> tuple[Claim, ...]:

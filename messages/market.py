@@ -166,11 +166,19 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Lets a child whose bounds hold wait until the touch presses against it, at most `until` (monotonic s)."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Await:
     """Asks MarketWatcher for one `Awaited`: when the bounds hold, or at `deadline` (monotonic s).
 
     `key` comes back in the answer. A deadline that has passed asks for the present state. The mid of
-    `beside`, another symbol, comes along if it is known: it is not watched for this.
+    `beside`, another symbol, comes along if it is known: it is not watched for this. With `timing`
+    the answer waits for the pressure, too, and is given only while the bounds hold.
     """
 
     key: tuple[str, int]
@@ -179,6 +187,7 @@ class Await:
     deadline: float
     reply_to: Tells[Awaited]
     beside: str | None = None
+    timing: Timing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +196,8 @@ class Awaited:
 
     `failed` is a stop reason's code and `detail` its figures for people (`0.61%`). `quote` is None
     when no quote was ever seen; `age` is its age in seconds. `beside` is the other symbol's mid.
+    It took `waited` seconds for the bounds to hold and `timed` for the pressure; `fit_mid` is the mid
+    at which they first held.
     """
 
     key: tuple[str, int]
@@ -197,6 +208,8 @@ class Awaited:
     detail: str | None = None
     waited: float = 0.0
     beside: Decimal | None = None
+    timed: float = 0.0
+    fit_mid: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,8 @@ class PlaceChild:
     `not_after` is the moment (monotonic s) after which it must not be sent any more. `quote` is what
     the guards were judged on, `deviation` its adverse distance from arrival as a fraction.
     `mid_integral` over `mid_seconds` is the execution's running integral of the mid since arrival,
-    `waited_seconds` how long the guards made the child wait.
+    `waited_seconds` how long the guards made the child wait, `timed_seconds` how long it then waited
+    for the pressure at the touch, and `fit_mid` the mid before that.
     """
 
     execution_id: str
@@ -82,6 +83,8 @@ class PlaceChild:
     mid_seconds: Decimal
     reply_to: Tells[ChildDeclined]
     waited_seconds: Decimal = Decimal(0)
+    timed_seconds: Decimal = Decimal(0)
+    fit_mid: Decimal | None = None
 
 
 class Decline(StrEnum):

@@ -75,7 +75,7 @@ class TwapOptions:
 
     Durations are in seconds, `cap_bps` in basis points of the touch, `jitter` and
     `max_participation` are fractions. `rho` is the resilience per second that the `ow` schedule
-    assumes of the book.
+    assumes of the book. With `timing` a child waits in its slot for the pressure at the touch.
     """
 
     num_chunks: int | None = None
@@ -91,6 +91,7 @@ class TwapOptions:
     max_participation: Decimal | None = None
     schedule: ScheduleKind | None = None
     rho: Decimal | None = None
+    timing: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

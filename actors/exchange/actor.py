@@ -620,6 +620,8 @@ def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> 
         mid_integral=place.mid_integral,
         mid_seconds=place.mid_seconds,
         waited_seconds=place.waited_seconds,
+        timed_seconds=place.timed_seconds,
+        fit_mid=place.fit_mid,
     )
 
 

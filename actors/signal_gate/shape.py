@@ -160,6 +160,8 @@ def _check_words(options: TwapOptions) -> Refusal | None:
         word = getattr(options, name)
         if word is not None and word not in words:
             return malformed(f"twap.{name} must be one of {', '.join(words)}")
+    if options.timing is not None and (refusal := _check_kind("twap.timing", options.timing, bool, "true or false")):
+        return refusal
     for name, words in _NOT_YET:
         word = getattr(options, name)
         if word in words:

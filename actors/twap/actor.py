@@ -44,7 +44,7 @@ from messages.facts import (
     SignalAccepted,
     SlotSkipped,
 )
-from messages.market import Await, Awaited, Bounds, SymbolRules, Unawait
+from messages.market import Await, Awaited, Bounds, SymbolRules, Timing, Unawait
 from messages.money import ZERO
 from messages.order import CancelChild, ChildDeclined, PlaceChild
 from messages.refs import Tells
@@ -231,9 +231,10 @@ class TWAPActor(Follower, Child):
         execution = self._execution
         accepted = execution.accepted
         bounds = bounds_of(self._plan, accepted.side, accepted.arrival_price, execution.limit_price)
-        self._await(bounds, self._clock.moment(serve.guards_until))
+        timing = None if serve.timed_until is None else Timing(until=self._clock.moment(serve.timed_until))
+        self._await(bounds, self._clock.moment(serve.guards_until), timing)
 
-    def _await(self, bounds: Bounds, deadline: float) -> None:
+    def _await(self, bounds: Bounds, deadline: float, timing: Timing | None = None) -> None:
         self._wake_at(None)
         self._generation += 1
         self._looking = True
@@ -245,6 +246,7 @@ class TWAPActor(Follower, Child):
             deadline=deadline,
             reply_to=self.actor_ref,
             beside=f"{FEE_ASSET}{execution.quote}",
+            timing=timing,
         )
         self.runtime.send(self._market, await_)
 
@@ -265,7 +267,7 @@ class TWAPActor(Follower, Child):
         if policy_of(reason, self._settings) == "stop":
             self._close(Close(reason, detail))
         else:
-            self._skip(reason, detail, awaited.waited)
+            self._skip(reason, detail, awaited.waited, awaited.timed)
 
     def _place(self, serve: Serve, awaited: Awaited) -> None:
         place = place_of(
@@ -278,7 +280,7 @@ class TWAPActor(Follower, Child):
             reply_to=self.actor_ref,
         )
         if place is None:
-            self._skip(BELOW_MINIMUM, "", awaited.waited)
+            self._skip(BELOW_MINIMUM, "", awaited.waited, awaited.timed)
             return
         self._asked = place
         self.runtime.send(self._exchange, place)
@@ -294,7 +296,8 @@ class TWAPActor(Follower, Child):
             return
         match reaction.way:
             case Way.RETRY | Way.SKIP:
-                self._skip(declined.reason, declined.detail, float(asked.waited_seconds))
+                waited, timed = float(asked.waited_seconds), float(asked.timed_seconds)
+                self._skip(declined.reason, declined.detail, waited, timed)
             case Way.WAIT:
                 interval = slot_number(self._plan, self._clock.now()) + 1
                 self._not_before = max(declined.retry_at or 0.0, self._clock.moment(slot_at(self._plan, interval)))
@@ -316,14 +319,16 @@ class TWAPActor(Follower, Child):
         self._not_before = retry_at
         return True
 
-    def _skip(self, reason: str, detail: str, waited: float) -> None:
+    def _skip(self, reason: str, detail: str, waited: float, timed: float) -> None:
         """Let the slot go that is being served, and go on."""
         assert self._serving is not None
-        slot = self._serving.slot
-        self._append_skip(slot, self._execution.slice_quantity(slot), reason, detail, exact_seconds(waited))
+        slot, spent = self._serving.slot, (exact_seconds(waited), exact_seconds(timed))
+        self._append_skip(slot, self._execution.slice_quantity(slot), reason, detail, spent)
         self._drive()
 
-    def _append_skip(self, slot: int, quantity: Decimal, reason: str, detail: str, waited: Decimal = ZERO) -> None:
+    def _append_skip(
+        self, slot: int, quantity: Decimal, reason: str, detail: str, spent: tuple[Decimal, Decimal] = (ZERO, ZERO)
+    ) -> None:
         self.append(
             SlotSkipped(
                 execution_id=self.name,
@@ -331,7 +336,8 @@ class TWAPActor(Follower, Child):
                 quantity=quantity,
                 reason=str(reason),
                 detail=detail,
-                waited_seconds=waited,
+                waited_seconds=spent[0],
+                timed_seconds=spent[1],
             )
         )
 

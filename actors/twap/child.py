@@ -29,7 +29,7 @@ def add_fee(fees: Fees, asset: str, amount: Decimal) -> Fees:
 class Child:
     """One child order: executed quantity, quote and fees are sums of its trades and of nothing else.
 
-    `intended_at`, `waited`, `bid`, `ask` and `fee_mid` are its intent's. `steps` are the quantities
+    `intended_at`, `waited`, `timed`, `fit_mid`, `bid`, `ask` and `fee_mid` are its intent's. `steps` are the quantities
     that it executed, each at its moment. `made` and `made_quote` are what it executed as a maker.
     `told` is the executed quantity that the venue last told for good: it counts as taken even
     while its trades are still to come. `sent` is False once it is certain that it never left,
@@ -42,6 +42,8 @@ class Child:
     quantity: Decimal
     intended_at: datetime
     waited: Decimal
+    timed: Decimal
+    fit_mid: Decimal | None
     bid: Decimal
     ask: Decimal
     fee_mid: Decimal | None
@@ -73,6 +75,8 @@ class Child:
             quantity=intent.quantity,
             intended_at=at,
             waited=intent.waited_seconds,
+            timed=intent.timed_seconds,
+            fit_mid=intent.fit_mid,
             bid=intent.bid,
             ask=intent.ask,
             fee_mid=intent.fee_mid,

@@ -12,6 +12,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from actors.twap.child import Child
 from actors.twap.guards import waits_until
+from actors.twap.manner import deadline_of, timed_until
 from actors.twap.reactions import stop_after_refusal
 from actors.twap.schedule import due_quantity, minimum_at, slot_at, slot_number, slots_needed
 from messages.execution import Plan, StopReason
@@ -77,11 +78,15 @@ class AwaitChild:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """A slot is due: await its guards until `guards_until`, then place a child, not after `slot_end`."""
+    """A slot is due: await its guards until `guards_until`, then place a child, not after `slot_end`.
+
+    With `timed_until` the child waits for the pressure at the touch, at most until then.
+    """
 
     slot: int
     guards_until: datetime
     slot_end: datetime
+    timed_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,9 @@ class Execution:
     in which the last turn was taken: there is at most one an interval. `retry` is the slot that may
     try once more within its interval, for its last attempt was never executed. `fees_in_quote` is
     None once a fee was paid in an asset of unknown price. `mid_integral` over `mid_seconds` is as
-    last journalled. Guards made it wait `waits` times, `waited_seconds` together; for
-    `unknown_seconds` nobody knew what had become of a child.
+    last journalled. Guards made it wait `waits` times, `waited_seconds` together, and it waited for the
+    pressure `timings` times, `timed_seconds` together; for `unknown_seconds` nobody knew what had
+    become of a child.
     """
 
     accepted: SignalAccepted
@@ -147,6 +153,8 @@ class Execution:
     abandoned: Decimal = ZERO
     waited_seconds: Decimal = ZERO
     waits: int = 0
+    timed_seconds: Decimal = ZERO
+    timings: int = 0
     unknown_seconds: Decimal = ZERO
     mid_integral: Decimal = ZERO
     mid_seconds: Decimal = ZERO
@@ -218,9 +226,8 @@ class Execution:
             return self._unfilled(StopReason.END_OF_TIME)
         if self.paused:
             return Wait(self.end_at)
-        if self.retry is not None and now < (turn_end := slot_at(plan, self.last_interval + 1)):
-            slot_end = turn_end if self.end_at is None else min(turn_end, self.end_at)
-            return Serve(self.retry, waits_until(plan, now, slot_end), slot_end)
+        if self.retry is not None and now < slot_at(plan, self.last_interval + 1):
+            return self._serve(plan, self.retry, self.last_interval, now)
         if self.next_slot >= len(plan.slices) + plan.extra_slots:
             return self._out_of_slots()
         due = slot_at(plan, max(self.next_slot, self.last_interval + 1))
@@ -250,17 +257,19 @@ class Execution:
 
     def _fold_skip(self, skipped: SlotSkipped, at: datetime) -> None:
         self.next_slot, self.retry = max(self.next_slot, skipped.slice + 1), None
-        self._fold_wait(skipped.waited_seconds)
+        self._fold_wait(skipped.waited_seconds, skipped.timed_seconds)
         if skipped.reason == OVERDUE:
             return
         self.last_skip = skipped.reason, skipped.detail
         # The guards may have waited to the very end of the interval in which the slot's turn began.
-        began = at - int(skipped.waited_seconds * 1_000_000) * _MICROSECOND
+        began = at - int((skipped.waited_seconds + skipped.timed_seconds) * 1_000_000) * _MICROSECOND
         self.last_interval = max(self.last_interval, slot_number(self._planned(), began))
 
-    def _fold_wait(self, seconds: Decimal) -> None:
+    def _fold_wait(self, seconds: Decimal, timed: Decimal) -> None:
         self.waited_seconds += seconds
         self.waits += seconds > 0
+        self.timed_seconds += timed
+        self.timings += timed > 0
 
     def _fold_amendment(self, amended: ExecutionAmended) -> None:
         self.target = self.target if amended.quantity is None else amended.quantity
@@ -309,7 +318,7 @@ class Execution:
         self.next_slot, self.retry = max(self.next_slot, intent.slice + 1), None
         self.last_interval = max(self.last_interval, slot_number(self._planned(), at))
         self.mid_integral, self.mid_seconds = intent.mid_integral, intent.mid_seconds
-        self._fold_wait(intent.waited_seconds)
+        self._fold_wait(intent.waited_seconds, intent.timed_seconds)
         self.last_skip = None
 
     def _may_retry(self, child: Child) -> None:
@@ -365,10 +374,16 @@ class Execution:
             first, last = self.next_slot, slot - 1
             passed = f"slot {first}" if first == last else f"slots {first} to {last}"
             return Skip(last, quantity, OVERDUE, f"{passed} had passed")
-        slot_end = slot_at(plan, number + 1)
+        return self._serve(plan, slot, number, now)
+
+    def _serve(self, plan: Plan, slot: int, interval: int, now: datetime) -> Serve:
+        """Serve a slot within an interval of the schedule's clock, and before the end."""
+        slot_end = slot_at(plan, interval + 1)
         if self.end_at is not None:
             slot_end = min(slot_end, self.end_at)
-        return Serve(slot, waits_until(plan, now, slot_end), slot_end)
+        guards_until = waits_until(plan, now, slot_end)
+        deadline = deadline_of(plan, slot_at(plan, interval), slot_end)
+        return Serve(slot, guards_until, slot_end, timed_until(plan, deadline, guards_until, now))
 
     def _minimum(self) -> Decimal:
         return minimum_at(self._planned(), self.accepted.arrival_price)

@@ -3,7 +3,8 @@
 Costs are positive when they hurt, for both sides alike. With s = +1 for a buy and -1 for a sale, m0
 the mid at arrival, m and t the mid and the touch when a child was sent, and p a trade's price:
 drift s (m - m0), spread s (t - m), walk s (p - t); for what was made, spread s (p - m) and no walk.
-They add up to s (p - m0), trade by trade.
+They add up to s (p - m0), trade by trade. `timing` is the part of the drift in which the mid moved while
+the child waited for the pressure at the touch, its guards holding: s (m - mid when they first held).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Costs:
     spread: Decimal = ZERO
     walk: Decimal = ZERO
     effective: Decimal = ZERO
+    timing: Decimal = ZERO
 
     def __add__(self, other: Costs) -> Costs:
         return Costs(
@@ -37,6 +39,7 @@ class Costs:
             self.spread + other.spread,
             self.walk + other.walk,
             self.effective + other.effective,
+            self.timing + other.timing,
         )
 
 
@@ -50,6 +53,7 @@ def costs_of(child: Child, side: Side, arrival: Decimal) -> Costs:
         spread=sign * (taken * (touch - mid) + made),
         walk=sign * (taken_quote - taken * touch),
         effective=2 * sign * (taken_quote - taken * mid - made),
+        timing=ZERO if child.fit_mid is None else sign * child.executed * (mid - child.fit_mid),
     )
 
 
@@ -78,6 +82,8 @@ def child_report(child: Child, side: Side, arrival: Decimal) -> ChildReport:
         spread_bps=in_bps(costs.spread, mid * executed) if executed else None,
         walk_bps=in_bps(costs.walk, mid * executed) if executed else None,
         drift_bps=in_bps(costs.drift, arrival * executed) if executed else None,
+        timed_seconds=child.timed,
+        timing_bps=in_bps(costs.timing, arrival * executed) if executed and child.timed else None,
     )
 
 
@@ -120,12 +126,14 @@ def tracking(plan: Plan, children: Iterable[Child], until: datetime) -> Tracking
 
 
 def lateness_ms(plan: Plan, children: Iterable[Child]) -> list[Decimal]:
-    """List how late each child was intended after its slot began, guards not counted, in ms, least first.
+    """List how late each child was intended after its slot began, in ms, least first.
+
+    What guards waited and what was waited for the pressure does not count.
 
     One that was adopted had been sent long before anybody here knew.
     """
     return sorted(
-        Decimal(_micros(child.intended_at - slot_at(plan, child.slice))) / 1000 - child.waited * 1000
+        Decimal(_micros(child.intended_at - slot_at(plan, child.slice))) / 1000 - (child.waited + child.timed) * 1000
         for child in children
         if not child.adopted
     )

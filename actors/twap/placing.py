@@ -56,4 +56,6 @@ def place_of(
         mid_seconds=mid.seconds,
         reply_to=reply_to,
         waited_seconds=exact_seconds(awaited.waited),
+        timed_seconds=exact_seconds(awaited.timed),
+        fit_mid=awaited.fit_mid if awaited.timed else None,
     )

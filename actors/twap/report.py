@@ -115,6 +115,9 @@ def report_of(
         guard_waits=execution.waits,
         unknown_seconds=execution.unknown_seconds,
         participation=filled / market_volume if market_volume else None,
+        timing_waits=execution.timings,
+        timing_seconds=execution.timed_seconds,
+        timing_bps=_share(costs.timing, notional) if any(child.timed for child in sent) else None,
     )
 
 

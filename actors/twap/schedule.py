@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import assert_never
 
 from actors.exchange.rules import quantity_step
+from actors.twap.manner import timed_of
 from actors.twap.settings import TwapSettings
 from messages.execution import Plan
 from messages.facts import SignalAccepted
@@ -126,6 +127,8 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         remainder=options.remainder or settings.remainder,
         schedule="equal" if rho is None else shape,
         rho=rho,
+        timing=timed_of(options, settings, kind),
+        slot_deadline=settings.slot_deadline,
     )
 
 

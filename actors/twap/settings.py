@@ -22,6 +22,7 @@ class TwapSettings:
     Fractions: `max_price_deviation`, `max_spread`, `slice_above_depth_share`. Quote units:
     `min_chunk_value`, `slice_above_notional`. Per second: `rho`. `catch_up_cap` counts planned slices. Seconds:
     `interval_seconds`, `max_quote_age_seconds`, `guard_wait_seconds` (None = to the slot's end).
+    `slot_deadline` is the fraction of its interval at which a slot's child waits no longer.
     """
 
     schedule: ScheduleKind = "equal"
@@ -39,6 +40,8 @@ class TwapSettings:
     guard_wait_seconds: Decimal | None = None
     child: ChildKind = "ioc"
     cap_bps: Decimal = Decimal(20)
+    timing: bool = False
+    slot_deadline: Decimal = Decimal("0.8")
     catch_up: CatchUp = "spread"
     catch_up_cap: Decimal = Decimal(2)
     extra_slots: int = 2

@@ -219,6 +219,10 @@ class Twap(Section):
     """Child orders: LIMIT IOC at the touch plus cap_bps, or MARKET."""
     cap_bps: Bps = Decimal(20)
     """How far beyond the touch an IOC child may reach, in basis points."""
+    timing: bool = False
+    """Whether the child of a slice waits in its slot until the queues at the touch press against it."""
+    slot_deadline: Annotated[Decimal, Field(gt=0, lt=1)] = Decimal("0.8")
+    """The slot's deadline, as a fraction of the interval: no child waits for the queues, or rests, any longer."""
     catch_up: Literal["none", "spread", "cap"] = "spread"
     """What slots missed or left unfilled do to later ones: nothing, spread evenly, or fill up to the cap."""
     catch_up_cap: Annotated[Decimal, Field(ge=1, le=10_000)] = Decimal(2)

@@ -250,6 +250,13 @@ def _of_milliseconds(name: str, count: int) -> datetime:
     return from_milliseconds(count)
 
 
+def read_flag(name: str, value: object) -> bool:
+    """Read true or false."""
+    if type(value) is not bool:
+        raise BadValue(malformed(f"{name} must be true or false"))
+    return value
+
+
 def read_word(*words: str) -> Callable[[str, object], str]:
     """Make a reader of one of these words."""
 

@@ -22,6 +22,7 @@ from adapters.intake.fields import (
     malformed,
     parse,
     read_fields,
+    read_flag,
     read_moment,
     read_not_negative,
     read_positive,
@@ -124,6 +125,7 @@ _TWAP: Final[dict[str, Reader]] = {
     "max_participation": read_positive,
     "schedule": read_word("equal", "ow"),
     "rho": read_positive,
+    "timing": read_flag,
 }
 assert set(_SIGNAL) == {field.name for field in fields(Signal)}, "the table reads what a signal has"
 assert set(_TWAP) == {field.name for field in fields(TwapOptions)}, "the table reads what options there are"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ from messages.market import (
     QuoteChanged,
     QuoteLost,
     QuoteSeen,
+    Timing,
     Unawait,
     WatchMarket,
 )
@@ -456,3 +458,97 @@ def test_the_mid_of_another_symbol_comes_along_if_it_is_known_and_is_not_watched
     assert asked("known").beside == 600
     house.tell(MarketGap(symbols=("BNBUSDT",)))
     assert asked("cut").beside is None
+
+
+# Waiting for the pressure -------------------------------------------------------------------------
+
+CALM, PRESSED = seen(ask_quantity=D(3)), seen(bid_quantity=D(3))
+"""For a buy: the ask's queue is the longer one, or the bid's is."""
+
+
+def timed(house: House, *, until: float = 8.0, deadline: float = 10.0, bounds: Bounds = BOUNDS) -> None:
+    house.tell(
+        Await(
+            key=("execution", 0),
+            symbol=BTC,
+            bounds=bounds,
+            deadline=house.simulation.now() + deadline,
+            reply_to=house.waiter.ref,
+            timing=Timing(until=house.simulation.now() + until),
+        )
+    )
+
+
+def test_a_child_waits_for_the_pressure_and_goes_at_once_when_it_comes(house: House) -> None:
+    house.tell(CALM)
+    timed(house)
+    house.waiter.expect_none(within=3.0)
+    house.tell(seen(42_009, 42_011, bid_quantity=D(3)))
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.waited, answer.timed, answer.fit_mid) == (True, 0.0, 3.0, D(42_000))
+    assert answer.quote is not None
+    assert answer.quote.mid == 42_010
+
+
+def test_where_the_touch_presses_already_nothing_is_waited_for(house: House) -> None:
+    house.tell(PRESSED)
+    timed(house)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.timed) == (True, 0.0)
+
+
+def test_a_sale_waits_for_the_opposite_pressure(house: House) -> None:
+    house.tell(PRESSED)
+    timed(house, bounds=replace(BOUNDS, side=Side.SELL))
+    house.waiter.expect_none(within=1.0)
+    house.tell(CALM)
+    assert house.waiter.expect(Awaited, within=0.0).timed == 1.0
+
+
+def test_without_pressure_a_child_goes_at_its_slots_deadline(house: House) -> None:
+    house.tell(CALM)
+    timed(house)
+    for _ in range(4):
+        house.waiter.expect_none(within=1.9)
+        house.tell(CALM)
+    answer = house.waiter.expect(Awaited, within=0.5)
+    assert house.simulation.now() == 8.0
+    assert (answer.held, answer.timed) == (True, 8.0)
+
+
+def test_guards_come_before_the_pressure(house: House) -> None:
+    house.tell(replace(WIDE, bid_quantity=D(3)))
+    timed(house)
+    house.waiter.expect_none(within=2.0)
+    house.tell(CALM)
+    house.waiter.expect_none(within=3.0)
+    house.tell(PRESSED)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.waited, answer.timed) == (True, 2.0, 3.0)
+
+
+def test_a_guard_that_fails_at_the_slots_deadline_is_waited_for_on(house: House) -> None:
+    house.tell(CALM)
+    timed(house)
+    house.waiter.expect_none(within=4.0)
+    house.tell(WIDE)
+    house.waiter.expect_none(within=5.0)
+    house.tell(CALM)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.waited, answer.timed) == (True, 5.0, 4.0)
+
+
+def test_a_market_that_is_lost_while_the_pressure_is_waited_for_is_a_guards_wait(house: House) -> None:
+    house.tell(CALM)
+    timed(house)
+    house.waiter.expect_none(within=2.0)
+    house.tell(MarketGap(symbols=(BTC,)))
+    answer = house.waiter.expect(Awaited, within=8.0)
+    assert (answer.held, answer.failed, answer.waited, answer.timed) == (False, "STALE_MARKET", 8.0, 2.0)
+
+
+def test_a_quote_that_grew_old_while_the_pressure_was_waited_for_is_not_sent_on(house: House) -> None:
+    house.tell(CALM)
+    timed(house)
+    answer = house.waiter.expect(Awaited, within=10.0)
+    assert (house.simulation.now(), answer.held, answer.failed) == (10.0, False, "STALE_MARKET")

@@ -96,7 +96,11 @@ class Stage:
 
     def placed(self, *, within: float = 0.0, quote: Quote | None = None, **changes: Any) -> PlaceChild:
         """Let the guards hold at the next slot; return the child that is asked for."""
-        self.answer(self.asked(within=within), quote, **changes)
+        return self.placed_after(self.asked(within=within), quote, **changes)
+
+    def placed_after(self, await_: Await, quote: Quote | None = None, **changes: Any) -> PlaceChild:
+        """Let these guards hold; return the child that is asked for."""
+        self.answer(await_, quote, **changes)
         return self.exchange.expect(PlaceChild, within=0.0)
 
     # Exchange, order watcher --------------------------------------------------------------------
@@ -119,6 +123,8 @@ class Stage:
             mid_integral=place.mid_integral,
             mid_seconds=place.mid_seconds,
             waited_seconds=place.waited_seconds,
+            timed_seconds=place.timed_seconds,
+            fit_mid=place.fit_mid,
         )
         self.journal.commit(intent)
         return intent
