@@ -114,6 +114,10 @@ class Proof:
     def _patience(self) -> float:
         return self._settings.engine_wait_seconds + self._settings.margin_seconds
 
+    def past_deadline(self, moment: Moment) -> bool:
+        """Whether an absence proves itself from now on, by both clocks."""
+        return moment.venue >= self.deadline and self._waited(moment, self._settings.absent_after_seconds)
+
     def past_horizon(self, moment: Moment) -> bool:
         """Whether the order can't be on its way any more, by both clocks."""
         return moment.venue >= self.horizon and self._waited(moment, self._patience)
@@ -186,6 +190,10 @@ class Proof:
             return
         if engine_time > self.intent.request_timestamp:
             self._controls[path] = None
+
+    def wants_count(self, moment: Moment) -> bool:
+        """Whether answers that don't show it would bring the proof on: before the horizon they never do."""
+        return self.counting and (not self.counted or self.past_deadline(moment))
 
     @property
     def counted(self) -> bool:

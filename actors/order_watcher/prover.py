@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.order_watcher.attempt import FENCE_CANCEL
-from actors.order_watcher.inquiry import Answered, Asker, Inquiry
+from actors.order_watcher.inquiry import Answered, Asker, Inquiry, search_gaps
 from actors.order_watcher.proof import Moment, Path, Proof, StreamHealth
 from actors.order_watcher.register import Register
 from actors.order_watcher.settings import WatcherSettings
@@ -141,16 +141,37 @@ class Prover:
             if moment is not None and proof.wants_fence(moment):
                 proof.fence_asked(moment.now)
                 self._tell_fence(watch)
-            not_before = None if proof.fenced is None else proof.fenced.now
-            if inquiry.may_ask(watch.child, asked.now, not_before):
-                watch.ledger.polls += 1
-                self._ask(QueryOrder(symbol=symbol, client_order_id=watch.child, reply_to=Asker(self._me, asked)))
-        if inquiry.full or any(proof.counting for proof in proofs):
+        gap, list_gap = search_gaps([len(self._watches.unknown_of(other)) for other in self._inquiries])
+        if moment is not None and any(self._counts_on(symbol, proof, moment) for proof in proofs):
+            for watch, proof in zip(watches, proofs, strict=True):
+                self._ask_order(watch, inquiry, asked, None if proof.fenced is None else proof.fenced.now)
             self._ask_lists(symbol, inquiry, proofs, asked)
+        else:
+            for watch in inquiry.turn_of(watches):
+                self._ask_order(watch, inquiry, asked, None)
+            if inquiry.wants_list(asked.now, list_gap):
+                self._ask_all_orders(symbol, inquiry, proofs, asked)
         if any(moment is not None and proof.past_horizon(moment) for proof in proofs):
             self._ask_controls(symbol, inquiry, proofs, asked)
         inquiry.round += 1
-        self._schedule(symbol, inquiry, inquiry.gap(proofs, moment, self._counting_gap))
+        self._schedule(symbol, inquiry, inquiry.gap(proofs, moment, self._counting_gap, gap))
+
+    def _counts_on(self, symbol: str, proof: Proof, moment: Moment) -> bool:
+        """Whether answers on every path bring a proof on, by their count or by the control that they may show."""
+        latest = self._latest.get(symbol)
+        control = latest is not None and latest.time > proof.intent.request_timestamp
+        return proof.wants_count(moment) or (proof.counting and control)
+
+    def _ask_order(self, watch: Watch, inquiry: Inquiry, asked: Moment, not_before: float | None) -> None:
+        if inquiry.may_ask(watch.child, asked.now, not_before):
+            watch.ledger.polls += 1
+            symbol = watch.ledger.intent.symbol
+            self._ask(QueryOrder(symbol=symbol, client_order_id=watch.child, reply_to=Asker(self._me, asked)))
+
+    def _ask_all_orders(self, symbol: str, inquiry: Inquiry, proofs: list[Proof], asked: Moment) -> None:
+        if inquiry.may_ask(Path.ALL, asked.now):
+            since = min(proof.since for proof in proofs)
+            self._ask(QueryAllOrders(symbol=symbol, since=since, reply_to=Asker(self._me, asked, since)))
 
     def _ask_lists(self, symbol: str, inquiry: Inquiry, proofs: list[Proof], asked: Moment) -> None:
         since = min(proof.since for proof in proofs)

@@ -82,9 +82,92 @@ def test_a_lost_reply_is_found_within_two_seconds_of_its_being_shown_on_any_path
     stage = Stage(simulation, lost, blind, late, DEAF).start()
     report = stage.report(stage.accepted("0.01", twap=DIRECT))
     if lag < 15_000:
-        assert waited(stage, "ChildAcknowledged") <= lag / 1000 + 2.5
+        assert waited(stage, "ChildAcknowledged") <= lag / 1000 + 2.0
         assert stage.count("ChildAbsent") == 0
     assert report.total_filled == D("0.01")
+
+
+@pytest.mark.parametrize("lag", [3_000, 9_000, 14_000])
+def test_a_lost_reply_is_found_within_two_seconds_of_its_being_shown_by_its_own_query_alone(
+    simulation: Simulation, lag: int
+) -> None:
+    lost = Fault(kind=FaultKind.LOST_REPLY, nth=(1,))
+    blind = Fault(kind=FaultKind.LIST_LAG, probability=1.0, milliseconds=1_000_000)
+    late = Fault(kind=FaultKind.QUERY_LAG, probability=1.0, milliseconds=lag)
+    stage = Stage(simulation, lost, blind, late, DEAF).start()
+    stage.accepted("0.01", twap=DIRECT)
+    stage.until("ChildAcknowledged")
+    assert waited(stage, "ChildAcknowledged") <= lag / 1000 + 2.0
+
+
+MANY = 20
+ROOMY: dict[str, Any] = {
+    "limits": {
+        "max_executions": 100,
+        "max_executions_per_symbol": 100,
+        "max_open_notional_per_symbol": "100000000",
+        "max_daily_notional": "1000000000",
+    },
+    "dedup": {"price_tolerance_bps": "0"},
+}
+
+
+class Scale:
+    """Adds up the request weight that a stage's exchange counts."""
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.weight = 0
+        limits = stage.world.exchange.limits
+        count = limits.add_weight
+
+        def add(weight: int, now: int) -> None:
+            self.weight += weight
+            count(weight, now)
+
+        monkeypatch.setattr(limits, "add_weight", add)
+
+
+def many_unknown(simulation: Simulation, *faults: Fault, kind: FaultKind = FaultKind.DROPPED_REQUEST) -> Stage:
+    """One order that is executed, then many at once of which nobody hears."""
+    lost = Fault(kind=kind, nth=tuple(range(2, MANY + 2)))
+    stage = Stage(simulation, lost, *faults, check_codec=False, **ROOMY).start()
+    stage.accepted("0.01", id="first", twap=DIRECT)
+    for number in range(MANY):
+        stage.accepted("0.01", id=str(number), twap=DIRECT)
+    stage.until("ChildIntended", MANY + 1)
+    return stage
+
+
+def test_twenty_unknown_outcomes_at_once_are_proven_away_in_time_and_for_little(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = many_unknown(simulation)
+    scale = Scale(stage, monkeypatch)
+    stage.until("ChildAbsent", MANY)
+    assert max(waited(stage, number=number) for number in range(MANY)) <= WINDOW + 20
+    assert scale.weight <= 1_000, "of 6,000 a minute"
+
+
+def test_twenty_of_them_without_a_control_take_a_minute_more_and_little_more_weight(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = many_unknown(simulation, Fault(kind=FaultKind.STREAM_CUT, nth=(2,), milliseconds=200_000))
+    scale = Scale(stage, monkeypatch)
+    stage.until("ChildAbsent", MANY)
+    delays = [waited(stage, number=number) for number in range(MANY)]
+    assert max(delays) <= WINDOW + 65
+    assert scale.weight <= 2_500, "in a minute and more, of 6,000 in each"
+
+
+def test_twenty_lost_replies_at_once_are_found_for_little_as_soon_as_they_are_shown(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lags = [Fault(kind=kind, probability=1.0, milliseconds=9_000) for kind in (FaultKind.QUERY_LAG, FaultKind.LIST_LAG)]
+    stage = many_unknown(simulation, *lags, DEAF, kind=FaultKind.LOST_REPLY)
+    scale = Scale(stage, monkeypatch)
+    stage.until("ChildAcknowledged", MANY + 1)
+    assert max(waited(stage, "ChildAcknowledged", number) for number in range(MANY + 1)) <= 9.0 + 2.0
+    assert scale.weight <= 400
 
 
 def test_an_order_that_the_engine_takes_up_late_is_never_called_absent(simulation: Simulation) -> None:

@@ -21,24 +21,11 @@ def test_a_later_page_of_trades_that_fails_is_asked_for_again_or_the_start_would
     _, first = recovery.begin([("BTCUSDT", 7, None)], me.ref, ASKED)
     assert isinstance(first, QueryTrades)
     assert recovery.take(Answered(ASKED, None, OpenOrdersFound(symbol="BTCUSDT", orders=()))) is None
-    assert (
-        recovery.take(
-            Answered(
-                ASKED,
-                None,
-                TradesFound(symbol="BTCUSDT", trades=(), from_id=7, since=None, order_id=None, complete=False),
-            )
-        )
-        is None
-    )
+    assert recovery.take(Answered(ASKED, None, no_trades(complete=False))) is None
     page = QueryTrades(symbol="BTCUSDT", from_id=1008, reply_to=Asker(me.ref, ASKED))
     assert recovery.take(Answered(ASKED, None, QueryFailed(query=page, detail="cut"))) == page
     assert recovery.missing == [page]
     other = QueryTrades(symbol="BTCUSDT", from_id=1, reply_to=me.ref)
     assert recovery.take(Answered(ASKED, None, QueryFailed(query=other, detail="cut"))) is None
-    recovery.take(
-        Answered(
-            ASKED, None, TradesFound(symbol="BTCUSDT", trades=(), from_id=7, since=None, order_id=None, complete=True)
-        )
-    )
+    recovery.take(Answered(ASKED, None, no_trades(complete=True)))
     assert recovery.done
