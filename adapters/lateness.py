@@ -17,7 +17,8 @@ REMEMBERED: Final = 512
 
 def due_at(plan: Plan, slot: int) -> datetime:
     """Say when a slot is due, extra slots included."""
-    return plan.start_at + slot * timedelta(seconds=float(plan.interval_seconds))
+    begins = plan.start_at + slot * timedelta(seconds=float(plan.interval_seconds))
+    return begins + timedelta(seconds=float(plan.delay_of(slot)))
 
 
 class Lateness:

@@ -200,9 +200,10 @@ def _planned(plan: Json, begin: datetime, until: float) -> list[Point]:
     points, total = [(0.0, 0.0)], 0.0
     start = _since(plan.get("start_at"), begin) or 0.0
     interval = _number(plan.get("interval_seconds")) or 0.0
-    slices = plan.get("slices")
-    for index, quantity in enumerate(slices if isinstance(slices, Sequence) else ()):
-        at = max(0.0, start + index * interval)
+    slices, delays = _list(plan.get("slices")), _list(plan.get("delays"))
+    for index, quantity in enumerate(slices):
+        delay = _number(delays[index % len(delays)]) if delays else 0.0
+        at = max(0.0, start + index * interval + (delay or 0.0))
         total += _number(quantity) or 0.0
         if at <= until:
             points.append((at, total))
@@ -236,6 +237,10 @@ def _record(value: object) -> Json:
 def _orders(report: Json) -> list[Json]:
     orders = report.get("orders")
     return [order for order in orders if isinstance(order, Mapping)] if isinstance(orders, Sequence) else []
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
 def _number(value: object) -> float | None:

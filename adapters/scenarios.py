@@ -73,11 +73,12 @@ def scenario_of(signals: Sequence[dict[str, Any]], name: str = "given") -> Scena
 def drawn(seed: int) -> Scenario:
     """Draw a small mixed scenario: some sliced and direct orders, repeats, conflicts and nonsense."""
     chance = random.Random(f"scenario-{seed}")  # noqa: S311 - to be repeated, not to be secret
+    finer = random.Random(f"finer-{seed}")  # noqa: S311 - the same
     signals: list[TimedSignal] = []
     at = 0.0
     for number in range(chance.randint(1, 4)):
         at += chance.uniform(0, 15)
-        body = _order(chance, number)
+        body = _refined(finer, _order(chance, number))
         signals.append(TimedSignal(at, body))
         signals.extend(TimedSignal(at + chance.uniform(0, 30), echo) for echo in _echoes(chance, body))
     if chance.random() < 0.5:
@@ -115,6 +116,18 @@ def _order(chance: random.Random, number: int) -> dict[str, Any]:
     if chance.random() < 0.3:
         body.setdefault("twap", {})["child"] = chance.choice(("market", "ioc"))
     return body
+
+
+def _refined(chance: random.Random, body: dict[str, Any]) -> dict[str, Any]:
+    """Draw finer wishes for an order, by a stream of their own, so that older seeds keep much of their course."""
+    if chance.random() < 0.6:
+        return body
+    twap: dict[str, Any] = dict(body.get("twap") or {"num_chunks": 3, "interval_seconds": "2"})
+    if chance.random() < 0.5:
+        twap["jitter"] = chance.choice(("0.05", "0.3", "0.5"))
+    if chance.random() < 0.3:
+        twap["catch_up"] = chance.choice(("none", "spread", "cap"))
+    return {**body, "twap": twap}
 
 
 def _echoes(chance: random.Random, body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -44,11 +44,13 @@ class ChildOutcome(StrEnum):
 class Plan:
     """How an execution is worked: journalled once, so that a later start does not depend on settings.
 
-    Slice i is due at `start_at` + i x `interval_seconds`; `slices` are base quantities, multiples
-    of `step`, that add up to `quantity`. `extra_slots` more slots at the same interval follow for
-    what is left over. Fractions: `max_spread`, and `max_deviation`, counted against us only unless
-    `both_sides`. Seconds: `guard_wait_seconds` (how long a guard may wait in its slot; None = to
-    the slot's end), `max_quote_age`. `rho` (per second) is what an `ow` schedule was made with.
+    Interval i begins at `start_at` + i x `interval_seconds`, and slice i is due `delays[i]` seconds
+    later where there are delays (they repeat after the last). `slices` are base quantities, multiples
+    of `step`, that add up to `quantity`; they and the delays are as `jitter`, a fraction, left them.
+    `extra_slots` more slots at the same interval follow for what is left over. Fractions:
+    `max_spread`, and `max_deviation`, counted against us only unless `both_sides`. Seconds:
+    `guard_wait_seconds` (how long a guard may wait in its slot; None = to the slot's end),
+    `max_quote_age`. `rho` (per second) is what an `ow` schedule was made with.
     With `timing` a child waits in its slot until the touch presses against it, at most until the
     slot's deadline, which is this fraction `slot_deadline` of the interval after its beginning.
     """
@@ -80,6 +82,12 @@ class Plan:
     rho: Decimal | None = None
     timing: bool = False
     slot_deadline: Decimal = Decimal("0.8")
+    jitter: Decimal = Decimal(0)
+    delays: tuple[Decimal, ...] = ()
+
+    def delay_of(self, number: int) -> Decimal:
+        """Say how long after the `number`-th interval's beginning its turn is, in seconds."""
+        return self.delays[number % len(self.delays)] if self.delays else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

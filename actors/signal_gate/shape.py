@@ -19,6 +19,7 @@ MAX_MAGNITUDE: Final = 20
 MAX_DIGITS: Final = 36
 MAX_CHUNKS: Final = 10_000
 MAX_CAP_BPS: Final = 1_000
+MAX_JITTER: Final = Decimal("0.5")
 FIRST_YEAR: Final = 2000
 LAST_YEAR: Final = 2200
 
@@ -51,7 +52,7 @@ _NOT_YET: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("child", ("passive", "auto")),
     ("remainder", ("sweep",)),
 )
-_NOT_YET_AT_ALL: Final = ("jitter", "max_participation")
+_NOT_YET_AT_ALL: Final = ("max_participation",)
 _NO_OPTIONS: Final = TwapOptions()
 
 
@@ -129,7 +130,8 @@ def _check_twap(options: TwapOptions, max_duration_seconds: Decimal) -> Refusal 
         _check_kind("twap", options, TwapOptions, "an object of options")
         or _check_chunks(options.num_chunks)
         or _check_amounts(options, _TWAP_AMOUNTS, "twap.")
-        or _check_cap(options.cap_bps)
+        or _check_up_to("twap.cap_bps", options.cap_bps, MAX_CAP_BPS)
+        or _check_up_to("twap.jitter", options.jitter, MAX_JITTER)
         or _check_words(options)
         or _check_times(options, max_duration_seconds)
     )
@@ -145,13 +147,14 @@ def _check_chunks(chunks: object) -> Refusal | None:
     return None
 
 
-def _check_cap(cap: object) -> Refusal | None:
-    if cap is None or (isinstance(cap, Decimal) and cap.is_zero() and cap.adjusted() >= -MAX_MAGNITUDE):
+def _check_up_to(name: str, amount: object, most: Decimal | int) -> Refusal | None:
+    """Check an amount that may be zero and has a largest value."""
+    if amount is None or (isinstance(amount, Decimal) and amount.is_zero() and amount.adjusted() >= -MAX_MAGNITUDE):
         return None
-    if refusal := check_amount("twap.cap_bps", cap):
+    if refusal := check_amount(name, amount):
         return refusal
-    if isinstance(cap, Decimal) and cap > MAX_CAP_BPS:
-        return malformed(f"twap.cap_bps must be at most {MAX_CAP_BPS}")
+    if isinstance(amount, Decimal) and amount > most:
+        return malformed(f"{name} must be at most {most}")
     return None
 
 

@@ -21,7 +21,7 @@ from actors.twap.guards import bounds_of, policy_of, reason_of, unbounded
 from actors.twap.placing import place_of
 from actors.twap.reactions import DECLINES, Way
 from actors.twap.report import MidIntegral, report_of
-from actors.twap.schedule import plan, slot_at, slot_number
+from actors.twap.schedule import due_at, plan, slot_number
 from actors.twap.settings import TwapSettings
 from messages.control import CaughtUp, Committed, FactNews, JournalCommand, Ping, Pong, Unfollow
 from messages.execution import (
@@ -300,7 +300,7 @@ class TWAPActor(Follower, Child):
                 self._skip(declined.reason, declined.detail, waited, timed)
             case Way.WAIT:
                 interval = slot_number(self._plan, self._clock.now()) + 1
-                self._not_before = max(declined.retry_at or 0.0, self._clock.moment(slot_at(self._plan, interval)))
+                self._not_before = max(declined.retry_at or 0.0, self._clock.moment(due_at(self._plan, interval)))
                 self._drive()
             case Way.STOP:
                 self._close(Close(reaction.stop or StopReason.ERROR, declined.detail))

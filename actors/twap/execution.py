@@ -14,7 +14,7 @@ from actors.twap.child import Child
 from actors.twap.guards import waits_until
 from actors.twap.manner import deadline_of, timed_until
 from actors.twap.reactions import stop_after_refusal
-from actors.twap.schedule import due_quantity, minimum_at, slot_at, slot_number, slots_needed
+from actors.twap.schedule import due_at, due_quantity, minimum_at, slot_at, slot_number, slots_needed
 from messages.execution import Plan, StopReason
 from messages.facts import (
     AttemptReappeared,
@@ -230,7 +230,7 @@ class Execution:
             return self._serve(plan, self.retry, self.last_interval, now)
         if self.next_slot >= len(plan.slices) + plan.extra_slots:
             return self._out_of_slots()
-        due = slot_at(plan, max(self.next_slot, self.last_interval + 1))
+        due = due_at(plan, max(self.next_slot, self.last_interval + 1, slot_number(plan, now)))
         if self.end_at is not None and due >= self.end_at:
             return self._unfilled(StopReason.END_OF_TIME)
         return Wait(due) if now < due else self._due(plan, now)
@@ -382,7 +382,7 @@ class Execution:
         if self.end_at is not None:
             slot_end = min(slot_end, self.end_at)
         guards_until = waits_until(plan, now, slot_end)
-        deadline = deadline_of(plan, slot_at(plan, interval), slot_end)
+        deadline = deadline_of(plan, due_at(plan, interval), slot_end)
         return Serve(slot, guards_until, slot_end, timed_until(plan, deadline, guards_until, now))
 
     def _minimum(self) -> Decimal:

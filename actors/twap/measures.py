@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from actors.twap.child import Child
-from actors.twap.schedule import slot_at
+from actors.twap.schedule import due_at
 from messages.execution import ChildOutcome, ChildReport, Plan
 from messages.money import ZERO, in_bps
 from messages.signal import Side
@@ -106,7 +106,7 @@ def tracking(plan: Plan, children: Iterable[Child], until: datetime) -> Tracking
         return None
     moves: dict[datetime, Decimal] = {}
     for index, quantity in enumerate(plan.slices):
-        due = slot_at(plan, index)
+        due = due_at(plan, index)
         moves[due] = moves.get(due, ZERO) - quantity
     for child in children:
         for moment, quantity in child.steps:
@@ -126,14 +126,14 @@ def tracking(plan: Plan, children: Iterable[Child], until: datetime) -> Tracking
 
 
 def lateness_ms(plan: Plan, children: Iterable[Child]) -> list[Decimal]:
-    """List how late each child was intended after its slot began, in ms, least first.
+    """List how late each child was intended after its slot was due, in ms, least first.
 
     What guards waited and what was waited for the pressure does not count.
 
     One that was adopted had been sent long before anybody here knew.
     """
     return sorted(
-        Decimal(_micros(child.intended_at - slot_at(plan, child.slice))) / 1000 - (child.waited + child.timed) * 1000
+        Decimal(_micros(child.intended_at - due_at(plan, child.slice))) / 1000 - (child.waited + child.timed) * 1000
         for child in children
         if not child.adopted
     )

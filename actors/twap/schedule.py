@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import assert_never
 
 from actors.exchange.rules import quantity_step
+from actors.twap.jitter import delays, uneven
 from actors.twap.manner import timed_of
 from actors.twap.settings import TwapSettings
 from messages.execution import Plan
@@ -86,6 +87,7 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
     if the whole quantity is less than one step. The number of slices shrinks until each is large
     enough, and grows only if one would be above the venue's maximum. Equal slices differ by one step
     at most, the larger ones first; `ow` ones are those of `ow_slices`, where there are three or more.
+    Jitter changes the sizes and delays the slots, but not of an order that goes directly.
     """
     options, price = accepted.signal.twap, accepted.arrival_price
     kind = options.child or settings.child
@@ -101,6 +103,9 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
     rho = (options.rho or settings.rho) if shape == "ow" and count > 1 else None
     steps = _equal(bounds.total, count) if rho is None else ow_slices(bounds, count, (-rho * interval).exp())
     direct = count <= 1
+    jitter = ZERO if direct else settings.jitter if options.jitter is None else options.jitter
+    if jitter:
+        steps = uneven(steps, jitter, accepted.execution_id, least=bounds.least, most=bounds.most)
     return Plan(
         quantity=quantity,
         slices=tuple(size * limits.step for size in steps),
@@ -129,6 +134,8 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         rho=rho,
         timing=timed_of(options, settings, kind),
         slot_deadline=settings.slot_deadline,
+        jitter=jitter,
+        delays=delays(count + settings.extra_slots, interval, jitter, accepted.execution_id) if jitter else (),
     )
 
 
@@ -228,6 +235,11 @@ def slot_at(plan: Plan, number: int) -> datetime:
     return plan.start_at + number * _interval_of(plan)
 
 
+def due_at(plan: Plan, number: int) -> datetime:
+    """Say when the turn in the `number`-th interval is: at its beginning, or a delay later."""
+    return slot_at(plan, number) + int(plan.delay_of(number) * 1_000_000) * _MICROSECOND
+
+
 def slot_number(plan: Plan, moment: datetime) -> int:
     """Say in which interval of the schedule's clock a moment lies; -1 and less are before the start."""
     return (moment - plan.start_at) // _interval_of(plan)
@@ -287,7 +299,7 @@ def slots_needed(plan: Plan, rest: Decimal) -> int:
         return max(plan.step, _planned(plan, slot) if plan.catch_up == "none" else most_of(plan, slot))
 
     slot = len(plan.slices) - 1
-    if plan.schedule == "equal":
+    if plan.schedule == "equal" and not plan.jitter:
         return _up(rest / carries(slot))
     needed = 0
     while rest > 0 and needed <= slot:

@@ -19,15 +19,17 @@ Policy = Literal["stop", "skip"]
 class TwapSettings:
     """The defaults of every execution; all but the `on_...` policies go into its journalled plan.
 
-    Fractions: `max_price_deviation`, `max_spread`, `slice_above_depth_share`. Quote units:
-    `min_chunk_value`, `slice_above_notional`. Per second: `rho`. `catch_up_cap` counts planned slices. Seconds:
-    `interval_seconds`, `max_quote_age_seconds`, `guard_wait_seconds` (None = to the slot's end).
-    `slot_deadline` is the fraction of its interval at which a slot's child waits no longer.
+    Fractions: `jitter` (of a slice and of an interval), `max_price_deviation`, `max_spread`,
+    `slice_above_depth_share`. Quote units: `min_chunk_value`, `slice_above_notional`. Per second:
+    `rho`. `catch_up_cap` counts planned slices. Seconds: `interval_seconds`, `max_quote_age_seconds`,
+    `guard_wait_seconds` (None = to the slot's end). `slot_deadline` is the fraction of its interval at
+    which a slot's child waits no longer.
     """
 
     schedule: ScheduleKind = "equal"
     rho: Decimal = Decimal(1)
     num_chunks: int = 5
+    jitter: Decimal = Decimal(0)
     interval_seconds: Decimal = Decimal(30)
     max_price_deviation: Decimal = Decimal("0.01")
     deviation_side: Literal["adverse", "both"] = "adverse"

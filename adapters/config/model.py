@@ -199,6 +199,8 @@ class Twap(Section):
     """Number of slices."""
     interval_seconds: SomeSeconds = Decimal(30)
     """Time from one slice to the next."""
+    jitter: Annotated[Decimal, Field(ge=0, le=Decimal("0.5"))] = Decimal(0)
+    """Slices differ in size by up to this share, and are due up to this share of the interval later; 0: not at all."""
     max_price_deviation: Fraction = Decimal("0.01")
     """Stop when the price has moved this far against us since the arrival, as a fraction."""
     deviation_side: Literal["adverse", "both"] = "adverse"

@@ -176,12 +176,18 @@ def within_its_slot(evidence: Evidence, limits: Limits) -> Found:
         slots = len(plan.items("slices")) + plan.whole("extra_slots")
         if not 0 <= index < slots:
             yield intent.child_id, f"is for slice {index} of {slots}"
-        due = plan.moment("start_at") + int(index * plan.amount("interval_seconds") * 1_000_000)
+        due = plan.moment("start_at") + int(index * plan.amount("interval_seconds") * 1_000_000) + _delay(plan, index)
         if intent.at < due - us(limits.wall_steps):
             yield intent.child_id, f"was intended {_seconds(due - intent.at)} s before its slot"
         named = intent.whole("request_timestamp") * 1000 - us(limits.clock_ahead)
         if named < due - us(limits.clock_error) - us(limits.wall_steps):
             yield intent.child_id, f"names a time {_seconds(due - named)} s before its slot"
+
+
+def _delay(plan: Record, index: int) -> int:
+    """How many microseconds after its interval's beginning a slot is due."""
+    delays = [Record({"delay": value}).amount("delay") for value in plan.items("delays")] if plan.has("delays") else []
+    return int(delays[index % len(delays)] * 1_000_000) if delays else 0
 
 
 def catch_up(evidence: Evidence, _limits: Limits) -> Found:

@@ -92,6 +92,8 @@ def waits_for(
     if any(not child.over for child in view.children.values()):
         return "a child order is working"
     slot = -1 if now < plan.start_at else int((now - plan.start_at).total_seconds() / float(plan.interval_seconds))
+    if slot >= 0 and now < due_at(plan, slot):
+        slot -= 1
     if slot <= view.last_slot or view.traded.quantity >= view.quantity:
         return None
     return failing_guard(view, plan, market)

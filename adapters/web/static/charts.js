@@ -192,7 +192,8 @@ function stairs(view, now) {
   const start = seconds(plan.start_at), interval = Number(plan.interval_seconds);
   const accepted = seconds(view.accepted_at);
   const end = view.closed_at ? seconds(view.closed_at) : now;
-  const due = plan.slices.map((slice, index) => [start + index * interval, Number(slice)]);
+  const delay = (index) => (plan.delays?.length ? Number(plan.delays[index % plan.delays.length]) : 0);
+  const due = plan.slices.map((slice, index) => [start + index * interval + delay(index), Number(slice)]);
   const fills = view.fills.map((fill) => [seconds(fill.at), Number(fill.quantity)]).sort(([a], [b]) => a - b);
   const last = Math.max(end, due.at(-1)[0] + interval);
   const times = [...new Set([accepted, end, last, ...due.map(([at]) => at), ...fills.map(([at]) => at)])].sort((a, b) => a - b);

@@ -479,6 +479,11 @@ def a_child_is_intended_before_its_slot(run: Run) -> None:
 
 
 @breaks(conduct.within_its_slot)
+def a_child_is_intended_before_its_slots_delay(run: Run) -> None:
+    run.line("ExecutionPlanned", execution_id=A)["plan"].update(jitter="0.2", delays=["0", "0", "2"])
+
+
+@breaks(conduct.within_its_slot)
 def a_request_names_a_time_before_its_slot(run: Run) -> None:
     run.line("ChildIntended", client_order_id=name_a(4))["request_timestamp"] = ms(118)
 
