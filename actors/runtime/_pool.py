@@ -200,10 +200,15 @@ class Pool(Runtime):
         self._refuse_late_mail()
 
     def _refuse_late_mail(self) -> None:
-        """Run the mailboxes of stopped actors that nobody works on any more, so that asks are answered."""
-        waiting = self._ready.qsize()
-        for _ in range(waiting):
-            mailbox = self._ready.get()
+        """Run the mailboxes of stopped actors that nobody works on any more, so that asks are answered.
+
+        A worker that was late may still be taking some of them: what it takes is not waited for.
+        """
+        for _ in range(self._ready.qsize()):
+            try:
+                mailbox = self._ready.get_nowait()
+            except queue.Empty:
+                return
             if mailbox is None:
                 self._ready.put(None)  # For a worker that hangs, should it ever come back.
             else:

@@ -256,3 +256,36 @@ def test_mail_that_no_worker_came_to_is_refused_at_the_end() -> None:
     for thread in [thread for thread in threading.enumerate() if thread.name == "worker"]:
         thread.join(5)
         assert not thread.is_alive()
+
+
+def test_a_worker_that_comes_back_late_and_takes_the_last_mail_does_not_hold_up_the_end() -> None:
+    release, emptied = threading.Event(), threading.Event()
+    answers: list[pykka.Future[object]] = []
+
+    class Hung(Actor):
+        def on_receive(self, message: object) -> None:
+            release.wait(10)
+
+    class Releasing(Actor):
+        """Its turn comes when the pool closes: it lets the worker go on and take all that is left."""
+
+        def on_receive(self, message: object) -> None:
+            release.set()
+            emptied.wait(10)
+
+    class Last(Actor):
+        def on_receive(self, message: object) -> None:
+            emptied.set()
+
+    def live() -> None:
+        with Pool(1, close_seconds=0.05):
+            hung, releasing, last = Hung.start(), Releasing.start(), Last.start()
+            hung.tell("hang")
+            answers.extend((releasing.ask("release", block=False), last.ask("empty", block=False)))
+
+    life = threading.Thread(target=live, daemon=True)
+    life.start()
+    life.join(10)
+
+    assert not life.is_alive()
+    assert [answer.get(timeout=5) for answer in answers] == [None, None]
