@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from messages.execution import StopReason
 from messages.market import Bounds, Quote, QuoteSeen
-from messages.money import plain
+from messages.money import ZERO, plain
 from messages.signal import Side
 
 MOST_DECIMALS = 6
@@ -26,10 +26,11 @@ def sound(quote: Quote | QuoteSeen) -> bool:
     return bool(0 < quote.bid < quote.ask and quote.bid_quantity > 0 and quote.ask_quantity > 0)
 
 
-def judge(quote: Quote | None, age: float, bounds: Bounds) -> Breach | None:
+def judge(quote: Quote | None, age: float, bounds: Bounds, usual_spread: Decimal | None = None) -> Breach | None:
     """Name the first bound that the market breaks, None if all hold.
 
-    `quote` is None if there is none that can be trusted, `age` is its age in seconds. What is not
+    `quote` is None if there is none that can be trusted, `age` is its age in seconds, `usual_spread` a
+    fraction of the mid, None as long as too few spreads were seen to know it. What is not
     known is never fine: no quote, a crossed or an old one break every set of bounds. The spread is
     judged as a fraction of the mid; the deviation is how far the mid moved from arrival against
     the side, and a move in favour breaks it only where `both_sides` count; a figure equal to its bound holds.
@@ -41,10 +42,8 @@ def judge(quote: Quote | None, age: float, bounds: Bounds) -> Breach | None:
     if bounds.max_age is not None and age > bounds.max_age:
         return Breach(StopReason.STALE_MARKET, f"quote {age:.1f} s old")
     mid = quote.mid
-    if bounds.max_spread is not None:
-        spread = (quote.ask - quote.bid) / mid
-        if spread > bounds.max_spread:
-            return Breach(StopReason.SPREAD_TOO_WIDE, percent(spread, bounds.max_spread))
+    if (breach := _wide(quote, bounds, usual_spread)) is not None:
+        return breach
     if bounds.max_deviation is not None:
         deviation = bounds.side.sign * (mid - bounds.arrival_price) / bounds.arrival_price
         if bounds.both_sides:
@@ -56,6 +55,33 @@ def judge(quote: Quote | None, age: float, bounds: Bounds) -> Breach | None:
         if bounds.side.sign * (touch - bounds.limit_price) > 0:
             words = "ask {} above {}" if bounds.side is Side.BUY else "bid {} below {}"
             return Breach(StopReason.LIMIT_PRICE, words.format(plain(touch), plain(bounds.limit_price)))
+    return _thin(quote, bounds)
+
+
+def _wide(quote: Quote, bounds: Bounds, usual: Decimal | None) -> Breach | None:
+    if bounds.max_spread is None and bounds.max_spread_multiple is None:
+        return None
+    spread = (quote.ask - quote.bid) / quote.mid
+    if bounds.max_spread is not None and spread > bounds.max_spread:
+        return Breach(StopReason.SPREAD_TOO_WIDE, percent(spread, bounds.max_spread))
+    if bounds.max_spread_multiple is None:
+        return None
+    if usual is None:
+        return Breach(StopReason.STALE_MARKET, "the usual spread is not known yet")
+    if spread > usual * bounds.max_spread_multiple:
+        text = percent(spread, usual * bounds.max_spread_multiple)
+        return Breach(StopReason.SPREAD_TOO_WIDE, f"{text}, usually {percent(usual, ZERO)}")
+    return None
+
+
+def _thin(quote: Quote, bounds: Bounds) -> Breach | None:
+    if bounds.min_depth is None:
+        return None
+    depth = quote.depth(bounds.side)
+    if depth is None:
+        return Breach(StopReason.LIQUIDITY, "the book is not known")
+    if depth < bounds.min_depth:
+        return Breach(StopReason.LIQUIDITY, f"{plain(depth)} near the touch, {plain(bounds.min_depth)} needed")
     return None
 
 

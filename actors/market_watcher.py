@@ -11,6 +11,7 @@ from actors.bounds import Breach, judge, sound
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from actors.timing import Patience, due
+from actors.usual import UsualSpread
 from messages.control import ActorReady, Ping, Pong
 from messages.market import (
     Await,
@@ -69,6 +70,7 @@ class _Waiting:
     request: Await
     patience: Patience
     timer: Timer | None = None
+    waited_for: str | None = None
 
 
 class Market:
@@ -87,6 +89,12 @@ class Market:
         self._micros = 0
         self._depth: tuple[Decimal, Decimal] | None = None
         self._depth_at = -math.inf
+        self._spreads = UsualSpread()
+
+    @property
+    def usual_spread(self) -> Decimal | None:
+        """The median spread of the last minutes, a fraction of the mid; None if too little was seen."""
+        return self._spreads.median
 
     @property
     def trusted(self) -> Quote | None:
@@ -118,6 +126,7 @@ class Market:
             integral_seconds=seconds,
         )
         self.lost = False
+        self._spreads.see(self.quote, now)
         return True
 
     def lose(self) -> None:
@@ -314,18 +323,21 @@ class MarketWatcher(Child):
         breach, quote = self._judge(request, now), self._market(request.symbol).quote
         fits = breach is None and quote is not None
         waiting.patience.look(now, quote.mid if quote is not None else None, fits=fits)
+        if breach is not None and waiting.waited_for is None:
+            waiting.waited_for = breach.reason.value
         ripe = fits and quote is not None and due(request.timing, quote, request.bounds.side, now)
         if not answers or not (ripe or request.deadline <= now):
             return False
-        self._answer(request, breach, waiting.patience)
+        self._answer(waiting, breach)
         return True
 
     def _judge(self, request: Await, now: float) -> Breach | None:
-        market = self._market(request.symbol)
-        return judge(market.trusted, market.age(now), request.bounds)
+        market, bounds = self._market(request.symbol), request.bounds
+        usual = market.usual_spread if bounds.max_spread_multiple is not None else None
+        return judge(market.trusted, market.age(now), bounds, usual)
 
-    def _answer(self, request: Await, breach: Breach | None, patience: Patience) -> None:
-        now = self.runtime.now()
+    def _answer(self, waiting: _Waiting, breach: Breach | None) -> None:
+        request, patience, now = waiting.request, waiting.patience, self.runtime.now()
         market = self._market(request.symbol)
         answer = Awaited(
             key=request.key,
@@ -338,6 +350,7 @@ class MarketWatcher(Child):
             beside=self._mid_of(request.beside),
             timed=patience.timed,
             fit_mid=patience.fit_mid,
+            waited_for=waiting.waited_for,
         )
         self.runtime.send(request.reply_to, answer)
 

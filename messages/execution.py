@@ -53,6 +53,8 @@ class Plan:
     `max_quote_age`. `rho` (per second) is what an `ow` schedule was made with.
     With `timing` a child waits in its slot until the touch presses against it, at most until the
     slot's deadline, which is this fraction `slot_deadline` of the interval after its beginning.
+    `max_spread_multiple` counts usual spreads; a child is at most the fraction `max_depth_share` of
+    what stands near the touch. None of either = no such bound.
     """
 
     quantity: Decimal
@@ -82,6 +84,8 @@ class Plan:
     rho: Decimal | None = None
     timing: bool = False
     slot_deadline: Decimal = Decimal("0.8")
+    max_spread_multiple: Decimal | None = None
+    max_depth_share: Decimal | None = None
     jitter: Decimal = Decimal(0)
     delays: tuple[Decimal, ...] = ()
 
@@ -149,7 +153,8 @@ class ExecutionReport:
     Schedule: `tracking_error_percent` is the root of the mean squared distance from the plan,
     `max_lag_percent` the largest, both of the quantity; `lateness_p50_ms`, `_p99_ms` and `_max_ms`
     say how long after its slot began, guards not counted, a child was intended. Guards made it wait
-    `guard_waits` times. For `unknown_seconds` nobody knew what had become of a child.
+    `guard_waits` times; `guard_waits_by` has (guard, times, seconds) of each. For `unknown_seconds`
+    nobody knew what had become of a child.
     `participation` is the share of the market's volume, a fraction, where that is known.
 
     `timing_waits` children waited for the pressure at the touch, `timing_seconds` together: that is
@@ -195,6 +200,7 @@ class ExecutionReport:
     lateness_p99_ms: Decimal | None = None
     lateness_max_ms: Decimal | None = None
     guard_waits: int = 0
+    guard_waits_by: tuple[tuple[str, int, Decimal], ...] = ()
     unknown_seconds: Decimal = Decimal(0)
     participation: Decimal | None = None
     timing_waits: int = 0

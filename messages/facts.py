@@ -157,6 +157,7 @@ class SlotSkipped(Fact):
     detail: str
     waited_seconds: Decimal = Decimal(0)
     timed_seconds: Decimal = Decimal(0)
+    waited_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +217,8 @@ class ChildIntended(Fact):
 
     `request_timestamp` and `recv_window` are milliseconds, in the venue's time. `spread` and
     `deviation` are fractions, as judged on the quote (`bid`, `ask`, `quote_age_seconds`), for which
-    the guards waited `waited_seconds`. Then it waited `timed_seconds` for the pressure at the touch;
+    the guards waited `waited_seconds`, at first for the one `waited_for`. Then it waited
+    `timed_seconds` for the pressure at the touch;
     `fit_mid` is the mid before that. An `adopted` child was found at the venue while the journal
     did not know it: it is not sent, and its quote is the order's own price.
     """
@@ -245,6 +247,7 @@ class ChildIntended(Fact):
     waited_seconds: Decimal = Decimal(0)
     timed_seconds: Decimal = Decimal(0)
     fit_mid: Decimal | None = None
+    waited_for: str | None = None
     adopted: bool = False
 
     def claims(self) -> tuple[Claim, ...]:

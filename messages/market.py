@@ -49,6 +49,10 @@ class Quote:
         """The spread in basis points of the mid."""
         return self.spread * BPS
 
+    def depth(self, side: Side) -> Decimal | None:
+        """What stands near the touch on the side that `side` takes, None where unknown."""
+        return self.depth_ask if side is Side.BUY else self.depth_bid
+
     def touch(self, side: Side) -> Decimal:
         """The price at which `side` takes: the ask for a buy, the bid for a sell."""
         return self.ask if side is Side.BUY else self.bid
@@ -152,8 +156,10 @@ class BalancesChanged:
 class Bounds:
     """What the market must satisfy before a child may go; None leaves a bound out.
 
-    `max_spread` is a fraction of the mid, `max_deviation` a fraction of `arrival_price` on the
-    adverse side of `side` (or on `both_sides`), `limit_price` the worst touch, `max_age` in seconds.
+    `max_spread` is a fraction of the mid, `max_spread_multiple` counts usual spreads (the median of
+    the last minutes'), `max_deviation` is a fraction of `arrival_price` on the adverse side of `side`
+    (or on `both_sides`), `limit_price` the worst touch, `max_age` in seconds. `min_depth` is the base
+    quantity that must stand within the watcher's depth band on the side that is taken.
     """
 
     side: Side
@@ -163,6 +169,8 @@ class Bounds:
     both_sides: bool = False
     limit_price: Decimal | None = None
     max_age: float | None = None
+    max_spread_multiple: Decimal | None = None
+    min_depth: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +204,8 @@ class Awaited:
 
     `failed` is a stop reason's code and `detail` its figures for people (`0.61%`). `quote` is None
     when no quote was ever seen; `age` is its age in seconds. `beside` is the other symbol's mid.
-    It took `waited` seconds for the bounds to hold and `timed` for the pressure; `fit_mid` is the mid
-    at which they first held.
+    It took `waited` seconds for the bounds to hold, at first for the one `waited_for`, and `timed` for
+    the pressure; `fit_mid` is the mid at which they first held.
     """
 
     key: tuple[str, int]
@@ -210,6 +218,7 @@ class Awaited:
     beside: Decimal | None = None
     timed: float = 0.0
     fit_mid: Decimal | None = None
+    waited_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

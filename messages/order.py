@@ -59,8 +59,8 @@ class PlaceChild:
     `not_after` is the moment (monotonic s) after which it must not be sent any more. `quote` is what
     the guards were judged on, `deviation` its adverse distance from arrival as a fraction.
     `mid_integral` over `mid_seconds` is the execution's running integral of the mid since arrival,
-    `waited_seconds` how long the guards made the child wait, `timed_seconds` how long it then waited
-    for the pressure at the touch, and `fit_mid` the mid before that.
+    `waited_seconds` how long the guards made the child wait (`waited_for` failed first),
+    `timed_seconds` how long it then waited for the pressure at the touch, and `fit_mid` the mid before that.
     """
 
     execution_id: str
@@ -85,6 +85,7 @@ class PlaceChild:
     waited_seconds: Decimal = Decimal(0)
     timed_seconds: Decimal = Decimal(0)
     fit_mid: Decimal | None = None
+    waited_for: str | None = None
 
 
 class Decline(StrEnum):

@@ -276,6 +276,8 @@ class ExchangeActor(Follower, Child):
         match fact:
             case ChildRefused(code=code) if code == FILTER_FAILURE:
                 self._hurry(Need.RULES, 0.0)
+            case ChildRefused(message=message) if "market is closed" in message.lower():
+                self._hurry(Need.RULES, 0.0)
             case ChildRefused(code=code) if code == TIMESTAMP_FAILURE:
                 self._door.clock_doubted = True
                 self._ask(Need.TIME)
@@ -620,6 +622,7 @@ def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> 
         mid_integral=place.mid_integral,
         mid_seconds=place.mid_seconds,
         waited_seconds=place.waited_seconds,
+        waited_for=place.waited_for,
         timed_seconds=place.timed_seconds,
         fit_mid=place.fit_mid,
     )

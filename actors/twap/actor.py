@@ -5,7 +5,8 @@ All decisions are `Execution`'s; here are only the messages, the timer and the t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
@@ -17,9 +18,10 @@ from actors.supervision import Child, ChildEnded
 from actors.twap.clock import Clock, exact_seconds, moment_reached
 from actors.twap.commands import fact_of
 from actors.twap.execution import BELOW_MINIMUM, FEE_ASSET, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
-from actors.twap.guards import bounds_of, policy_of, reason_of, unbounded
+from actors.twap.guards import bounds_of, forgiven, policy_of, reason_of, unbounded
+from actors.twap.holdup import HoldUp
 from actors.twap.placing import place_of
-from actors.twap.reactions import DECLINES, Way
+from actors.twap.reactions import DECLINES, GUARDED, Reaction, Way
 from actors.twap.report import MidIntegral, report_of
 from actors.twap.schedule import due_at, plan, slot_number
 from actors.twap.settings import TwapSettings
@@ -46,8 +48,11 @@ from messages.facts import (
 )
 from messages.market import Await, Awaited, Bounds, SymbolRules, Timing, Unawait
 from messages.money import ZERO
-from messages.order import CancelChild, ChildDeclined, PlaceChild
+from messages.order import CancelChild, ChildDeclined, Decline, PlaceChild
 from messages.refs import Tells
+
+HOLD_SECONDS = 1.0
+"""While balance or symbol status are waited for, a child is asked for again after this."""
 
 RETRY_SECONDS = 0.1
 """A declined child is asked for again after this, or a tenth of the interval if that is longer."""
@@ -87,7 +92,7 @@ class TWAPActor(Follower, Child):
         self.use_journal(journal)
         self._rules, self._settings = rules, settings
         self._exchange, self._market = exchange, market
-        self._execution = Execution(accepted, rules.base, rules.quote)
+        self._execution = Execution(accepted, rules.base, rules.quote, forgiven(settings))
         self._mid = MidIntegral()
         self._clock = Clock(self.runtime)
         self._old: list[tuple[Fact, datetime]] = []
@@ -99,6 +104,7 @@ class TWAPActor(Follower, Child):
         self._asked: PlaceChild | None = None
         self._closing: Close | None = None
         self._not_before = 0.0
+        self._hold_up: HoldUp | None = None
         self._in_hand = False
         self._held: tuple[ExecutionCommand, ...] = ()
         self._answers: tuple[tuple[Fact, Tells[CommandAnswer]], ...] = ()
@@ -182,7 +188,7 @@ class TWAPActor(Follower, Child):
         if isinstance(fact, ChildIntended) and asked is not None:
             if (fact.slice, fact.attempt) != (asked.slice, asked.attempt):
                 return
-            self._asked = None
+            self._asked = self._hold_up = None
         self._drive()
 
     def on_durable(self, fact: Fact) -> None:
@@ -215,7 +221,10 @@ class TWAPActor(Follower, Child):
                 case Serve() as serve:
                     self._serve(serve)
                 case Skip(slot, quantity, reason, detail):
-                    self._append_skip(slot, quantity, reason, detail)
+                    waited = ZERO
+                    if self._hold_up is not None:
+                        waited = exact_seconds(self._hold_up.tell(self.runtime.now()))
+                    self._append_skip(slot, quantity, reason, detail, (waited, ZERO), self._waited_for)
                     continue
                 case Close() as close:
                     self._close(close)
@@ -232,7 +241,10 @@ class TWAPActor(Follower, Child):
         accepted = execution.accepted
         bounds = bounds_of(self._plan, accepted.side, accepted.arrival_price, execution.limit_price)
         timing = None if serve.timed_until is None else Timing(until=self._clock.moment(serve.timed_until))
-        self._await(bounds, self._clock.moment(serve.guards_until), timing)
+        deadline = self._clock.moment(serve.guards_until)
+        if self._hold_up is not None:  # What has been waited for beyond its slot is waited for as long as may be.
+            deadline = min(self._clock.moment(serve.slot_end), self._gives_up_at(self._hold_up))
+        self._await(bounds, deadline, timing)
 
     def _await(self, bounds: Bounds, deadline: float, timing: Timing | None = None) -> None:
         self._wake_at(None)
@@ -263,13 +275,42 @@ class TWAPActor(Follower, Child):
         if awaited.held and awaited.quote is not None:
             self._place(self._serving, awaited)
             return
-        reason, detail = reason_of(awaited.failed), awaited.detail or ""
-        if policy_of(reason, self._settings) == "stop":
-            self._close(Close(reason, detail))
+        why = Close(reason_of(awaited.failed), awaited.detail or "")
+        match policy_of(why.reason, self._settings):
+            case "stop":
+                self._execution.add_wait(awaited.waited_for or why.reason, exact_seconds(awaited.waited))
+                self._close(why)
+            case "skip":
+                self._skip(why.reason, why.detail, awaited.waited, awaited.timed, awaited.waited_for)
+            case "wait":
+                self._wait_on(why, awaited.waited)
+
+    # Waiting beyond the slot ------------------------------------------------------------------------
+
+    def _wait_on(self, why: Close, waited: float) -> None:
+        """Go on waiting for a guard, slots passing meanwhile, until the patience for it is over."""
+        assert self._serving is not None
+        now = self.runtime.now()
+        self._hold_up = self._hold_up or HoldUp.begun(why.reason.value, now, waited)
+        if now >= self._gives_up_at(self._hold_up):
+            self._execution.add_wait(self._hold_up.reason, exact_seconds(self._hold_up.tell(now)))
+            self._close(why)
+        elif now < self._clock.moment(self._serving.slot_end):
+            self._serve(self._serving)
         else:
-            self._skip(reason, detail, awaited.waited, awaited.timed)
+            self._drive()
+
+    def _gives_up_at(self, hold_up: HoldUp) -> float:
+        return hold_up.since + float(self._settings.guard_patience_seconds)
+
+    @property
+    def _waited_for(self) -> str | None:
+        return None if self._hold_up is None else self._hold_up.reason
 
     def _place(self, serve: Serve, awaited: Awaited) -> None:
+        if (held_up := self._hold_up) is not None:
+            waited = held_up.untold(self.runtime.now()) - awaited.timed
+            awaited = replace(awaited, waited=max(awaited.waited, waited), waited_for=held_up.reason)
         place = place_of(
             self._execution,
             self._rules,
@@ -280,7 +321,7 @@ class TWAPActor(Follower, Child):
             reply_to=self.actor_ref,
         )
         if place is None:
-            self._skip(BELOW_MINIMUM, "", awaited.waited, awaited.timed)
+            self._skip(BELOW_MINIMUM, "", awaited.waited, awaited.timed, awaited.waited_for)
             return
         self._asked = place
         self.runtime.send(self._exchange, place)
@@ -290,14 +331,14 @@ class TWAPActor(Follower, Child):
         if asked is None or (declined.slice, declined.attempt) != (asked.slice, asked.attempt):
             return
         self._asked = None
-        reaction = DECLINES[declined.reason]
-        if reaction.way is not Way.WAIT and self._retries(declined, asked):
+        reaction = self._reaction(declined.reason)
+        if reaction.way not in {Way.WAIT, Way.HOLD} and self._retries(declined, asked):
             self._drive()
             return
         match reaction.way:
             case Way.RETRY | Way.SKIP:
                 waited, timed = float(asked.waited_seconds), float(asked.timed_seconds)
-                self._skip(declined.reason, declined.detail, waited, timed)
+                self._skip(declined.reason, declined.detail, waited, timed, asked.waited_for)
             case Way.WAIT:
                 interval = slot_number(self._plan, self._clock.now()) + 1
                 self._not_before = max(declined.retry_at or 0.0, self._clock.moment(due_at(self._plan, interval)))
@@ -306,8 +347,35 @@ class TWAPActor(Follower, Child):
                 self._close(Close(reaction.stop or StopReason.ERROR, declined.detail))
             case Way.LEAVE:
                 self.stop()
+            case Way.HOLD:
+                self._wait_for_door(declined, reaction)
             case _:
                 assert_never(reaction.way)
+
+    def _reaction(self, reason: Decline) -> Reaction:
+        """Say what a decline means: by the table, and by the policy where there is one."""
+        reaction = DECLINES[reason]
+        if reaction.stop not in GUARDED:
+            return reaction
+        match policy_of(reaction.stop, self._settings):
+            case "stop":
+                return reaction
+            case "skip":
+                return replace(reaction, way=Way.SKIP)
+            case "wait":
+                return replace(reaction, way=Way.HOLD)
+
+    def _wait_for_door(self, declined: ChildDeclined, reaction: Reaction) -> None:
+        """Wait for balance or for the symbol to trade again: no slot is used up, and it is asked for soon again."""
+        now = self.runtime.now()
+        self._not_before = min(declined.retry_at or math.inf, now + HOLD_SECONDS)
+        why = Close(reaction.stop or StopReason.ERROR, declined.detail)
+        self._hold_up = self._hold_up or HoldUp.begun(why.reason.value, now, 0.0)
+        if now >= self._gives_up_at(self._hold_up):
+            self._execution.add_wait(self._hold_up.reason, exact_seconds(self._hold_up.tell(now)))
+            self._close(why)
+        else:
+            self._drive()
 
     def _retries(self, declined: ChildDeclined, asked: PlaceChild) -> bool:
         """Whether the child is asked for again within its slot; sets when."""
@@ -319,15 +387,22 @@ class TWAPActor(Follower, Child):
         self._not_before = retry_at
         return True
 
-    def _skip(self, reason: str, detail: str, waited: float, timed: float) -> None:
+    def _skip(self, reason: str, detail: str, waited: float, timed: float, waited_for: str | None) -> None:
         """Let the slot go that is being served, and go on."""
         assert self._serving is not None
         slot, spent = self._serving.slot, (exact_seconds(waited), exact_seconds(timed))
-        self._append_skip(slot, self._execution.slice_quantity(slot), reason, detail, spent)
+        self._append_skip(slot, self._execution.slice_quantity(slot), reason, detail, spent, waited_for)
+        self._hold_up = None
         self._drive()
 
     def _append_skip(
-        self, slot: int, quantity: Decimal, reason: str, detail: str, spent: tuple[Decimal, Decimal] = (ZERO, ZERO)
+        self,
+        slot: int,
+        quantity: Decimal,
+        reason: str,
+        detail: str,
+        spent: tuple[Decimal, Decimal],
+        waited_for: str | None,
     ) -> None:
         self.append(
             SlotSkipped(
@@ -338,6 +413,7 @@ class TWAPActor(Follower, Child):
                 detail=detail,
                 waited_seconds=spent[0],
                 timed_seconds=spent[1],
+                waited_for=waited_for if spent[0] else None,
             )
         )
 
@@ -387,6 +463,7 @@ class TWAPActor(Follower, Child):
             self._answer(command.reply_to, done=False, detail=fact)
             return
         self._answers = (*self._answers, (fact, command.reply_to))
+        self._hold_up = None
         self.append(fact)
         if self._looking:  # What is awaited may no longer be wanted, or at another price.
             self.runtime.send(self._market, Unawait(key=(self.name, self._generation)))

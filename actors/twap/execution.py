@@ -140,6 +140,7 @@ class Execution:
     accepted: SignalAccepted
     base: str
     quote: str
+    forgives: tuple[StopReason, ...] = ()
     plan: Plan | None = None
     incarnation: int = 0
     started_at: datetime | None = None
@@ -153,6 +154,7 @@ class Execution:
     abandoned: Decimal = ZERO
     waited_seconds: Decimal = ZERO
     waits: int = 0
+    waits_by: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
     timed_seconds: Decimal = ZERO
     timings: int = 0
     unknown_seconds: Decimal = ZERO
@@ -257,7 +259,7 @@ class Execution:
 
     def _fold_skip(self, skipped: SlotSkipped, at: datetime) -> None:
         self.next_slot, self.retry = max(self.next_slot, skipped.slice + 1), None
-        self._fold_wait(skipped.waited_seconds, skipped.timed_seconds)
+        self._fold_wait(skipped.waited_seconds, skipped.timed_seconds, skipped.waited_for or skipped.reason)
         if skipped.reason == OVERDUE:
             return
         self.last_skip = skipped.reason, skipped.detail
@@ -265,9 +267,16 @@ class Execution:
         began = at - int((skipped.waited_seconds + skipped.timed_seconds) * 1_000_000) * _MICROSECOND
         self.last_interval = max(self.last_interval, slot_number(self._planned(), began))
 
-    def _fold_wait(self, seconds: Decimal, timed: Decimal) -> None:
-        self.waited_seconds += seconds
-        self.waits += seconds > 0
+    def add_wait(self, reason: str, seconds: Decimal) -> None:
+        """Count how long a guard made it wait."""
+        if seconds > 0:
+            self.waited_seconds += seconds
+            self.waits += 1
+            times, before = self.waits_by.get(reason, (0, ZERO))
+            self.waits_by[reason] = (times + 1, before + seconds)
+
+    def _fold_wait(self, seconds: Decimal, timed: Decimal, reason: str) -> None:
+        self.add_wait(reason, seconds)
         self.timed_seconds += timed
         self.timings += timed > 0
 
@@ -288,7 +297,9 @@ class Execution:
                 if fact.code == TIMESTAMP_REFUSED:
                     self._may_retry(child)
                 reason = stop_after_refusal(fact.code, fact.message)
-                if reason is not None and self.stop is None:
+                if reason in self.forgives:
+                    self.last_skip = str(reason), fact.message
+                elif reason is not None and self.stop is None:
                     self.stop = Close(reason, fact.message)
             case ChildUnknown(client_order_id=name):
                 self.children[name].unknown = True
@@ -318,7 +329,7 @@ class Execution:
         self.next_slot, self.retry = max(self.next_slot, intent.slice + 1), None
         self.last_interval = max(self.last_interval, slot_number(self._planned(), at))
         self.mid_integral, self.mid_seconds = intent.mid_integral, intent.mid_seconds
-        self._fold_wait(intent.waited_seconds, intent.timed_seconds)
+        self._fold_wait(intent.waited_seconds, intent.timed_seconds, intent.waited_for or "")
         self.last_skip = None
 
     def _may_retry(self, child: Child) -> None:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from actors.twap.schedule import minimum_at
 from actors.twap.settings import Policy, TwapSettings
 from messages.execution import Plan, StopReason
 from messages.market import Bounds, Quote
 from messages.money import BPS, ONE, ZERO, ceil_to, floor_to
 from messages.order import OrderType, TimeInForce
 from messages.signal import Side
+
+PRICE_MARGIN = Decimal("0.1")
+"""How far the price may have fallen before a child that is just large enough for the depth guard is too small."""
 
 
 def bounds_of(plan: Plan, side: Side, arrival_price: Decimal, limit_price: Decimal | None) -> Bounds:
@@ -27,7 +31,27 @@ def bounds_of(plan: Plan, side: Side, arrival_price: Decimal, limit_price: Decim
         both_sides=plan.both_sides,
         limit_price=limit_price,
         max_age=float(plan.max_quote_age),
+        max_spread_multiple=plan.max_spread_multiple,
+        min_depth=_least_depth(plan, arrival_price),
     )
+
+
+def _least_depth(plan: Plan, arrival_price: Decimal) -> Decimal | None:
+    """How much must stand near the touch for the smallest child to be a small enough share of it.
+
+    The price may have fallen since the arrival, and then the smallest child is a larger one.
+    """
+    if plan.max_depth_share is None:
+        return None
+    return ceil_to(minimum_at(plan, arrival_price * (ONE - PRICE_MARGIN)) / plan.max_depth_share, plan.step)
+
+
+def largest_child(plan: Plan, side: Side, quote: Quote, maximum: Decimal | None) -> Decimal | None:
+    """Say the largest quantity of a child on this quote: what the venue allows, and the share of the depth."""
+    if plan.max_depth_share is None:
+        return maximum
+    share = floor_to((quote.depth(side) or ZERO) * plan.max_depth_share, plan.step)
+    return share if maximum is None else min(maximum, share)
 
 
 def unbounded(side: Side, arrival_price: Decimal) -> Bounds:
@@ -49,6 +73,12 @@ def reason_of(failed: str | None) -> StopReason:
     return StopReason.STALE_MARKET
 
 
+def forgiven(settings: TwapSettings) -> tuple[StopReason, ...]:
+    """Name what a refusal by the venue may be for without ending the execution."""
+    reasons = (StopReason.SYMBOL_STATUS, StopReason.BALANCE)
+    return tuple(reason for reason in reasons if policy_of(reason, settings) != "stop")
+
+
 def policy_of(reason: StopReason, settings: TwapSettings) -> Policy:
     """Say what follows when a guard still fails at its deadline."""
     name = _POLICIES[reason]
@@ -61,6 +91,9 @@ _POLICIES: dict[str, str] = {
     StopReason.PRICE_DEVIATION: "on_deviation",
     StopReason.STALE_MARKET: "on_stale",
     StopReason.LIMIT_PRICE: "on_limit_price",
+    StopReason.LIQUIDITY: "on_depth",
+    StopReason.SYMBOL_STATUS: "on_symbol_status",
+    StopReason.BALANCE: "on_balance",
 }
 """Which setting decides for which guard."""
 

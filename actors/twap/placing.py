@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.twap.clock import exact_seconds
 from actors.twap.execution import Execution
-from actors.twap.guards import child_order, deviation_of
+from actors.twap.guards import child_order, deviation_of, largest_child
 from actors.twap.report import MidIntegral
 from actors.twap.schedule import limits_of
 from messages.market import Awaited, SymbolRules
@@ -32,7 +32,8 @@ def place_of(
     assert quote is not None, "guards that hold without a quote"
     order = child_order(plan, accepted.side, quote, rules.tick, execution.limit_price)
     price = order.limit_price or quote.touch(accepted.side)
-    quantity = execution.child_quantity(slot, price, limits_of(rules, plan.child, price).max_quantity)
+    maximum = largest_child(plan, accepted.side, quote, limits_of(rules, plan.child, price).max_quantity)
+    quantity = execution.child_quantity(slot, price, maximum)
     if not quantity:
         return None
     assert execution.committed + quantity <= execution.target, "more than was asked for"
@@ -56,6 +57,7 @@ def place_of(
         mid_seconds=mid.seconds,
         reply_to=reply_to,
         waited_seconds=exact_seconds(awaited.waited),
+        waited_for=awaited.waited_for if awaited.waited else None,
         timed_seconds=exact_seconds(awaited.timed),
         fit_mid=awaited.fit_mid if awaited.timed else None,
     )

@@ -20,6 +20,8 @@ class Way(Enum):
     """Nothing may be sent at present: let no slot be used up, ask again in the next interval."""
     STOP = auto()
     """End the execution."""
+    HOLD = auto()
+    """Wait for as long as the guards' patience lasts: let no slot be used up, ask again soon."""
     LEAVE = auto()
     """Somebody else has taken over the execution: go without a word."""
 
@@ -59,7 +61,10 @@ DECLINES: dict[Decline, Reaction] = {
     Decline.NOT_READY: _WAIT,
     Decline.CLOCK: _RETRY,
 }
-"""Every decline. OVER_QUANTITY and UNKNOWN_EXECUTION pass when a commit has gone round."""
+"""Every decline, guards by the policy `stop`. OVER_QUANTITY and UNKNOWN_EXECUTION pass when a commit has gone round."""
+
+GUARDED = (StopReason.SYMBOL_STATUS, StopReason.BALANCE)
+"""What is guarded by ExchangeActor, with a policy of its own."""
 
 
 _BROKEN_REQUEST = frozenset(

@@ -113,6 +113,7 @@ def report_of(
         lateness_p99_ms=percentile(lateness, 99),
         lateness_max_ms=percentile(lateness, 100),
         guard_waits=execution.waits,
+        guard_waits_by=tuple((guard, *waited) for guard, waited in execution.waits_by.items()),
         unknown_seconds=execution.unknown_seconds,
         participation=filled / market_volume if market_volume else None,
         timing_waits=execution.timings,

@@ -134,6 +134,8 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         rho=rho,
         timing=timed_of(options, settings, kind),
         slot_deadline=settings.slot_deadline,
+        max_spread_multiple=settings.max_spread_multiple,
+        max_depth_share=settings.max_depth_share,
         jitter=jitter,
         delays=delays(count + settings.extra_slots, interval, jitter, accepted.execution_id) if jitter else (),
     )

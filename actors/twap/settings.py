@@ -11,8 +11,9 @@ from messages.signal import CatchUp, ChildKind, Remainder, ScheduleKind
 Partial = Literal["accept", "requeue"]
 """What becomes of the unfilled part of a child: it is given up, or later slots carry it."""
 
-Policy = Literal["stop", "skip"]
-"""What a guard that still fails when its slot's waiting is over does: to the execution, or to the slot."""
+Policy = Literal["wait", "skip", "stop"]
+"""What a guard does that still fails when its slot's waiting is over: go on waiting while slots pass, let the
+slot go, or end the execution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +21,11 @@ class TwapSettings:
     """The defaults of every execution; all but the `on_...` policies go into its journalled plan.
 
     Fractions: `jitter` (of a slice and of an interval), `max_price_deviation`, `max_spread`,
-    `slice_above_depth_share`. Quote units: `min_chunk_value`, `slice_above_notional`. Per second:
+    `slice_above_depth_share`, `max_depth_share`. Usual spreads: `max_spread_multiple`. Quote units:
+    `min_chunk_value`, `slice_above_notional`. Per second:
     `rho`. `catch_up_cap` counts planned slices. Seconds: `interval_seconds`, `max_quote_age_seconds`,
-    `guard_wait_seconds` (None = to the slot's end). `slot_deadline` is the fraction of its interval at
-    which a slot's child waits no longer.
+    `guard_wait_seconds` (None = to the slot's end), `guard_patience_seconds`. `slot_deadline` is the
+    fraction of its interval at which a slot's child waits no longer.
     """
 
     schedule: ScheduleKind = "equal"
@@ -50,7 +52,13 @@ class TwapSettings:
     remainder: Remainder = "report"
     partial_direct: Partial = "accept"
     partial_slice: Partial = "requeue"
+    max_spread_multiple: Decimal | None = None
+    max_depth_share: Decimal | None = None
+    guard_patience_seconds: Decimal = Decimal(600)
     on_spread: Policy = "stop"
     on_deviation: Policy = "stop"
     on_stale: Policy = "skip"
     on_limit_price: Policy = "skip"
+    on_depth: Policy = "skip"
+    on_symbol_status: Policy = "stop"
+    on_balance: Policy = "stop"

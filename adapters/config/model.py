@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from adapters.config.layers import active_layers
 
 Mode = Literal["paper", "testnet", "demo", "live"]
+Policy = Literal["wait", "skip", "stop"]
 
 
 def _refuse_bool(value: object) -> object:
@@ -237,14 +238,26 @@ class Twap(Section):
     """How long a slice may wait for its guards to hold; not set: to the end of its slot."""
     max_quote_age_seconds: SomeSeconds = Decimal(5)
     """A quote older than this is no price to trade on."""
-    on_spread: Literal["stop", "skip"] = "stop"
-    """A spread too wide to the end of the waiting: stop the execution, or skip the slot."""
-    on_deviation: Literal["stop", "skip"] = "stop"
+    max_spread_multiple: Bound = None
+    """Widest spread in multiples of the usual one, which is the median of the last five minutes; not set: no bound."""
+    max_depth_share: Annotated[Fraction | None, BeforeValidator(_nothing)] = None
+    """Largest child as a share of what stands within depth_bps on the side that it takes; not set: no bound."""
+    guard_patience_seconds: SomeSeconds = Decimal(600)
+    """How long a guard with the policy wait may hold up an execution, slots passing meanwhile, before it stops it."""
+    on_spread: Policy = "stop"
+    """A spread too wide to the end of the waiting: wait on while slots pass, skip the slot, or stop the execution."""
+    on_deviation: Policy = "stop"
     """The same for a price that has moved too far against us."""
-    on_stale: Literal["stop", "skip"] = "skip"
+    on_stale: Policy = "skip"
     """The same for a market of which nothing is heard."""
-    on_limit_price: Literal["stop", "skip"] = "skip"
+    on_limit_price: Policy = "skip"
     """The same for a price beyond the signal's limit price."""
+    on_depth: Policy = "skip"
+    """The same for a book too thin for max_depth_share of it to be the smallest child."""
+    on_symbol_status: Policy = "stop"
+    """The same for a symbol that does not trade (HALT, BREAK)."""
+    on_balance: Policy = "stop"
+    """The same for a balance too low for the child."""
     partial_direct: Literal["accept", "requeue"] = "accept"
     """A direct order that fills in part: accept it with a warning, or try again for the rest."""
     partial_slice: Literal["requeue", "accept"] = "requeue"

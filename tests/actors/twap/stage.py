@@ -123,6 +123,7 @@ class Stage:
             mid_integral=place.mid_integral,
             mid_seconds=place.mid_seconds,
             waited_seconds=place.waited_seconds,
+            waited_for=place.waited_for,
             timed_seconds=place.timed_seconds,
             fit_mid=place.fit_mid,
         )
