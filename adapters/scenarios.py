@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+
+from actors.runtime import EPOCH
+from adapters.views import iso
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -78,7 +82,7 @@ def drawn(seed: int) -> Scenario:
     at = 0.0
     for number in range(chance.randint(1, 4)):
         at += chance.uniform(0, 15)
-        body = _refined(finer, _order(chance, number))
+        body = _refined(finer, _order(chance, number), at)
         signals.append(TimedSignal(at, body))
         signals.extend(TimedSignal(at + chance.uniform(0, 30), echo) for echo in _echoes(chance, body))
     if chance.random() < 0.5:
@@ -118,13 +122,17 @@ def _order(chance: random.Random, number: int) -> dict[str, Any]:
     return body
 
 
-def _refined(chance: random.Random, body: dict[str, Any]) -> dict[str, Any]:
+def _refined(chance: random.Random, body: dict[str, Any], at: float) -> dict[str, Any]:
     """Draw finer wishes for an order, by a stream of their own, so that older seeds keep much of their course."""
     if chance.random() < 0.6:
         return body
     twap: dict[str, Any] = dict(body.get("twap") or {"num_chunks": 3, "interval_seconds": "2"})
     if chance.random() < 0.5:
         twap["jitter"] = chance.choice(("0.05", "0.3", "0.5"))
+    if chance.random() < 0.5:
+        twap["remainder"] = "sweep"
+    if chance.random() < 0.3:
+        twap["end_at"] = iso(EPOCH + timedelta(seconds=at + chance.uniform(8, 40)))
     if chance.random() < 0.3:
         twap["catch_up"] = chance.choice(("none", "spread", "cap"))
     return {**body, "twap": twap}

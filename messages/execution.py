@@ -155,6 +155,7 @@ class ExecutionReport:
     say how long after its slot began, guards not counted, a child was intended. Guards made it wait
     `guard_waits` times; `guard_waits_by` has (guard, times, seconds) of each. For `unknown_seconds`
     nobody knew what had become of a child.
+    `swept` is what the child executed that took what all slots had left.
     `participation` is the share of the market's volume, a fraction, where that is known.
 
     `timing_waits` children waited for the pressure at the touch, `timing_seconds` together: that is
@@ -201,6 +202,7 @@ class ExecutionReport:
     lateness_max_ms: Decimal | None = None
     guard_waits: int = 0
     guard_waits_by: tuple[tuple[str, int, Decimal], ...] = ()
+    swept: Decimal = Decimal(0)
     unknown_seconds: Decimal = Decimal(0)
     participation: Decimal | None = None
     timing_waits: int = 0

@@ -14,7 +14,16 @@ from actors.twap.child import Child
 from actors.twap.guards import waits_until
 from actors.twap.manner import deadline_of, timed_until
 from actors.twap.reactions import stop_after_refusal
-from actors.twap.schedule import due_at, due_quantity, minimum_at, slot_at, slot_number, slots_needed
+from actors.twap.schedule import (
+    due_at,
+    due_quantity,
+    minimum_at,
+    slot_at,
+    slot_number,
+    slots_needed,
+    slots_of,
+    sweep_slot,
+)
 from messages.execution import Plan, StopReason
 from messages.facts import (
     AttemptReappeared,
@@ -230,11 +239,11 @@ class Execution:
             return Wait(self.end_at)
         if self.retry is not None and now < slot_at(plan, self.last_interval + 1):
             return self._serve(plan, self.retry, self.last_interval, now)
-        if self.next_slot >= len(plan.slices) + plan.extra_slots:
+        if self.next_slot >= slots_of(plan):
             return self._out_of_slots()
         due = due_at(plan, max(self.next_slot, self.last_interval + 1, slot_number(plan, now)))
         if self.end_at is not None and due >= self.end_at:
-            return self._unfilled(StopReason.END_OF_TIME)
+            return self._before_the_end(plan, self.end_at, now)
         return Wait(due) if now < due else self._due(plan, now)
 
     def child_quantity(self, slot: int, price: Decimal, maximum: Decimal | None) -> Decimal:
@@ -386,6 +395,20 @@ class Execution:
             passed = f"slot {first}" if first == last else f"slots {first} to {last}"
             return Skip(last, quantity, OVERDUE, f"{passed} had passed")
         return self._serve(plan, slot, number, now)
+
+    def _before_the_end(self, plan: Plan, end: datetime, now: datetime) -> Step:
+        """No turn comes before the end any more: sweep up what is left, half way to it, or end."""
+        sweep = sweep_slot(plan)
+        if sweep is None or self.next_slot > sweep:
+            return self._unfilled(StopReason.END_OF_TIME)
+        begin = due_at(plan, self.last_interval) if self.last_interval >= 0 else plan.start_at
+        at = begin + max(end - begin, timedelta(0)) / 2
+        if now < at:
+            return Wait(at)
+        if self.next_slot < sweep:
+            quantity = sum(plan.slices[self.next_slot :], ZERO)
+            return Skip(sweep - 1, quantity, OVERDUE, f"slots up to {sweep - 1} do not come before the end")
+        return self._serve(plan, sweep, slot_number(plan, now), now)
 
     def _serve(self, plan: Plan, slot: int, interval: int, now: datetime) -> Serve:
         """Serve a slot within an interval of the schedule's clock, and before the end."""

@@ -133,7 +133,11 @@ def lateness_ms(plan: Plan, children: Iterable[Child]) -> list[Decimal]:
     One that was adopted had been sent long before anybody here knew.
     """
     return sorted(
-        Decimal(_micros(child.intended_at - due_at(plan, child.slice))) / 1000 - (child.waited + child.timed) * 1000
+        max(
+            ZERO,
+            Decimal(_micros(child.intended_at - due_at(plan, child.slice))) / 1000
+            - (child.waited + child.timed) * 1000,
+        )
         for child in children
         if not child.adopted
     )

@@ -13,6 +13,7 @@ from decimal import Decimal
 from actors.twap.child import Fees, add_fee
 from actors.twap.execution import Close, Execution
 from actors.twap.measures import Costs, child_report, costs_of, lateness_ms, percentile, tracking
+from actors.twap.schedule import sweep_slot
 from messages.execution import ExecutionReport, StopReason
 from messages.market import Quote
 from messages.money import ZERO, in_bps
@@ -113,6 +114,7 @@ def report_of(
         lateness_p99_ms=percentile(lateness, 99),
         lateness_max_ms=percentile(lateness, 100),
         guard_waits=execution.waits,
+        swept=sum((child.executed for child in children if child.slice == sweep_slot(plan)), ZERO),
         guard_waits_by=tuple((guard, *waited) for guard, waited in execution.waits_by.items()),
         unknown_seconds=execution.unknown_seconds,
         participation=filled / market_volume if market_volume else None,

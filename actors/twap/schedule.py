@@ -251,6 +251,19 @@ def _interval_of(plan: Plan) -> timedelta:
     return int(plan.interval_seconds * 1_000_000) * _MICROSECOND
 
 
+# The slots ----------------------------------------------------------------------------------------
+
+
+def slots_of(plan: Plan) -> int:
+    """Count the slots that an execution has at most: planned ones, extra ones, and one to sweep up."""
+    return len(plan.slices) + plan.extra_slots + (plan.remainder == "sweep")
+
+
+def sweep_slot(plan: Plan) -> int | None:
+    """Number the slot that takes what all others have left; None if that is only reported."""
+    return len(plan.slices) + plan.extra_slots if plan.remainder == "sweep" else None
+
+
 # Catching up --------------------------------------------------------------------------------------
 
 
@@ -261,8 +274,9 @@ def minimum_at(plan: Plan, price: Decimal) -> Decimal:
 
 
 def most_of(plan: Plan, slot: int) -> Decimal:
-    """The largest quantity that a slot may carry: its planned slice times the catch-up cap."""
-    return floor_to(_planned(plan, slot) * plan.catch_up_cap, plan.step)
+    """The largest quantity that a slot may carry: its planned slice, of a sweep the largest one, times the cap."""
+    planned = max(plan.slices) if slot == sweep_slot(plan) else _planned(plan, slot)
+    return floor_to(planned * plan.catch_up_cap, plan.step)
 
 
 def due_quantity(plan: Plan, slot: int, rest: Decimal, minimum: Decimal, maximum: Decimal | None = None) -> Decimal:
@@ -270,7 +284,8 @@ def due_quantity(plan: Plan, slot: int, rest: Decimal, minimum: Decimal, maximum
 
     What earlier slots left behind is taken up by the plan's rule: `none` leaves it to the extra
     slots, `spread` shares it among the planned slots that are left, in proportion to what they carry
-    anyway, `cap` takes it at once; never more than `most_of` the slot, than `rest`, or than `maximum`.
+    anyway, `cap` takes it at once; a sweep takes whatever there is; never more than `most_of` the
+    slot, than `rest`, or than `maximum`.
     No tail below `minimum` is left behind: it is taken along if the cap allows it, else the child
     leaves a whole minimum. Zero means that nothing can be sent.
     """
@@ -314,7 +329,7 @@ def _wish(plan: Plan, slot: int, rest: Decimal) -> Decimal:
     planned = _planned(plan, slot)
     count = len(plan.slices)
     if slot >= count:
-        return planned if plan.catch_up == "none" else rest
+        return planned if plan.catch_up == "none" and slot != sweep_slot(plan) else rest
     to_come = sum(plan.slices[slot:], ZERO)
     behind = rest - to_come
     match plan.catch_up:

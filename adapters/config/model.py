@@ -233,7 +233,7 @@ class Twap(Section):
     extra_slots: Natural = 2
     """Slots that may be added after the planned end for what is left."""
     remainder: Literal["report", "sweep"] = "report"
-    """What is left after the last slot is reported, or sent at once."""
+    """What is left after the last slot is reported, or sent as one more child, under the cap and before the end."""
     guard_wait_seconds: Annotated[Seconds | None, BeforeValidator(_nothing)] = None
     """How long a slice may wait for its guards to hold; not set: to the end of its slot."""
     max_quote_age_seconds: SomeSeconds = Decimal(5)

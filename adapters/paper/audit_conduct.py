@@ -167,21 +167,36 @@ def within_its_time(evidence: Evidence, limits: Limits) -> Found:
 
 
 def within_its_slot(evidence: Evidence, limits: Limits) -> Found:
-    """S12: no child before its slot is due, by our clock and by the time that its request names."""
-    for _, plan, intent in _intents(evidence):
+    """S12: no child before its slot is due, by our clock and by the time that its request names.
+
+    What sweeps up before an end goes earlier than its number says.
+    """
+    for execution, plan, intent in _intents(evidence):
         if plan is None:
             yield intent.child_id, "was intended without a plan"
             continue
         index = intent.whole("slice")
-        slots = len(plan.items("slices")) + plan.whole("extra_slots")
+        slots = slots_of(plan)
         if not 0 <= index < slots:
             yield intent.child_id, f"is for slice {index} of {slots}"
+        if plan.text("remainder") == "sweep" and index == slots - 1 and _has_end(execution, plan):
+            continue
         due = plan.moment("start_at") + int(index * plan.amount("interval_seconds") * 1_000_000) + _delay(plan, index)
         if intent.at < due - us(limits.wall_steps):
             yield intent.child_id, f"was intended {_seconds(due - intent.at)} s before its slot"
         named = intent.whole("request_timestamp") * 1000 - us(limits.clock_ahead)
         if named < due - us(limits.clock_error) - us(limits.wall_steps):
             yield intent.child_id, f"names a time {_seconds(due - named)} s before its slot"
+
+
+def slots_of(plan: Record) -> int:
+    """Count the slots of a plan: planned ones, extra ones, and one to sweep up."""
+    sweep = plan.has("remainder") and plan.text("remainder") == "sweep"
+    return len(plan.items("slices")) + plan.whole("extra_slots") + sweep
+
+
+def _has_end(execution: Execution, plan: Record) -> bool:
+    return plan.has("end_at") or any(line.has("end_at") for line in execution.every("ExecutionAmended"))
 
 
 def _delay(plan: Record, index: int) -> int:
@@ -196,9 +211,6 @@ def catch_up(evidence: Evidence, _limits: Limits) -> Found:
         if plan is None or plan.flag("direct"):
             continue
         slices = [Record({"quantity": value}).amount("quantity") for value in plan.items("slices")]
-        last = len(slices) + plan.whole("extra_slots") - 1
-        if plan.text("remainder") == "sweep" and intent.whole("slice") == last:
-            continue
         grown = max(execution.asked() / plan.amount("quantity"), Decimal(1))
         allowed = plan.amount("catch_up_cap") * max(slices) * grown
         if intent.amount("quantity") > allowed:
@@ -220,6 +232,8 @@ def no_burst(evidence: Evidence, limits: Limits) -> Found:
         if plan is None or intent.flag("adopted"):
             continue
         interval = int(plan.amount("interval_seconds") * 1_000_000)
+        if plan.text("remainder") == "sweep" and intent.whole("slice") == slots_of(plan) - 1:
+            continue  # It may go in the last slot's interval, before the end.
         number = (intent.at - plan.moment("start_at")) // interval if interval else intent.seq
         first = turns.setdefault((execution.execution_id, number), intent.whole("slice"))
         if first != intent.whole("slice"):

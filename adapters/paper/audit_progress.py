@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.paper.audit_conduct import slots_of
 from adapters.paper.audit_evidence import Evidence, Execution
 from adapters.paper.audit_rules import Found, Limits, us
 
@@ -48,7 +49,7 @@ def executions_end(evidence: Evidence, limits: Limits) -> Found:
             continue
         last = accepted.at
         if plan is not None:
-            slots = len(plan.items("slices")) + plan.whole("extra_slots")
+            slots = slots_of(plan)
             last = plan.moment("start_at")
             last += int(slots * plan.amount("interval_seconds") * 1_000_000)
         overdue = limits.until - max(last, limits.quiet_since)

@@ -101,7 +101,6 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     (twap(remainder="keep"), Reason.MALFORMED, "remainder"),
     (twap(child="passive"), Reason.MALFORMED, "not available yet"),
     (twap(child="auto"), Reason.MALFORMED, "not available yet"),
-    (twap(remainder="sweep"), Reason.MALFORMED, "not available yet"),
     (twap(jitter=D("0.51")), Reason.MALFORMED, "at most 0.5"),
     (twap(max_participation=D("0.1")), Reason.MALFORMED, "not available yet"),
     (twap(start_at=NOW.replace(tzinfo=None)), Reason.MALFORMED, "start_at"),

@@ -950,15 +950,30 @@ def test_an_old_incarnation_s_child_may_be_under_way_when_the_new_one_begins() -
     assert judge(run).ok
 
 
-def test_a_sweep_may_take_all_that_is_left_in_the_last_slot() -> None:
+def test_a_sweep_may_go_in_the_last_slots_interval_before_the_end_but_not_above_the_cap() -> None:
     run = clean_run()
     plan = run.line("ExecutionPlanned", execution_id=A)["plan"]
-    plan.update(remainder="sweep", extra_slots=1, catch_up_cap="0.5")
+    swept = run.line("ChildIntended", client_order_id=name_a(5))
+    plan.update(remainder="sweep", extra_slots=0, end_at=swept["at"])
+    swept["at"] = run.line("ChildIntended", client_order_id=name_a(4))["at"]
 
     evidence = read_evidence(run.journal, run.truth)
 
+    assert name_a(5) not in {subject for subject, _ in conduct.no_burst(evidence, LIMITS)}
+    assert name_a(5) not in {subject for subject, _ in conduct.within_its_slot(evidence, LIMITS)}
     assert name_a(5) not in {subject for subject, _ in conduct.catch_up(evidence, LIMITS)}
-    assert name_a(4) in {subject for subject, _ in conduct.catch_up(evidence, LIMITS)}
+    swept["quantity"] = "100"
+    assert name_a(5) in {subject for subject, _ in conduct.catch_up(read_evidence(run.journal, run.truth), LIMITS)}
+
+
+def test_without_an_end_a_sweep_has_its_time_like_any_slot() -> None:
+    run = clean_run()
+    run.line("ExecutionPlanned", execution_id=A)["plan"].update(remainder="sweep", extra_slots=0)
+    run.line("ChildIntended", client_order_id=name_a(5))["at"] = "2026-07-01T12:01:59.9Z"
+
+    found = conduct.within_its_slot(read_evidence(run.journal, run.truth), LIMITS)
+
+    assert name_a(5) in {subject for subject, _ in found}
 
 
 def test_a_request_in_the_very_millisecond_in_which_a_wait_ends_is_in_time() -> None:
