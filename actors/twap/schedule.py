@@ -18,7 +18,7 @@ from messages.execution import Plan
 from messages.facts import SignalAccepted
 from messages.market import SymbolRules
 from messages.money import ONE, ZERO, ceil_to, floor_to
-from messages.signal import ChildKind, TwapOptions
+from messages.signal import ChildKind, Side, TwapOptions
 
 MIN_NOTIONAL_MARGIN = Decimal("1.05")
 """A slice is worth this many minimum notionals at least, so that a falling price does not void it."""
@@ -121,7 +121,7 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         cap_bps=settings.cap_bps if options.cap_bps is None else options.cap_bps,
         catch_up=options.catch_up or settings.catch_up,
         catch_up_cap=settings.catch_up_cap,
-        limit_price=accepted.signal.limit_price,
+        limit_price=_worst_price(accepted, quantity, rules.tick),
         check_spread=settings.check_spread,
         max_spread=settings.max_spread,
         max_deviation=settings.max_price_deviation,
@@ -139,6 +139,19 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         jitter=jitter,
         delays=delays(count + settings.extra_slots, interval, jitter, accepted.execution_id) if jitter else (),
     )
+
+
+def _worst_price(accepted: SignalAccepted, quantity: Decimal, tick: Decimal) -> Decimal | None:
+    """Say the worst price of any child: the signal's own, and for a buy of a quote amount what that can pay.
+
+    The quantity was made of the amount at the worst price that the deviation bound allows, but a child goes
+    up to its cap beyond the touch, and a market order to any price.
+    """
+    signal = accepted.signal
+    if signal.quote_quantity is None or signal.side is Side.SELL or not quantity:
+        return signal.limit_price
+    payable = floor_to(signal.quote_quantity / quantity, tick)
+    return payable if signal.limit_price is None else min(payable, signal.limit_price)
 
 
 def _wanted(options: TwapOptions, settings: TwapSettings, start: datetime) -> tuple[int, Decimal | None]:

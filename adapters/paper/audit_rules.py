@@ -85,6 +85,20 @@ def over_fill(evidence: Evidence, _limits: Limits) -> Found:
         for where, filled in (("the exchange filled", at_venue), ("the journal booked", booked)):
             if filled > asked:
                 yield execution.execution_id, f"{where} {plain(filled)} of {plain(asked)} asked"
+        yield from _over_spent(evidence, execution)
+
+
+def _over_spent(evidence: Evidence, execution: Execution) -> Found:
+    """S1: what buys for an amount of quote never costs more than that."""
+    accepted = execution.first("SignalAccepted")
+    amount = None if accepted is None else accepted.record("signal").amount_or_none("quote_quantity")
+    if accepted is None or amount is None or accepted.text("side") != "BUY":
+        return
+    at_venue = sum((order.quote for order in evidence.orders_of(execution)), ZERO)
+    booked = sum((t.amount("quantity") * t.amount("price") for t in execution.every("TradeBooked")), ZERO)
+    for where, spent in (("the exchange took", at_venue), ("the journal booked", booked)):
+        if spent > amount:
+            yield execution.execution_id, f"{where} {plain(spent)} of an amount of {plain(amount)}"
 
 
 @dataclass(slots=True)

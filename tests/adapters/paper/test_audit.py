@@ -91,6 +91,11 @@ def an_order_comes_from_nowhere_for_an_execution_of_ours(run: Run) -> None:
     run.line("ExecutionPlanned", execution_id=A)["plan"]["quantity"] = "0.49"
 
 
+@breaks(rules.over_fill)
+def an_amount_of_quote_is_overspent(run: Run) -> None:
+    run.line("SignalAccepted", execution_id=A)["signal"].update(quantity=None, quote_quantity="20000")
+
+
 @breaks(rules.exposure)
 def a_timed_out_child_counts_as_unfilled(run: Run) -> None:
     unknown = ChildUnknown(execution_id=A, client_order_id=name_a(2), symbol="BTCUSDT", detail="")
