@@ -199,6 +199,18 @@ def snapshot_of(found: QueriedOrder, client_order_id: str | None = None) -> Orde
     )
 
 
+def the_order(found: QueriedOrder, symbol: str, client_order_id: str) -> OrderSnapshot:
+    """Say how the order stands that was asked for. Raises `Unreadable` if the answer is about another one.
+
+    An order that somebody cancelled by hand may show the cancel's id, which is none of ours.
+    """
+    shown = found.client_order_id
+    renamed = found.status == OrderStatus.CANCELED and parse_child_id(shown) is None
+    if found.symbol != symbol or not (renamed or own_id(shown) == client_order_id):
+        raise Unreadable("the answer is about another order")
+    return snapshot_of(found, client_order_id)
+
+
 def trade_of(found: OwnTrade) -> Trade:
     """Say what was traded."""
     return Trade(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 import orjson
 
 from actors.runtime import Runtime
 from adapters.binance.clock import Clock
-from adapters.binance.codec import balances_of, decode, rules_of, snapshot_of, trade_of
+from adapters.binance.codec import balances_of, decode, rules_of, snapshot_of, the_order, trade_of
 from adapters.binance.limits import Limits
 from adapters.binance.outcomes import Answer, AnsweredWithError, RequestNotSent, RequestUnknown, Unreadable
 from adapters.binance.rest import Rest
@@ -104,9 +105,10 @@ class Queries:
         match query:
             case QueryOrder(symbol=symbol, client_order_id=name):
                 body = await self._signed("order", {"symbol": symbol, "origClientOrderId": name})
-                return OrderFound(client_order_id=name, order=snapshot_of(decode(QueriedOrder, body), name))
+                return OrderFound(client_order_id=name, order=the_order(decode(QueriedOrder, body), symbol, name))
             case QueryOpenOrders(symbol=symbol):
                 found = decode(list[QueriedOrder], await self._signed("openOrders", {"symbol": symbol}))
+                _only_of(symbol, found)
                 return OpenOrdersFound(symbol=symbol, orders=tuple(map(snapshot_of, found)))
             case QueryAllOrders():
                 return await self._all_orders(query)
@@ -127,6 +129,7 @@ class Queries:
         found: list[QueriedOrder] = []
         for _ in range(MOST_PAGES):
             page = decode(list[QueriedOrder], await self._signed("allOrders", params))
+            _only_of(query.symbol, page)
             found += page
             if len(page) < PAGE:
                 orders = tuple(snapshot_of(one) for one in found)
@@ -143,6 +146,9 @@ class Queries:
         elif query.since is not None and query.order_id is None:
             params["startTime"] = str(query.since)
         found = decode(list[OwnTrade], await self._signed("myTrades", params))
+        _only_of(query.symbol, found)
+        if query.order_id is not None and any(trade.order_id != query.order_id for trade in found):
+            raise Unreadable("the answer tells of another order's trades")
         return TradesFound(
             symbol=query.symbol,
             trades=tuple(map(trade_of, found)),
@@ -176,6 +182,12 @@ class Queries:
 
     async def _signed(self, path: str, params: dict[str, str]) -> bytes:
         return _body(await self.rest.ask("GET", path, params, signed=True))
+
+
+def _only_of(symbol: str, rows: Iterable[QueriedOrder | OwnTrade]) -> None:
+    """Believe no list that is another symbol's. Raises `Unreadable`."""
+    if any(row.symbol != symbol for row in rows):
+        raise Unreadable("the answer tells of another symbol")
 
 
 def _body(answer: Answer) -> bytes:

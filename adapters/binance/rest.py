@@ -24,12 +24,31 @@ from adapters.binance.signing import Signer, rest_payload, signed_rest
 from adapters.binance.ws_api import Trace
 
 if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace as Tracing
+
     from adapters.binance.clock import Clock
 
 _KEEP_ALIVE_SECONDS = 10.0
 """Shorter than any server's, so that an order is not written into a connection that is just being closed."""
 
 _CONNECTIONS = 32
+
+
+class _CleanConnector(aiohttp.TCPConnector):
+    """Uses no connection again on which something was said that nobody had asked for.
+
+    aiohttp would take it for the answer to the next request: the second copy of an answer, or one
+    that came late, would tell of one order what is true of another.
+    """
+
+    async def _get(self, key: ConnectionKey, traces: list[Tracing]) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
 
 
 @cache
@@ -82,6 +101,7 @@ class Rest:
         """Make it; `open` starts the session, on the loop."""
         self._settings, self._signer, self._limits = settings, signer, limits
         self._client: Any = None
+        self._single: aiohttp.ClientSession | None = None
         self.clock: Clock | None = None
         proxied = not is_loopback(settings.rest_url)
         self._trust_environment = proxied
@@ -89,19 +109,25 @@ class Rest:
     def open(self) -> None:
         """Make the session; must be called on the running loop that will use it."""
         self._client = _client_class()(self, self._settings)
+        session: Any = aiohttp.ClientSession(**self.session_params(single=True), headers=self._client.session.headers)
+        session._retry_connection = False  # noqa: SLF001 - as the client's own
+        self._single = session
 
     async def close(self) -> None:
         """Close the session and its connections."""
         if self._client is not None:
             await self._client.session.close()
+        if self._single is not None:
+            await self._single.close()
 
-    def session_params(self) -> dict[str, Any]:
-        """Say how the session is made."""
+    def session_params(self, *, single: bool = False) -> dict[str, Any]:
+        """Say how a session is made; with `single` each request has a connection to itself."""
+        keep: dict[str, Any] = {"force_close": True} if single else {"keepalive_timeout": _KEEP_ALIVE_SECONDS}
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_note_sent)
         return {
             "trace_configs": [trace],
-            "connector": aiohttp.TCPConnector(keepalive_timeout=_KEEP_ALIVE_SECONDS, limit=_CONNECTIONS),
+            "connector": _CleanConnector(limit=_CONNECTIONS, **keep),
             "trust_env": self._trust_environment,
             "cookie_jar": aiohttp.DummyCookieJar(),
         }
@@ -141,6 +167,8 @@ class Rest:
         trace = trace or Trace()
         text = await self._payload(params) if signed else rest_payload(params)
         verb = method.upper()
+        if verb != "GET" and self._single is not None:
+            session = self._single  # What was said before on a connection must not be taken for an order's answer.
         in_body = verb in {"POST", "PUT"}
         address = uri if in_body or not text else f"{uri}?{text}"
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if in_body else {}

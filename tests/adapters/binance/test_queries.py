@@ -211,3 +211,31 @@ def test_a_refused_timestamp_has_the_clock_read_again(stub: Stub, make_venue: Ma
         return int(stub.asked_for("GET /api/v3/account")[-1].params["timestamp"]) > now_ms() + 50_000
 
     assert caught_up() or caught_up()
+
+
+def test_an_answer_about_another_order_is_not_believed(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
+    venue = make_venue()
+    for other in (
+        {"clientOrderId": "tgp-abcdefghij234-1-0", "status": "CANCELED"},
+        {"clientOrderId": "somebody", "status": "FILLED"},
+        {"symbol": "ETHUSDT"},
+    ):
+        stub.handlers["GET /api/v3/order"] = lambda _, other=other: a_queried(**other)  # type: ignore[misc]
+        venue.tell(QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=listener.ref))
+        listener.expect(QueryFailed)
+    stub.handlers["GET /api/v3/order"] = lambda _: a_queried(clientOrderId="by-hand", status="CANCELED")
+    venue.tell(QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=listener.ref))
+    assert listener.expect(OrderFound).order.client_order_id == CHILD
+
+
+def test_a_list_of_another_symbol_or_order_is_not_believed(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
+    venue = make_venue()
+    stub.handlers["GET /api/v3/openOrders"] = lambda _: [a_queried(symbol="ETHUSDT")]
+    stub.handlers["GET /api/v3/allOrders"] = lambda _: [a_queried(symbol="ETHUSDT")]
+    stub.handlers["GET /api/v3/myTrades"] = lambda _: [a_trade(1)]
+    venue.tell(QueryOpenOrders(symbol="BTCUSDT", reply_to=listener.ref))
+    venue.tell(QueryAllOrders(symbol="BTCUSDT", since=1, reply_to=listener.ref))
+    venue.tell(QueryTrades(symbol="ETHUSDT", reply_to=listener.ref))
+    venue.tell(QueryTrades(symbol="BTCUSDT", order_id=29, reply_to=listener.ref))
+    for _ in range(4):
+        listener.expect(QueryFailed)

@@ -103,7 +103,7 @@ class OverTheWire(World):
 
 
 @contextmanager
-def served() -> Iterator[tuple[PaperServer, asyncio.AbstractEventLoop]]:
+def served(settings: PaperSettings = SETTINGS) -> Iterator[tuple[PaperServer, asyncio.AbstractEventLoop]]:
     """Serve a paper exchange on a loop in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -111,7 +111,7 @@ def served() -> Iterator[tuple[PaperServer, asyncio.AbstractEventLoop]]:
 
     async def make() -> PaperServer:
         with Pool(1) as clock:
-            exchange = PaperExchange(SETTINGS, now=microseconds(clock.wall_time()))
+            exchange = PaperExchange(settings, now=microseconds(clock.wall_time()))
         server = PaperServer(exchange)
         await server.start()
         return server
