@@ -164,6 +164,14 @@ class Market:
         return sum(bids, ZERO), sum(asks, ZERO)
 
 
+def _too_early(waiting: _Waiting, quote: Quote | None, now: float) -> bool:
+    """Whether a quote was seen before the question, and a fresh one is still waited for."""
+    fresh_until = waiting.request.fresh_until
+    if fresh_until is None or quote is None or now >= fresh_until:
+        return False
+    return quote.seen_at < waiting.patience.began
+
+
 def _micros(now: float) -> int:
     return round(now * 1_000_000)
 
@@ -263,8 +271,10 @@ class MarketWatcher(Child):
         market = self._market(symbol)
         if not market.lost:
             market.lose()
-            for one in self._waiting.get(symbol, {}).values():
-                self._look(one, self.runtime.now(), answers=False)
+            for one in list(self._waiting.get(symbol, {}).values()):
+                if self._look(one, self.runtime.now(), answers=one.request.until_broken):
+                    self._drop(one)
+            self._cool(symbol)
             if self._gate is not None:
                 self.runtime.send(self._gate, QuoteLost(symbol=symbol))
 
@@ -290,7 +300,7 @@ class MarketWatcher(Child):
         now = self.runtime.now()
         symbol = request.symbol
         self._withdraw(request.key, then_cool=request.symbol)
-        waiting = _Waiting(request, Patience(now))
+        waiting = _Waiting(request, Patience(now, now))
         if self._look(waiting, now, answers=True):
             self._cool(symbol)
             return
@@ -300,10 +310,10 @@ class MarketWatcher(Child):
         self._watch(symbol, hot=True)
 
     def _set_timer(self, waiting: _Waiting, now: float) -> None:
-        """Look again when the pressure need not be waited for any more, and at the deadline."""
-        timing, until = waiting.request.timing, waiting.request.deadline
-        if timing is not None and now < timing.until:
-            until = min(until, timing.until)
+        """Look again when pressure or a fresh quote need not be waited for any more, and at the deadline."""
+        request = waiting.request
+        moments = (None if request.timing is None else request.timing.until, request.fresh_until)
+        until = min([request.deadline, *(moment for moment in moments if moment is not None and moment > now)])
         waiting.timer = self.runtime.tell_at(until, self.actor_ref, _DeadlineReached(waiting))
 
     def _on_deadline(self, waiting: _Waiting) -> None:
@@ -321,11 +331,15 @@ class MarketWatcher(Child):
         """Judge the market for one who waits, and answer if its time has come; True if that was done."""
         request = waiting.request
         breach, quote = self._judge(request, now), self._market(request.symbol).quote
+        early = _too_early(waiting, quote, now)
         fits = breach is None and quote is not None
-        waiting.patience.look(now, quote.mid if quote is not None else None, fits=fits)
+        waiting.patience.look(now, quote.mid if quote is not None else None, fits=fits, counted=not early)
         if breach is not None and waiting.waited_for is None:
             waiting.waited_for = breach.reason.value
-        ripe = fits and quote is not None and due(request.timing, quote, request.bounds.side, now)
+        if request.until_broken:
+            ripe = not fits
+        else:
+            ripe = fits and not early and quote is not None and due(request.timing, quote, request.bounds.side, now)
         if not answers or not (ripe or request.deadline <= now):
             return False
         self._answer(waiting, breach)

@@ -27,25 +27,30 @@ def due(timing: Timing | None, quote: Quote, side: Side, now: float) -> bool:
 
 @dataclass(slots=True)
 class Patience:
-    """How long a child waited since `last` (monotonic s), and for what.
+    """How long a child waited since `began` (monotonic s), and for what.
 
     `guarded` seconds for its guards, `timed` for the pressure while they held. `fit_mid` is the mid
     at which they first held: there it would have gone without waiting for the pressure.
     """
 
+    began: float
     last: float
     guarded: float = 0.0
     timed: float = 0.0
     fits: bool = False
+    counted: bool = True
     fit_mid: Decimal | None = None
 
-    def look(self, now: float, mid: Decimal | None, *, fits: bool) -> None:
-        """Count the time since the last look for what was waited for then; `fits`: the guards hold now."""
+    def look(self, now: float, mid: Decimal | None, *, fits: bool, counted: bool = True) -> None:
+        """Count the time since the last look for what was waited for then.
+
+        `fits`: the guards hold now; not `counted`: what is waited for is only a fresh quote.
+        """
         span, self.last = now - self.last, now
-        if self.fits:
+        if self.fits and self.counted:
             self.timed += span
-        else:
+        elif not self.fits:
             self.guarded += span
-        self.fits = fits
+        self.fits, self.counted = fits, counted
         if fits and self.fit_mid is None:
             self.fit_mid = mid

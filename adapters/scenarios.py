@@ -117,8 +117,11 @@ def _order(chance: random.Random, number: int) -> dict[str, Any]:
         body["id"] = f"s{number}"
     if chance.random() < 0.7:
         body["twap"] = {"num_chunks": chance.randint(1, 6), "interval_seconds": str(chance.choice((1, 2, 5, 10)))}
+    kind = chance.choice((None, None, "market", "ioc", "passive", "passive"))
+    if kind is not None:
+        body.setdefault("twap", {})["child"] = kind
     if chance.random() < 0.3:
-        body.setdefault("twap", {})["child"] = chance.choice(("market", "ioc"))
+        body.setdefault("twap", {})["timing"] = chance.random() < 0.8
     return body
 
 

@@ -218,8 +218,9 @@ class ChildIntended(Fact):
     `request_timestamp` and `recv_window` are milliseconds, in the venue's time. `spread` and
     `deviation` are fractions, as judged on the quote (`bid`, `ask`, `quote_age_seconds`), for which
     the guards waited `waited_seconds`, at first for the one `waited_for`. Then it waited
-    `timed_seconds` for the pressure at the touch;
-    `fit_mid` is the mid before that. An `adopted` child was found at the venue while the journal
+    `timed_seconds` for the pressure at the touch; `fit_mid` is the mid before that. A LIMIT_MAKER child
+    rests for `rest_seconds` from its intent on, and is then cancelled if it is still open. An `adopted`
+    child was found at the venue while the journal
     did not know it: it is not sent, and its quote is the order's own price.
     """
 
@@ -248,6 +249,7 @@ class ChildIntended(Fact):
     timed_seconds: Decimal = Decimal(0)
     fit_mid: Decimal | None = None
     waited_for: str | None = None
+    rest_seconds: Decimal | None = None
     adopted: bool = False
 
     def claims(self) -> tuple[Claim, ...]:

@@ -186,7 +186,9 @@ class Await:
 
     `key` comes back in the answer. A deadline that has passed asks for the present state. The mid of
     `beside`, another symbol, comes along if it is known: it is not watched for this. With `timing`
-    the answer waits for the pressure, too, and is given only while the bounds hold.
+    the answer waits for the pressure, too, and is given only while the bounds hold. With
+    `until_broken` it is the other way round: the answer comes when the bounds do not hold any more.
+    Before `fresh_until` (monotonic s) only a quote will do that was seen since the question.
     """
 
     key: tuple[str, int]
@@ -196,6 +198,8 @@ class Await:
     reply_to: Tells[Awaited]
     beside: str | None = None
     timing: Timing | None = None
+    until_broken: bool = False
+    fresh_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,8 @@ class PlaceChild:
     the guards were judged on, `deviation` its adverse distance from arrival as a fraction.
     `mid_integral` over `mid_seconds` is the execution's running integral of the mid since arrival,
     `waited_seconds` how long the guards made the child wait (`waited_for` failed first),
-    `timed_seconds` how long it then waited for the pressure at the touch, and `fit_mid` the mid before that.
+    `timed_seconds` how long it then waited for the pressure at the touch, and `fit_mid` the mid before
+    that. A LIMIT_MAKER child may rest for `rest_seconds` from its intent on.
     """
 
     execution_id: str
@@ -86,6 +87,7 @@ class PlaceChild:
     timed_seconds: Decimal = Decimal(0)
     fit_mid: Decimal | None = None
     waited_for: str | None = None
+    rest_seconds: Decimal | None = None
 
 
 class Decline(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -41,6 +41,7 @@ from messages.facts import (
     ChildIntended,
     ChildNotSent,
     ChildRefused,
+    ExecutionQuarantined,
     Fact,
     RateLimited,
     TradeBooked,
@@ -167,6 +168,7 @@ class ExchangeActor(Follower, Child):
         self._outbox = Outbox(settings.most_waiting)
         self._not_after: dict[str, float] = {}
         self._cancels: dict[str, int] = {}
+        self._held_cancels: list[CancelChild] = []
         self._adopted: dict[str, None] = {}
         self._opened = False
         self._look_timer: Timer | None = None
@@ -230,6 +232,8 @@ class ExchangeActor(Follower, Child):
         match message:
             case ReadinessChanged(readiness=readiness):
                 self._door.readiness = readiness
+                if self._door.shut_for is not None:
+                    self._cancel_resting(self._door.exposures.open_children(), self._door.shut_for)
             case HaltTrading(reason=reason, detail=detail):
                 self._halt(reason, detail)
             case ResumeTrading(detail=detail):
@@ -266,6 +270,8 @@ class ExchangeActor(Follower, Child):
                     )
                 )
                 self._send_waiting()
+            case TradingHalted():
+                self._cancel_resting(self._door.exposures.open_children(), "halted")
             case _:
                 pass
 
@@ -290,7 +296,35 @@ class ExchangeActor(Follower, Child):
             case ChildClosed() if self._door.balances.unconfirmed:
                 self._hurry(Need.BALANCES, BALANCE_RECHECK_SECONDS)
             case _:
+                self._on_news_of_resting(fact)
+
+    def _on_news_of_resting(self, fact: Fact) -> None:
+        """Let no child rest in the book while nothing new may be sent, nor one that nobody works any more."""
+        shut = self._door.shut_for
+        match fact:
+            case ExecutionQuarantined(execution_id=execution_id):
+                self._cancel_resting(self._open_of(execution_id), "quarantined")
+            case ChildAcknowledged(execution_id=execution_id, client_order_id=child):
+                exposure = self._door.exposures.get(execution_id)
+                intent = None if exposure is None else exposure.intent_of(child)
+                why = shut or ("quarantined" if exposure is not None and exposure.quarantined else None)
+                if intent is not None and why is not None:
+                    self._cancel_resting((intent,), why, again=True)
+            case _:
                 pass
+
+    def _open_of(self, execution_id: str) -> tuple[ChildIntended, ...]:
+        exposure = self._door.exposures.get(execution_id)
+        return () if exposure is None else exposure.open_children
+
+    def _cancel_resting(self, children: Iterable[ChildIntended], reason: str, *, again: bool = False) -> None:
+        """Cancel what rests, once unless `again`; the others end by themselves."""
+        if not self._opened or self._door.journal_lost:
+            return
+        for intent in tuple(children):
+            child = intent.client_order_id
+            if intent.order_type == "LIMIT_MAKER" and (again or child not in self._cancels):
+                self._append_cancel(intent.execution_id, child, intent.symbol, None, reason)
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """The past is folded: now the venue may be asked about the present."""
@@ -375,6 +409,9 @@ class ExchangeActor(Follower, Child):
     # Cancels --------------------------------------------------------------------------------------
 
     def _cancel(self, cancel: CancelChild) -> None:
+        if self._watcher is None:
+            self._held_cancels.append(cancel)
+            return
         exposure = self._door.exposures.get(cancel.execution_id)
         child = cancel.client_order_id
         if exposure is not None and exposure.has_seen(child) and exposure.intent_of(child) is None:
@@ -459,6 +496,9 @@ class ExchangeActor(Follower, Child):
     def _connect(self, connect: ConnectExchange) -> None:
         self._watcher, self._gate = connect.watcher, connect.gate
         self._venue.tell(ReportLimits(listener=self.actor_ref))
+        held, self._held_cancels = self._held_cancels, []
+        for cancel in held:
+            self._cancel(cancel)
         self._open()
 
     def _open(self) -> None:
@@ -470,6 +510,8 @@ class ExchangeActor(Follower, Child):
             self.runtime.tell_at(until, self.actor_ref, _Open())
             return
         self._opened = True
+        if self._door.shut_for is not None:
+            self._cancel_resting(self._door.exposures.open_children(), self._door.shut_for)
         self._lift_ban()
         self._venue.tell(OpenUserStream(listener=self._watcher))
         for need in Need:
@@ -625,6 +667,7 @@ def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> 
         waited_for=place.waited_for,
         timed_seconds=place.timed_seconds,
         fit_mid=place.fit_mid,
+        rest_seconds=place.rest_seconds,
     )
 
 

@@ -74,6 +74,21 @@ class Door:
             case _:
                 pass
 
+    @property
+    def shut_for(self) -> str | None:
+        """Why nothing new is sent until somebody says otherwise; None while that is not so."""
+        if self.halted is not None:
+            return "halted"
+        match self.readiness:
+            case Readiness.DRAINING:
+                return "stopping"
+            case Readiness.HALTED | Readiness.FAILED:
+                return "halted"
+            case Readiness.STARTING | Readiness.READY:
+                return None
+            case _:
+                assert_never(self.readiness)
+
     def begins_episode(self, retry_at: datetime) -> bool:
         """Whether a Retry-After goes beyond the one that is journalled already."""
         return self._limited_until is None or retry_at > self._limited_until + EPISODE_TOLERANCE

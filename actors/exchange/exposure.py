@@ -56,12 +56,12 @@ EXPOSURE_FACTS: tuple[type[Fact], ...] = (
 class Exposure:
     """What one execution may still send: a fold of its facts. Quantities in base units."""
 
-    __slots__ = ("_counted", "_open", "cancelled", "closed", "incarnation", "quantity", "symbol")
+    __slots__ = ("_counted", "_open", "cancelled", "closed", "incarnation", "quantity", "quarantined", "symbol")
 
     def __init__(self, quantity: Decimal, symbol: str = "") -> None:
         self.quantity, self.symbol = quantity, symbol
         self.incarnation = 0
-        self.cancelled = self.closed = False
+        self.cancelled = self.closed = self.quarantined = False
         self._counted: dict[str, Decimal] = {}
         self._open: dict[str, ChildIntended] = {}
 
@@ -124,6 +124,7 @@ class Exposure:
                 self.quantity = quantity
             case ExecutionCancelRequested() | ExecutionQuarantined():
                 self.cancelled = True
+                self.quarantined |= isinstance(fact, ExecutionQuarantined)
             case ExecutionClosed():
                 self.closed = True
             case ChildIntended(client_order_id=child):

@@ -543,7 +543,9 @@ class OrderWatcher(Follower, Child):
             wall = milliseconds(self.runtime.wall_time())
             age = max(0.0, (wall - ledger.intent.request_timestamp) / 1000)
         watch = Watch(ledger, now, recovered)
-        due = now + max(0.0, self._settings.timeout_seconds - age)
+        # One that may rest is given its time on top: whoever placed it cancels it then.
+        allowed = self._settings.timeout_seconds + float(ledger.intent.rest_seconds or 0)
+        due = now + max(0.0, allowed - age)
         watch.deadline = self.runtime.tell_at(due, self.actor_ref, _TimedOut(child))
         self._watches.add(watch)
         self._schedule_poll(ledger.intent.symbol, now + self._settings.poll_interval_seconds)

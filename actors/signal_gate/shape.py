@@ -48,7 +48,7 @@ _WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("remainder", ("report", "sweep")),
     ("schedule", ("equal", "ow")),
 )
-_NOT_YET: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (("child", ("passive", "auto")),)
+_NOT_YET: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (("child", ("auto",)),)
 _NOT_YET_AT_ALL: Final = ("max_participation",)
 _NO_OPTIONS: Final = TwapOptions()
 

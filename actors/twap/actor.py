@@ -17,12 +17,25 @@ from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from actors.twap.clock import Clock, exact_seconds, moment_reached
 from actors.twap.commands import fact_of
-from actors.twap.execution import BELOW_MINIMUM, FEE_ASSET, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
+from actors.twap.execution import (
+    BELOW_MINIMUM,
+    FEE_ASSET,
+    AwaitChild,
+    CancelResting,
+    Close,
+    Done,
+    Execution,
+    Rest,
+    Serve,
+    Skip,
+    Wait,
+)
 from actors.twap.guards import bounds_of, forgiven, policy_of, reason_of, unbounded
 from actors.twap.holdup import HoldUp
 from actors.twap.placing import place_of
 from actors.twap.reactions import DECLINES, GUARDED, Reaction, Way
 from actors.twap.report import MidIntegral, report_of
+from actors.twap.resting import Vigil
 from actors.twap.schedule import due_at, plan, slot_number
 from actors.twap.settings import TwapSettings
 from messages.control import CaughtUp, Committed, FactNews, JournalCommand, Ping, Pong, Unfollow
@@ -56,6 +69,9 @@ HOLD_SECONDS = 1.0
 
 RETRY_SECONDS = 0.1
 """A declined child is asked for again after this, or a tenth of the interval if that is longer."""
+
+FRESH_SECONDS = 0.5
+"""A child that is to rest is priced on a quote seen since its turn came; one is waited for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,7 @@ class TWAPActor(Follower, Child):
         self._timer: Timer | None = None
         self._wakes_at: float | None = None
         self._generation = 0
+        self._vigil = Vigil(accepted, runtime=self.runtime, me=self.actor_ref, market=market, exchange=exchange)
         self._serving: Serve | None = None
         self._looking = False
         self._asked: PlaceChild | None = None
@@ -202,7 +219,7 @@ class TWAPActor(Follower, Child):
                 self._in_hand = True
                 self._drive()
             case ExecutionCancelRequested():
-                self._cancel_child()
+                self._cancel_child(StopReason.CANCELLED)
             case ExecutionClosed():
                 self.stop()
             case _:
@@ -213,7 +230,12 @@ class TWAPActor(Follower, Child):
     def _drive(self) -> None:
         self._take_held_commands()
         while self._in_hand and not (self._looking or self._asked or self._closing):
-            match self._execution.next(self._clock.now()):
+            step = self._execution.next(self._clock.now())
+            if not isinstance(step, Rest):
+                self._vigil.leave()
+            match step:
+                case Rest() | CancelResting():
+                    self._rest(step)
                 case Wait(until):
                     self._wake_at(None if until is None else self._clock.moment(until))
                 case AwaitChild():
@@ -232,6 +254,19 @@ class TWAPActor(Follower, Child):
                     self.stop()
             return
 
+    def _rest(self, step: Rest | CancelResting) -> None:
+        """Watch over the child that rests, or have it cancelled; what becomes of it then is told as a fact."""
+        child = self._execution.children[step.client_order_id]
+        match step:
+            case Rest(until=until):
+                self._wake_at(self._clock.moment(until))
+                self._vigil.watch(step.client_order_id, self._plan, self._clock.moment(until))
+            case CancelResting(reason=reason):
+                self._wake_at(None)
+                self._vigil.cancel(child, reason)
+            case _:
+                assert_never(step)
+
     def _serve(self, serve: Serve) -> None:
         if self.runtime.now() < self._not_before:
             self._wake_at(min(self._not_before, self._clock.moment(serve.slot_end)))
@@ -241,12 +276,15 @@ class TWAPActor(Follower, Child):
         accepted = execution.accepted
         bounds = bounds_of(self._plan, accepted.side, accepted.arrival_price, execution.limit_price)
         timing = None if serve.timed_until is None else Timing(until=self._clock.moment(serve.timed_until))
+        fresh_until = None if serve.posts_until is None else self.runtime.now() + FRESH_SECONDS
         deadline = self._clock.moment(serve.guards_until)
         if self._hold_up is not None:  # What has been waited for beyond its slot is waited for as long as may be.
             deadline = min(self._clock.moment(serve.slot_end), self._gives_up_at(self._hold_up))
-        self._await(bounds, deadline, timing)
+        self._await(bounds, deadline, timing, fresh_until)
 
-    def _await(self, bounds: Bounds, deadline: float, timing: Timing | None = None) -> None:
+    def _await(
+        self, bounds: Bounds, deadline: float, timing: Timing | None = None, fresh_until: float | None = None
+    ) -> None:
         self._wake_at(None)
         self._generation += 1
         self._looking = True
@@ -259,10 +297,14 @@ class TWAPActor(Follower, Child):
             reply_to=self.actor_ref,
             beside=f"{FEE_ASSET}{execution.quote}",
             timing=timing,
+            fresh_until=fresh_until,
         )
         self.runtime.send(self._market, await_)
 
     def _look(self, awaited: Awaited) -> None:
+        if (broken := self._vigil.broken(awaited)) is not None:
+            self._cancel_child(broken)
+            return
         if not self._looking or awaited.key[1] != self._generation:
             return
         self._looking = False
@@ -317,6 +359,7 @@ class TWAPActor(Follower, Child):
             serve.slot,
             awaited,
             self._mid,
+            rest_seconds=self._rest_seconds(serve),
             not_after=self._clock.moment(serve.slot_end),
             reply_to=self.actor_ref,
         )
@@ -325,6 +368,13 @@ class TWAPActor(Follower, Child):
             return
         self._asked = place
         self.runtime.send(self._exchange, place)
+
+    def _rest_seconds(self, serve: Serve) -> Decimal | None:
+        """How long the child of a slot may rest from now on, None if it is to take."""
+        if serve.posts_until is None:
+            return None
+        seconds = self._clock.moment(serve.posts_until) - self.runtime.now()
+        return exact_seconds(seconds) if seconds > 0 else None
 
     def _declined(self, declined: ChildDeclined) -> None:
         asked = self._asked
@@ -445,6 +495,7 @@ class TWAPActor(Follower, Child):
 
     def _let_go(self) -> None:
         self._wake_at(None)
+        self._vigil.leave()
         if self._looking:
             self.runtime.send(self._market, Unawait(key=(self.name, self._generation)))
             self._looking = False
@@ -453,8 +504,11 @@ class TWAPActor(Follower, Child):
     # Commands -------------------------------------------------------------------------------------
 
     def _command(self, command: ExecutionCommand) -> None:
-        """Do what a command says, or answer why not; an amendment waits until no wish is unanswered."""
-        if not self._in_hand or (isinstance(command, AmendExecution) and self._asked):
+        """Do what a command says, or answer why not.
+
+        An amendment waits until no wish is unanswered, and for the end of a child that rests, which it cancels.
+        """
+        if not self._in_hand or (isinstance(command, AmendExecution) and (self._asked or self._cancels_resting())):
             self._held = (*self._held, command)
             return
         ending = self._closing is not None
@@ -479,19 +533,18 @@ class TWAPActor(Follower, Child):
     def _answer(self, reply_to: Tells[CommandAnswer], *, done: bool, detail: str) -> None:
         self.runtime.send(reply_to, CommandAnswer(execution_id=self.name, done=done, detail=detail))
 
-    def _cancel_child(self) -> None:
+    def _cancel_child(self, reason: str) -> None:
         child = self._execution.open_child
-        if child is not None and child.order_id is not None:
-            self.runtime.send(
-                self._exchange,
-                CancelChild(
-                    execution_id=self.name,
-                    client_order_id=child.client_order_id,
-                    symbol=self._execution.accepted.symbol,
-                    order_id=child.order_id,
-                    reason=StopReason.CANCELLED,
-                ),
-            )
+        if child is not None:
+            self._vigil.cancel(child, reason)
+
+    def _cancels_resting(self) -> bool:
+        """Have the child cancelled that rests, if one does of which something is known."""
+        child = self._execution.open_child
+        if child is None or not child.makes or child.unknown:
+            return False
+        self._vigil.cancel(child, "amended")
+        return True
 
     # Time -----------------------------------------------------------------------------------------
 

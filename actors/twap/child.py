@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from messages.execution import ChildOutcome
@@ -15,6 +15,7 @@ from messages.signal import Side
 Fees = tuple[tuple[str, Decimal], ...]
 """Commissions by asset, in the order in which the assets first came up."""
 
+_MICROSECOND = timedelta(microseconds=1)
 _FINAL = frozenset(status.value for status in OrderStatus if status.final)
 
 
@@ -29,11 +30,13 @@ def add_fee(fees: Fees, asset: str, amount: Decimal) -> Fees:
 class Child:
     """One child order: executed quantity, quote and fees are sums of its trades and of nothing else.
 
-    `intended_at`, `waited`, `timed`, `fit_mid`, `bid`, `ask` and `fee_mid` are its intent's. `steps` are the quantities
-    that it executed, each at its moment. `made` and `made_quote` are what it executed as a maker.
-    `told` is the executed quantity that the venue last told for good: it counts as taken even
-    while its trades are still to come. `sent` is False once it is certain that it never left,
-    `absent` says that it was proven never to have been executed.
+    `intended_at`, `waited`, `timed`, `fit_mid`, `bid`, `ask` and `fee_mid` are its intent's. `price` is
+    its limit; one that `makes` rests for `rest` seconds, and `would_take` says that the venue refused
+    it for its price had been met meanwhile. `steps` are the quantities that it executed, each at its
+    moment. `made` and `made_quote` are what it executed as a maker. `told` is the executed quantity
+    that the venue last told for good: it counts as taken even while its trades are still to come.
+    `sent` is False once it is certain that it never left, `absent` says that it was proven never to
+    have been executed.
     """
 
     client_order_id: str
@@ -47,6 +50,10 @@ class Child:
     bid: Decimal
     ask: Decimal
     fee_mid: Decimal | None
+    price: Decimal | None = None
+    makes: bool = False
+    rest: Decimal = ZERO
+    would_take: bool = False
     adopted: bool = False
     open: bool = True
     sent: bool = True
@@ -80,6 +87,9 @@ class Child:
             bid=intent.bid,
             ask=intent.ask,
             fee_mid=intent.fee_mid,
+            price=intent.limit_price,
+            makes=intent.order_type == "LIMIT_MAKER",
+            rest=intent.rest_seconds or ZERO,
             adopted=intent.adopted,
         )
 
@@ -91,6 +101,11 @@ class Child:
     def touch(self, side: Side) -> Decimal:
         """The price at which `side` took when it was intended."""
         return self.ask if side is Side.BUY else self.bid
+
+    @property
+    def rests_until(self) -> datetime | None:
+        """When it is cancelled if it is still open; None if it is of a kind that does not rest."""
+        return self.intended_at + int(self.rest * 1_000_000) * _MICROSECOND if self.makes else None
 
     @property
     def committed(self) -> Decimal:

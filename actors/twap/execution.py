@@ -12,8 +12,8 @@ from decimal import ROUND_FLOOR, Decimal
 
 from actors.twap.child import Child
 from actors.twap.guards import waits_until
-from actors.twap.manner import deadline_of, timed_until
-from actors.twap.reactions import stop_after_refusal
+from actors.twap.manner import deadline_of, left_of_turn, posts_until, timed_until
+from actors.twap.reactions import stop_after_refusal, would_take
 from actors.twap.schedule import (
     due_at,
     due_quantity,
@@ -47,11 +47,14 @@ from messages.facts import (
     SlotSkipped,
     TradeBooked,
 )
-from messages.money import ZERO, plain
+from messages.money import ZERO, floor_to, plain
 
 TIMESTAMP_REFUSED = -1021
 MOST_ATTEMPTS, MOST_ABSENT_ATTEMPTS = 3, 2
 """How many children a slot may have in all, and how many of them may be proven absent."""
+
+DEADLINE = "timeout"
+"""The reason of a cancel at the deadline of a child that rests: its outcome is TIMEOUT then."""
 
 OVERDUE = "OVERDUE"
 """The reason of slots that passed unseen and are merged into a later one."""
@@ -86,16 +89,35 @@ class AwaitChild:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """A child rests in the book, until then at most."""
+
+    client_order_id: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResting:
+    """A child that rests is to be cancelled; its end comes first then."""
+
+    client_order_id: str
+    order_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Serve:
     """A slot is due: await its guards until `guards_until`, then place a child, not after `slot_end`.
 
-    With `timed_until` the child waits for the pressure at the touch, at most until then.
+    With `timed_until` the child waits for the pressure at the touch, at most until then; with
+    `posts_until` it rests at the touch.
     """
 
     slot: int
     guards_until: datetime
     slot_end: datetime
     timed_until: datetime | None = None
+    posts_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +148,7 @@ class Done:
     """The execution is over."""
 
 
-Step = Wait | AwaitChild | Serve | Skip | Close | Done
+Step = Wait | AwaitChild | Rest | CancelResting | Serve | Skip | Close | Done
 
 
 # The state ----------------------------------------------------------------------------------------
@@ -230,7 +252,7 @@ class Execution:
         if self.closed:
             return Done()
         if (child := self.open_child) is not None:
-            return AwaitChild(child.client_order_id)
+            return self._await_child(child, now)
         if (close := self._over()) is not None:
             return close
         if self.end_at is not None and now >= self.end_at:
@@ -247,9 +269,20 @@ class Execution:
         return Wait(due) if now < due else self._due(plan, now)
 
     def child_quantity(self, slot: int, price: Decimal, maximum: Decimal | None) -> Decimal:
-        """Say how much the child of a slot is at `price`, zero if nothing can be sent."""
-        plan = self._planned()
-        return due_quantity(plan, slot, self.rest, minimum_at(plan, price), maximum)
+        """Say how much the child of a slot is at `price`, zero if nothing can be sent.
+
+        After a child that rested it is what that one left, for the slot has had its turn.
+        """
+        plan, minimum = self._planned(), minimum_at(self._planned(), price)
+        left = left_of_turn(self.children_of(slot))
+        if left is None:
+            return due_quantity(plan, slot, self.rest, minimum, maximum)
+        quantity = min(left, self.rest) if maximum is None else min(left, self.rest, maximum)
+        return floor_to(quantity, plan.step) if quantity >= minimum else ZERO
+
+    def children_of(self, slot: int) -> tuple[Child, ...]:
+        """Return the children that a slot has had, oldest first."""
+        return tuple(child for child in self.children.values() if child.slice == slot)
 
     def next_attempt(self, slot: int) -> int:
         """Number the next child of a slot."""
@@ -303,7 +336,8 @@ class Execution:
             case ChildRefused(client_order_id=name):
                 child = self.children[name]
                 child.refused(f"{fact.code}: {fact.message}")
-                if fact.code == TIMESTAMP_REFUSED:
+                child.would_take = child.makes and would_take(fact.code, fact.message)
+                if fact.code == TIMESTAMP_REFUSED or child.would_take:
                     self._may_retry(child)
                 reason = stop_after_refusal(fact.code, fact.message)
                 if reason in self.forgives:
@@ -343,7 +377,7 @@ class Execution:
 
     def _may_retry(self, child: Child) -> None:
         """Let the slot try again if this was its last attempt, and not one too many."""
-        attempts = [other for other in self.children.values() if other.slice == child.slice]
+        attempts = [other for other in self.children_of(child.slice) if not other.would_take]
         absent = sum(other.absent for other in attempts)
         latest = next(reversed(self.children)) == child.client_order_id
         if latest and len(attempts) < MOST_ATTEMPTS and absent < MOST_ABSENT_ATTEMPTS:
@@ -369,10 +403,27 @@ class Execution:
 
     def _fold_end(self, child: Child, closed: ChildClosed) -> None:
         child.ended(closed)
-        if self._planned().on_partial == "accept" and ZERO < child.committed < child.quantity:
+        if child.makes:
+            if child.committed < child.quantity and next(reversed(self.children)) == child.client_order_id:
+                self.retry = child.slice
+        elif self._planned().on_partial == "accept" and ZERO < child.committed < child.quantity:
             self.abandoned += child.quantity - child.committed
 
     # Deciding -------------------------------------------------------------------------------------
+
+    def _await_child(self, child: Child, now: datetime) -> Step:
+        """Wait for a child's end. One that rests must be known to the venue before it can be cancelled."""
+        until = child.rests_until
+        if until is None or child.order_id is None or child.unknown:
+            return AwaitChild(child.client_order_id)
+        if self.end_at is not None:
+            until = min(until, self.end_at)
+        if self.cancelled or self.paused:
+            reason = "cancelled" if self.cancelled else "paused"
+            return CancelResting(child.client_order_id, child.order_id, reason)
+        if now >= until or self.stop is not None:
+            return CancelResting(child.client_order_id, child.order_id, DEADLINE)
+        return Rest(child.client_order_id, until)
 
     def _over(self) -> Close | None:
         nothing_left = self.rest < self._minimum()
@@ -417,7 +468,14 @@ class Execution:
             slot_end = min(slot_end, self.end_at)
         guards_until = waits_until(plan, now, slot_end)
         deadline = deadline_of(plan, due_at(plan, interval), slot_end)
-        return Serve(slot, guards_until, slot_end, timed_until(plan, deadline, guards_until, now))
+        earlier = self.children_of(slot)
+        return Serve(
+            slot,
+            guards_until,
+            slot_end,
+            timed_until(plan, earlier, deadline, guards_until, now),
+            posts_until(plan, earlier, deadline, now),
+        )
 
     def _minimum(self) -> Decimal:
         return minimum_at(self._planned(), self.accepted.arrival_price)

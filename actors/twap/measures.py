@@ -128,18 +128,25 @@ def tracking(plan: Plan, children: Iterable[Child], until: datetime) -> Tracking
 def lateness_ms(plan: Plan, children: Iterable[Child]) -> list[Decimal]:
     """List how late each child was intended after its slot was due, in ms, least first.
 
-    What guards waited and what was waited for the pressure does not count.
+    What guards waited and what was waited for the pressure does not count, nor do children that cross
+    after one that rested in their slot.
 
     One that was adopted had been sent long before anybody here knew.
     """
+    rested: dict[int, None] = {}
+    counted: list[Child] = []
+    for child in children:
+        if not child.adopted and child.slice not in rested:
+            counted.append(child)
+        if child.makes:
+            rested[child.slice] = None
     return sorted(
         max(
             ZERO,
             Decimal(_micros(child.intended_at - due_at(plan, child.slice))) / 1000
             - (child.waited + child.timed) * 1000,
         )
-        for child in children
-        if not child.adopted
+        for child in counted
     )
 
 

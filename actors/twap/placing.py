@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from actors.twap.clock import exact_seconds
 from actors.twap.execution import Execution
-from actors.twap.guards import child_order, deviation_of, largest_child
+from actors.twap.guards import ChildOrder, child_order, deviation_of, largest_child
+from actors.twap.manner import post_price
 from actors.twap.report import MidIntegral
 from actors.twap.schedule import limits_of
 from messages.market import Awaited, SymbolRules
@@ -19,18 +22,24 @@ def place_of(
     awaited: Awaited,
     mid: MidIntegral,
     *,
+    rest_seconds: Decimal | None,
     not_after: float,
     reply_to: Tells[ChildDeclined],
 ) -> PlaceChild | None:
     """Return the child of a slot on the quote that was awaited, None if the venue would find it too small.
 
-    `not_after` is monotonic seconds. What is executed, open, unknown and asked for never exceeds
-    the execution's quantity.
+    It takes, or rests for `rest_seconds`. `not_after` is monotonic seconds. What is executed, open,
+    unknown and asked for never exceeds the execution's quantity.
     """
     accepted, plan, quote = execution.accepted, execution.plan, awaited.quote
     assert plan is not None, "an execution without a plan"
     assert quote is not None, "guards that hold without a quote"
-    order = child_order(plan, accepted.side, quote, rules.tick, execution.limit_price)
+    worst = execution.limit_price
+    if rest_seconds is None:
+        order = child_order(plan, accepted.side, quote, rules.tick, worst)
+    else:
+        resting = post_price(accepted.side, quote, rules.tick, worst, execution.children_of(slot))
+        order = ChildOrder(order_type="LIMIT_MAKER", time_in_force=None, limit_price=resting)
     price = order.limit_price or quote.touch(accepted.side)
     maximum = largest_child(plan, accepted.side, quote, limits_of(rules, plan.child, price).max_quantity)
     quantity = execution.child_quantity(slot, price, maximum)
@@ -60,4 +69,5 @@ def place_of(
         waited_for=awaited.waited_for if awaited.waited else None,
         timed_seconds=exact_seconds(awaited.timed),
         fit_mid=awaited.fit_mid if awaited.timed else None,
+        rest_seconds=rest_seconds,
     )

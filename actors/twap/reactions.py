@@ -103,6 +103,11 @@ _TEXTS: tuple[tuple[str, StopReason], ...] = (
 """-2010 is one code for many causes, which only its documented texts tell apart."""
 
 
+def would_take(code: int, message: str) -> bool:
+    """Tell whether the venue refused a child that was to rest because it would have taken."""
+    return code == _NEW_ORDER_REJECTED and "immediately match" in message.lower()
+
+
 def stop_after_refusal(code: int, message: str) -> StopReason | None:
     """Say whether a refusal by the venue ends the execution; None lets later slots try."""
     if code in _BROKEN_REQUEST:

@@ -218,8 +218,8 @@ class Twap(Section):
     """... unless they exceed this share of the book's depth ..."""
     depth_bps: Bps = Decimal(10)
     """... within this many basis points of the touch."""
-    child: Literal["ioc", "market"] = "ioc"
-    """Child orders: LIMIT IOC at the touch plus cap_bps, or MARKET."""
+    child: Literal["ioc", "market", "passive"] = "ioc"
+    """Child orders: LIMIT IOC at the touch plus cap_bps, MARKET, or posted at the touch until the slot's deadline."""
     cap_bps: Bps = Decimal(20)
     """How far beyond the touch an IOC child may reach, in basis points."""
     timing: bool = False

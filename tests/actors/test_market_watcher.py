@@ -552,3 +552,82 @@ def test_a_quote_that_grew_old_while_the_pressure_was_waited_for_is_not_sent_on(
     timed(house)
     answer = house.waiter.expect(Awaited, within=10.0)
     assert (house.simulation.now(), answer.held, answer.failed) == (10.0, False, "STALE_MARKET")
+
+
+# Until the bounds break, fresh quotes -------------------------------------------------------------
+
+
+def vigil(house: House, deadline: float = 24.0) -> None:
+    house.tell(
+        Await(
+            key=("execution", -1),
+            symbol=BTC,
+            bounds=Bounds(side=Side.BUY, arrival_price=D(42_000), max_deviation=D("0.01")),
+            deadline=house.simulation.now() + deadline,
+            reply_to=house.waiter.ref,
+            until_broken=True,
+        )
+    )
+
+
+def test_who_watches_over_a_resting_child_is_told_at_once_when_the_price_moves_too_far(house: House) -> None:
+    house.tell(NARROW)
+    vigil(house)
+    house.waiter.expect_none(within=5.0)
+    house.tell(seen(42_419, 42_421), WIDE)
+    house.waiter.expect_none(within=1.0)
+    house.tell(seen(42_499, 42_501))
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.failed, answer.detail) == (False, "PRICE_DEVIATION", "1.19%")
+    assert house.hot()[-1] == (BTC, False)
+
+
+def test_a_market_that_is_lost_breaks_every_watch_and_one_that_is_lost_already_does_at_once(house: House) -> None:
+    house.tell(NARROW)
+    vigil(house)
+    house.tell(MarketGap(symbols=(BTC,)))
+    assert house.waiter.expect(Awaited, within=0.0).failed == "STALE_MARKET"
+    vigil(house)
+    assert house.waiter.expect(Awaited, within=0.0).failed == "STALE_MARKET"
+
+
+def test_a_watch_ends_at_its_deadline_while_the_market_holds(house: House) -> None:
+    house.tell(NARROW)
+    vigil(house)
+    house.waiter.expect_none(within=23.9)
+    assert house.waiter.expect(Awaited, within=0.2).held
+
+
+def fresh(house: House, until: float = 0.5) -> None:
+    now = house.simulation.now()
+    house.tell(
+        Await(
+            key=("execution", 0),
+            symbol=BTC,
+            bounds=BOUNDS,
+            deadline=now + 10.0,
+            reply_to=house.waiter.ref,
+            fresh_until=now + until,
+        )
+    )
+
+
+def test_a_fresh_quote_is_one_that_was_seen_since_the_question(house: House) -> None:
+    house.tell(NARROW)
+    house.simulation.run(0.4)
+    fresh(house)
+    house.waiter.expect_none(within=0.1)
+    house.tell(seen(41_989, 41_991))
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert answer.held
+    assert answer.quote is not None
+    assert answer.quote.bid == 41_989
+
+
+def test_where_none_comes_the_last_one_will_do(house: House) -> None:
+    house.tell(NARROW)
+    house.simulation.run(0.4)
+    fresh(house)
+    house.waiter.expect_none(within=0.4)
+    answer = house.waiter.expect(Awaited, within=0.2)
+    assert (answer.held, answer.waited, answer.timed) == (True, 0.0, 0.0)

@@ -35,7 +35,7 @@ def test_the_deadline_sends_anyway_and_without_timing_nothing_waits() -> None:
 
 
 def test_waiting_for_guards_and_for_the_pressure_are_told_apart() -> None:
-    patience = Patience(0.0)
+    patience = Patience(0.0, 0.0)
     patience.look(0.0, D(100), fits=False)
     patience.look(2.0, D(101), fits=True)
     patience.look(5.0, D(102), fits=True)

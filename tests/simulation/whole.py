@@ -317,9 +317,14 @@ def _no_child_before_its_slot(lines: Lines) -> None:
 
 
 def _tried_again_only_after_proof(lines: Lines) -> None:
+    """After a child that rested, its proven end will do: what it left crosses in the same slot."""
     nothing_came_of: set[tuple[str, int, int]] = set()
+    rested: set[str] = set()
     for line in lines:
-        if line["type"] in {"ChildRefused", "ChildAbsent"}:
+        if line["type"] == "ChildIntended" and line["order_type"] == "LIMIT_MAKER":
+            rested.add(line["client_order_id"])
+        over = line["type"] == "ChildClosed" and line["client_order_id"] in rested
+        if over or line["type"] in {"ChildRefused", "ChildAbsent"}:
             name = parse_child_id(line["client_order_id"])
             assert name is not None
             nothing_came_of.add((name.execution_id, name.slice, name.attempt))

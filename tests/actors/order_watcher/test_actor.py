@@ -695,3 +695,25 @@ FULL_OF_THREE = Acknowledged(
     order=an_order("FILLED", "0.1"),
     trades=(a_trade(7, "0.02"), a_trade(8, "0.05"), a_trade(9, "0.03")),
 )
+
+
+def test_a_child_that_may_rest_has_that_time_on_top_of_its_time_out(world: World) -> None:
+    """Whoever placed it cancels it in time; this is for the case that nobody does."""
+    world.intend(order_type="LIMIT_MAKER", time_in_force=None, rest_seconds=D(24))
+    world.tell(Acknowledged(client_order_id=CHILD, order=an_order("NEW")))
+    world.wait(53.9)
+    assert cancels(world) == []
+    world.wait(0.2)
+    assert cancels(world) == [A_CANCEL]
+
+
+def test_a_child_that_rested_through_a_crash_is_timed_out_when_it_would_have_been(simulation: Simulation) -> None:
+    world = started(
+        simulation,
+        an_intent(order_type="LIMIT_MAKER", time_in_force=None, rest_seconds=D(24), request_timestamp=SENT_AT - 50_000),
+        an_acknowledged(),
+    )
+    world.wait(3.9)
+    assert cancels(world) == []
+    world.wait(0.2)
+    assert cancels(world) == [A_CANCEL]

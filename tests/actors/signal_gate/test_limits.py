@@ -99,7 +99,7 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     (twap(schedule="vwap"), Reason.MALFORMED, "schedule"),
     (twap(schedule="ow", rho=D(0)), Reason.MALFORMED, "rho"),
     (twap(remainder="keep"), Reason.MALFORMED, "remainder"),
-    (twap(child="passive"), Reason.MALFORMED, "not available yet"),
+    (twap(child="auto"), Reason.MALFORMED, "not available yet"),
     (twap(child="auto"), Reason.MALFORMED, "not available yet"),
     (twap(jitter=D("0.51")), Reason.MALFORMED, "at most 0.5"),
     (twap(max_participation=D("0.1")), Reason.MALFORMED, "not available yet"),

@@ -19,7 +19,17 @@ from messages.ids import child_id
 from messages.market import Await, Awaited, Quote, SymbolRules
 from messages.order import ChildDeclined, Decline, PlaceChild
 from messages.refs import Tells
-from tests.factories import EXECUTION, D, a_child_closed, a_quote, a_trade_booked, an_accepted, an_intent, rules
+from tests.factories import (
+    EXECUTION,
+    D,
+    a_child_closed,
+    a_quote,
+    a_trade_booked,
+    an_accepted,
+    an_acknowledged,
+    an_intent,
+    rules,
+)
 from tests.journal_stub import JournalStub
 from tests.probe import Probe
 
@@ -126,8 +136,15 @@ class Stage:
             waited_for=place.waited_for,
             timed_seconds=place.timed_seconds,
             fit_mid=place.fit_mid,
+            rest_seconds=place.rest_seconds,
         )
         self.journal.commit(intent)
+        return intent
+
+    def rest(self, place: PlaceChild) -> ChildIntended:
+        """Journal the intent of a child that is to rest, and that the venue has it."""
+        intent = self.intend(place)
+        self.journal.commit(an_acknowledged(client_order_id=intent.client_order_id, status="NEW"))
         return intent
 
     def trade(self, intent: ChildIntended, quantity: Decimal, **changes: Any) -> TradeBooked:

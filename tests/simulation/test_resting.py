@@ -1,0 +1,166 @@
+"""Children that rest in the book, with the whole daemon: crashes at any message, stops, halts, late fills."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from actors.runtime import Simulation
+from adapters.paper.faults import Fault, FaultKind
+from adapters.paper.venue import LatencySettings
+from adapters.simulation import parse_export
+from messages.control import HaltTrading, ResumeTrading
+from tests.simulation.test_crashes import DOWN_SECONDS, everything_known, restarted
+from tests.simulation.whole import D, Stage, by_hand
+
+BODY: dict[str, Any] = {
+    "id": "x",
+    "symbol": "BTCUSDT",
+    "side": "buy",
+    "quantity": "0.4",
+    "twap": {"num_chunks": 2, "interval_seconds": 10, "child": "passive"},
+}
+
+
+@pytest.fixture
+def stage(simulation: Simulation) -> Stage:
+    """A daemon that works two slices, each of which rests until second 8 of its slot."""
+    stage = Stage(simulation).start()
+    stage.world.send(BODY)
+    stage.until("ChildAcknowledged")
+    return stage
+
+
+def open_orders(stage: Stage) -> list[str]:
+    orders: Any = stage.world.exchange.truth()["orders"]
+    return [order["clientOrderId"] for order in orders if order["status"] in {"NEW", "PARTIALLY_FILLED"}]
+
+
+def rested(stage: Stage) -> None:
+    assert len(open_orders(stage)) == 1
+
+
+def cancels(stage: Stage) -> list[tuple[float, str]]:
+    lines = [line for line in parse_export(stage.world.export()) if line["type"] == "ChildCancelRequested"]
+    return [(line["at"], line["reason"]) for line in lines]
+
+
+def ends_whole(stage: Stage) -> None:
+    assert stage.sim.run_until(lambda: not stage.world.news.open, 300.0)
+    lines = parse_export(stage.world.export())
+    (closed,) = [line for line in lines if line["type"] == "ExecutionClosed"]
+    assert D(closed["report"]["total_filled"]) == D("0.4")
+    by_hand(lines, stage.world.exchange.truth(), ())
+    assert stage.world.stop().exit_code == 0
+    stage.check_safety()
+
+
+def test_what_does_not_fill_at_the_touch_is_bought_across_the_spread_in_each_slot(stage: Stage) -> None:
+    ends_whole(stage)
+    kinds = [(line["order_type"], line["slice"]) for line in parse_export(stage.world.export()) if "order_type" in line]
+    assert kinds == [("LIMIT_MAKER", 0), ("LIMIT", 0), ("LIMIT_MAKER", 1), ("LIMIT", 1)]
+
+
+def test_what_the_market_comes_through_is_made(stage: Stage) -> None:
+    rested(stage)
+    stage.touch("41999.90", "41999.95")
+    stage.run(1.0)
+    (closed,) = [line for line in parse_export(stage.world.export()) if line["type"] == "ChildClosed"]
+    assert (closed["outcome"], closed["executed_quantity"]) == ("FILLED", "0.2")
+    assert open_orders(stage) == []
+    ends_whole(stage)
+
+
+def test_a_stop_takes_back_what_rests_and_the_next_start_goes_on(stage: Stage) -> None:
+    rested(stage)
+    asked = stage.sim.now()
+    assert stage.world.stop().exit_code == 0
+    assert stage.sim.now() - asked < 3.0
+    assert open_orders(stage) == []
+    assert everything_known(stage)
+    stage.world.daemon_node.crash()
+    restarted(stage, 1.0)
+    ends_whole(stage)
+
+
+def test_a_halt_takes_back_what_rests_and_after_it_the_rest_is_made_up_for(stage: Stage) -> None:
+    rested(stage)
+    assert stage.world.news.up is not None
+    exchange = stage.world.news.up.exchange
+    exchange.tell(HaltTrading(reason="operator", detail="a test"))
+    stage.run(1.0)
+    assert open_orders(stage) == []
+    exchange.tell(ResumeTrading(detail="over"))
+    ends_whole(stage)
+
+
+@pytest.mark.parametrize("down", [2.0, 20.0])
+def test_a_child_that_rests_through_a_crash_is_found_and_its_deadline_still_holds(stage: Stage, down: float) -> None:
+    stage.run(3.0)
+    stage.world.crash()
+    rested(stage)
+    restarted(stage, down)
+    if down < 5.0:
+        stage.run(1.0)
+        rested(stage)
+    began = stage.sim.now()
+    assert stage.sim.run_until(lambda: stage.count("ChildCancelRequested") > 0, 10.0)
+    assert stage.sim.now() - began < max(2.5, 8.0 - 3.0 - down)
+    ends_whole(stage)
+
+
+def test_a_cancel_of_which_nothing_is_heard_is_repeated_until_the_end_is_proven(simulation: Simulation) -> None:
+    stage = Stage(simulation, Fault(kind=FaultKind.DROPPED_CANCEL, nth=(1, 2))).start()
+    stage.world.send({**BODY, "twap": {**BODY["twap"], "interval_seconds": 200}})
+    stage.until("ChildCancelRequested", 3)
+    stage.run(1.0)
+    assert open_orders(stage) == []
+    assert stage.count("ChildClosed") == 2, "what was left must have crossed"
+    ends_whole(stage)
+
+
+def test_a_fill_that_the_cancel_comes_too_late_for_counts(simulation: Simulation) -> None:
+    """The market comes through while the cancel is on its way: the engine says that nothing is open."""
+    stage = Stage(simulation).start()
+    stage.world.send(BODY)
+    stage.until("ChildCancelRequested")
+    stage.touch("41999.90", "41999.95")
+    stage.run(1.0)
+    (closed,) = [line for line in parse_export(stage.world.export()) if line["type"] == "ChildClosed"]
+    assert D(closed["executed_quantity"]) == D("0.2")
+    ends_whole(stage)
+
+
+def crashed_at(simulation: Simulation, message: int, *, comes: bool) -> Stage | None:
+    """One execution whose daemon is killed right after its n-th message; None if it had ended before."""
+    stage = Stage(simulation, latency=LatencySettings(), check_codec=False).start()
+    node = stage.world.daemon_node
+    node.crash_at(node.handled + message)
+    stage.world.send({**BODY, "twap": {**BODY["twap"], "interval_seconds": 2}})
+    if comes:
+        simulation.run_until(lambda: node.crashes == 1 or stage.count("ChildAcknowledged") == 1, 5.0)
+        stage.levels([("41999.90", "1000")], [("41999.95", "0.05"), ("42000.01", "1000")])
+    simulation.run_until(lambda: node.crashes == 1 or stage.count("ExecutionClosed") == 1, 60.0)
+    if not node.crashes:
+        return None
+    restarted(stage, DOWN_SECONDS[message % 3])
+    stage.world.send({**BODY, "twap": {**BODY["twap"], "interval_seconds": 2}}, "again")
+    stage.run(1.0)
+    simulation.run_until(lambda: not stage.world.news.open, 300.0)
+    return stage
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("comes", [False, True], ids=["nobody comes", "the market comes through"])
+def test_a_crash_at_any_message_while_children_rest_ends_where_an_undisturbed_run_would(*, comes: bool) -> None:
+    """Every second message, the even ones or the odd ones."""
+    for message in count(1 + comes, 2):
+        with Simulation(message) as simulation:
+            stage = crashed_at(simulation, message, comes=comes)
+            if stage is None:
+                break
+            assert everything_known(stage), "something is still unknown"
+            ends_whole(stage)
+    assert message > 150, "the execution was too short to be worth a crash"
