@@ -76,10 +76,11 @@ class Ref(pykka.ActorRef[A]):
     """A Pykka reference that lets messages to a crashed node vanish, as messages to it do."""
 
     actor_inbox: Mailbox
+    actor_stopped: Stopped
 
     def tell(self, message: Any) -> None:
         """Send without waiting; `pykka.ActorDeadError` if the actor has stopped."""
-        if self.actor_stopped.is_set():
+        if self.actor_stopped._flag:  # noqa: SLF001 - Without the call of `is_set`: nothing happens as often as this.
             if self.actor_inbox.vanished:
                 return
             raise pykka.ActorDeadError(f"{self} not found")
@@ -97,6 +98,7 @@ class Actor(pykka.Actor):
     runtime: Runtime
     name: str = ""
     actor_inbox: Mailbox
+    actor_stopped: Stopped
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         # What Pykka's own __init__ does, but for the name: that one asks the system for chance, and

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pykka
-from pykka.messages import _ActorStop
+from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from actors.runtime._actor import Actor
     from actors.runtime._base import Runtime
     from actors.runtime._nodes import Life
+
+PYKKAS_OWN = frozenset({_ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr})
+"""Messages by which Pykka stops an actor and serves proxies."""
 
 
 class TurnOver(Exception):
@@ -111,7 +114,9 @@ class Mailbox:
                     self.started = True
                     self.budget -= 1
                     actor._actor_loop_setup()  # noqa: SLF001 - Pykka's own loop, as it is
-                actor._actor_loop_running()  # noqa: SLF001
+                self._handle_told(actor)
+                if self.queue and self.budget > 0:
+                    actor._actor_loop_running()  # noqa: SLF001
             except TurnOver:
                 pass
             except NodeCrashed:
@@ -122,13 +127,35 @@ class Mailbox:
                 self._refuse_current("the actor ended while it was at the message")
                 self._end()
                 raise
-        if actor is not None and not actor.actor_stopped.is_set():
+        if actor is not None and not actor.actor_stopped._flag:  # noqa: SLF001 - as `Ref.tell`
             self.current = None
             self.turn.release()
             if self.queue and self.turn.acquire(blocking=False):
                 self.submit(self)
         else:
             self._end()
+
+    def _handle_told(self, actor: Actor) -> None:
+        """Handle messages up to the first that somebody asks, or that is Pykka's own: those are left to its loop.
+
+        What was merely told is nearly all there is, and this does for it what Pykka's loop does, at half the cost.
+        """
+        queue, stopped = self.queue, actor.actor_stopped
+        while queue and self.budget > 0 and not stopped._flag:  # noqa: SLF001 - as `Ref.tell`
+            envelope = queue[0]
+            if envelope.reply_to is not None or type(envelope.message) in PYKKAS_OWN:
+                return
+            self.budget -= 1
+            self.current = envelope
+            queue.popleft()
+            try:
+                actor.on_receive(envelope.message)
+            except Exception:  # noqa: BLE001
+                actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+                try:
+                    actor.on_failure(*sys.exc_info())
+                except Exception:  # noqa: BLE001
+                    actor._handle_failure(*sys.exc_info())  # noqa: SLF001
 
     def drop(self) -> None:
         """Forget the actor and its mail without a word to anybody, as a killed process does."""

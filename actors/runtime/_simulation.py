@@ -258,8 +258,10 @@ class Simulation(Runtime):
         ready = self._ready
         if ready:
             index = int(self._pick() * len(ready))
-            mailbox, ready[index] = ready[index], ready[-1]
-            ready.pop()
+            mailbox = ready[index]
+            last = ready.pop()
+            if last is not mailbox:
+                ready[index] = last
             if self._stall_probability and self._stall(mailbox):
                 return True
             life, outer = mailbox.life, self.here
