@@ -159,9 +159,16 @@ class Market:
         mid = (seen.bid + seen.ask) / 2
         band = mid * self._band
         lowest, highest = mid - band, mid + band
-        bids = [quantity for price, quantity in seen.bids if price >= lowest]
-        asks = [quantity for price, quantity in seen.asks if price <= highest]
-        return sum(bids, ZERO), sum(asks, ZERO)
+        bids, asks = ZERO, ZERO
+        for price, quantity in seen.bids:
+            if price < lowest:
+                break
+            bids += quantity
+        for price, quantity in seen.asks:
+            if price > highest:
+                break
+            asks += quantity
+        return bids, asks
 
 
 def _too_early(waiting: _Waiting, quote: Quote | None, now: float) -> bool:

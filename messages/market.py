@@ -91,7 +91,7 @@ class SymbolRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteSeen:
-    """The venue's market stream tells the touch, and the book near it where it has one."""
+    """The venue's market stream tells the touch, and the book near it, best price first, where it has one."""
 
     symbol: str
     bid: Decimal

@@ -8,11 +8,11 @@ exchange's own clock is that plus a settable skew.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, takewhile
 
 from adapters.paper.account import DEFAULT_BALANCES, Account, Fees
 from adapters.paper.book import Book
@@ -302,10 +302,16 @@ class PaperExchange:
         if self.engine.changes.orders:
             self._commit()
         band = within_bps / 10_000
-        return (
-            _near(book.levels(Side.BUY), most, band, at_most),
-            _near(book.levels(Side.SELL), most, band, at_most),
-        )
+        most = min(most, at_most)
+        bids, asks = book.levels(Side.BUY), book.levels(Side.SELL)
+        near_bids, near_asks = list(islice(bids, most)), list(islice(asks, most))
+        if near_bids:
+            lowest = near_bids[0][0] * (1 - band)
+            near_bids += takewhile(lambda level: level[0] >= lowest, islice(bids, at_most - most))
+        if near_asks:
+            highest = near_asks[0][0] * (1 + band)
+            near_asks += takewhile(lambda level: level[0] <= highest, islice(asks, at_most - most))
+        return tuple(near_bids), tuple(near_asks)
 
     # The control face -----------------------------------------------------------------------------
 
@@ -385,19 +391,3 @@ class PaperExchange:
             meta={"origin": str(self._origin), "drawn": str(self._drawn)}
             | counters(self.engine, max(self._now, self._floor)),
         )
-
-
-def _near(levels: Iterator[Level], most: int, within: Decimal, at_most: int) -> tuple[Level, ...]:
-    """Take the first `most` levels, and more as long as they are within a fraction of the first price."""
-    most = min(most, at_most)
-    near = list(islice(levels, most))
-    if len(near) < most:
-        return tuple(near)
-    first = near[0][0]
-    band = first * within
-    low, high = first - band, first + band
-    for level in islice(levels, at_most - most):
-        if not low <= level[0] <= high:
-            break
-        near.append(level)
-    return tuple(near)

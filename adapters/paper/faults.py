@@ -64,16 +64,26 @@ class Fault:
     message: str = "Filter failure: LOT_SIZE"
 
 
+@dataclass(slots=True)
+class _Occasions:
+    """A fault, and how often it could have struck."""
+
+    fault: Fault
+    count: int = 0
+
+
 class FaultPlan:
     """Decides when faults strike; each fault counts its own occasions."""
 
     def __init__(self, faults: Iterable[Fault] = (), chance: random.Random | None = None) -> None:
         """`chance` is needed as soon as a fault has a probability."""
-        self._faults = tuple(faults)
-        if chance is None and any(fault.probability for fault in self._faults):
+        faults = tuple(faults)
+        if chance is None and any(fault.probability for fault in faults):
             raise ValueError("a fault with a probability needs a source of chance")
         self._chance = chance
-        self._occasions = [0] * len(self._faults)
+        self._of_kind: dict[FaultKind, list[_Occasions]] = {}
+        for fault in faults:
+            self._of_kind.setdefault(fault.kind, []).append(_Occasions(fault))
         self.struck: Counter[FaultKind] = Counter()
         """How often each kind has struck."""
         self._over = False
@@ -84,14 +94,13 @@ class FaultPlan:
 
     def strike(self, kind: FaultKind) -> Fault | None:
         """Count an occasion for faults of a kind, and return the first that strikes."""
-        struck: Fault | None = None
-        if self._over:
+        if self._over or kind not in self._of_kind:
             return None
-        for index, fault in enumerate(self._faults):
-            if fault.kind is not kind:
-                continue
-            self._occasions[index] += 1
-            hit = self._occasions[index] in fault.nth
+        struck: Fault | None = None
+        for occasions in self._of_kind[kind]:
+            fault = occasions.fault
+            occasions.count += 1
+            hit = occasions.count in fault.nth
             if fault.probability and self._chance is not None:
                 hit = self._chance.random() < fault.probability or hit
             if hit and struck is None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from math import ceil, exp, floor, tanh
 
 from adapters.paper.liquidity.base import SECOND, Happening, Moved, Print, Taken
-from adapters.paper.liquidity.noise import Noise, Walk
+from adapters.paper.liquidity.noise import NORMAL, Noise, Walk
 from messages.market import Level
 from messages.signal import Side
 
@@ -26,6 +26,8 @@ _LEAD = 24
 _COARSE_AFTER = 120 * SECOND
 _MOST_TAKERS = 8
 _KEPT_LEVELS = 4096
+_SCATTER = tuple(exp(0.6 * normal - 0.18) for normal in NORMAL)
+"""How much more or less than the usual stands on a level, at each quantile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,25 +233,32 @@ class SyntheticMarket:
         yield first * self._tick, steps * self._step
         g = -(-first // self._grid) - 1 if buy else first // self._grid + 1
         cache, last = self._cache[buy], max(0, g - self._far) if buy else g + self._far
+        usual = touch.depth == 1.0
         for k in range(g, last, -1 if buy else 1):
             epoch = (n + (k & 15) * 16) >> 8  # A level lasts 16 seconds; they are not all renewed at once.
             entry = cache.get(k)
             if entry is None or entry[0] != epoch:
-                entry = self._level(side, k, epoch)
+                entry = self._renewed(cache, buy, k, epoch)
             level = entry[1]
             if level is not None:
-                yield level if touch.depth == 1.0 else (level[0], self._scaled(level[1], touch.depth))
+                yield level if usual else (level[0], self._scaled(level[1], touch.depth))
 
     def _scaled(self, quantity: Decimal, factor: float) -> Decimal:
         return max(1, round(float(quantity / self._step) * factor)) * self._step
 
-    def _level(self, side: Side, k: int, epoch: int) -> tuple[int, Level | None]:
-        cache = self._cache[side is Side.BUY]
-        number = (k << 34) + (epoch << 1) + (side is Side.BUY)
+    def _renewed(
+        self,
+        cache: dict[int, tuple[int, Level | None]],
+        buy: bool,  # noqa: FBT001 - as the number that it is
+        k: int,
+        epoch: int,
+    ) -> tuple[int, Level | None]:
+        """Draw what stands on the k-th level in this epoch."""
+        number = (k << 34) + (epoch << 1) + buy
         level: Level | None = None
         if not self._preset.gap or self._wide.uniform(-number) >= self._preset.gap:
-            steps = round(self._level_steps * exp(0.6 * self._levels_noise.normal(number) - 0.18))
-            level = (k * self._grid * self._tick, max(1, steps) * self._step)
+            steps = round(self._level_steps * _SCATTER[self._levels_noise.quantile(number)])
+            level = (k * self._grid * self._tick, (steps or 1) * self._step)
         if len(cache) > _KEPT_LEVELS:
             cache.clear()
         cache[k] = entry = (epoch, level)
