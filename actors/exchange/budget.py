@@ -157,14 +157,16 @@ class Budget:
         elif seen.weight_limit:
             self._weight.limit = seen.weight_limit
         for seconds, used, limit in seen.order_counts:
-            window = self._orders.setdefault(seconds, _Window(seconds, limit))
+            window = self._orders.get(seconds)
+            if window is None:
+                window = self._orders[seconds] = _Window(seconds, limit)
             window.learn(used, limit, now)
 
     def retry_at(self, weight: int, priority: Priority, now: float, *, orders: int = 0) -> float | None:
         """Return when a request fits into what is left for its priority; None if it does now."""
         moment = self._weight.fits_at(weight, self._weight.limit * SHARES[priority], now)
-        for window in self._orders.values():
-            if orders:
+        if orders:
+            for window in self._orders.values():
                 moment = max(moment, window.fits_at(orders, window.limit, now))
         moment = max(moment, self._forbidden_until)
         return moment if moment > now else None
@@ -172,5 +174,6 @@ class Budget:
     def spend(self, weight: int, now: float, *, orders: int = 0) -> None:
         """Count a request that goes out now."""
         self._weight.spend(weight, now)
-        for window in self._orders.values():
-            window.spend(orders, now)
+        if orders:
+            for window in self._orders.values():
+                window.spend(orders, now)

@@ -196,9 +196,12 @@ class Course:
 
     def _run(self, until: float, over: Callable[[], bool] | None = None) -> bool:
         """Let time pass and do what is due; True as soon as `over`, False at `until`."""
+        world, node = self.world, self.world.daemon_node
 
-        def happened() -> bool:
-            return self._down() or (over is not None and over())
+        def happened() -> bool:  # Asked after each message, so it says for itself what `_down` says.
+            if self._running and (node.crashes != self._crashes or world.news.ended is not None):
+                return True
+            return over is not None and over()
 
         while True:
             horizon = min(self._agenda[0].at, until) if self._agenda else until
