@@ -23,6 +23,7 @@ from actors.exchange.settings import ExchangeSettings
 from actors.journal import Store
 from actors.market_watcher import MarketSettings
 from actors.order_watcher.actor import WatcherSettings
+from actors.retention import RetentionSettings
 from actors.runtime import Pool
 from actors.signal_gate.dedup import DedupSettings
 from actors.signal_gate.settings import GateSettings
@@ -90,6 +91,11 @@ def settings_of(config: Config) -> DaemonSettings:
     return DaemonSettings(
         mode=config.mode,
         version=VERSION,
+        retention=RetentionSettings(
+            after_days=float(config.archive_after_days),
+            cache_ttl_seconds=float(config.dedup.cache_ttl_seconds),
+            cooldown_seconds=float(config.gate.cooldown_seconds),
+        ),
         market=MarketSettings(depth_bps=config.twap.depth_bps),
         exchange=ExchangeSettings(
             environment=ENVIRONMENTS[config.mode],
@@ -264,7 +270,7 @@ class Service:
             match self._house.news(starting=starting):
                 case DaemonUp() as up:
                     self._http.connect(up)
-                    up.journal.tell(Follow(follower=self._facts))
+                    up.journal.tell(Follow(follower=self._facts, archived=False))
                     if self._stdin:
                         JsonLines(apart(sys.stdin.buffer, "rb"), apart(sys.stdout.buffer, "wb")).start(up.gate)
                     if self._followed is not None:

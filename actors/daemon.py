@@ -14,6 +14,7 @@ from actors.journal import Journal, Store
 from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.notifier import Notifier
 from actors.order_watcher.actor import OrderWatcher, WatcherSettings
+from actors.retention import RetentionSettings
 from actors.runtime import Timer
 from actors.signal_gate.actor import SignalGate
 from actors.signal_gate.limits import GateSettings
@@ -61,6 +62,9 @@ from messages.refs import Tells
 QUIET_START_SECONDS = 5.0
 """A start that takes longer says what it waits for, and again after as long."""
 
+SECONDS_PER_FACT = 0.0001
+"""What a start may take longer for each fact of the journal: far more than it does."""
+
 EXIT_OK, EXIT_ERROR, EXIT_UNAVAILABLE, EXIT_INVARIANT, EXIT_JOURNAL = 0, 1, 69, 70, 74
 
 
@@ -75,6 +79,7 @@ class DaemonSettings:
     farewell_seconds: float = 2.0
     ping_seconds: float = 5.0
     silence_seconds: float = 20.0
+    retention: RetentionSettings | None = None
     market: MarketSettings
     exchange: ExchangeSettings
     watcher: WatcherSettings
@@ -173,7 +178,7 @@ class Daemon(Follower, Parent):
 
     def begin(self) -> None:
         """Start the journal, and fold what the root itself must know from it."""
-        self.use_journal(self.spawn(JOURNAL, Journal, store=self._store))
+        self.use_journal(self.spawn(JOURNAL, Journal, store=self._store, retention=self._settings.retention))
         self.follow(EpochStarted, ExecutionQuarantined, TradingHalted, TradingResumed, RateLimited)
         self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
         self._word_timer = self.runtime.tell_after(QUIET_START_SECONDS, self.actor_ref, _StillStarting())
@@ -225,6 +230,10 @@ class Daemon(Follower, Parent):
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Raise the epoch: from here on this process is the one that writes."""
+        if self._start_timer is not None:  # A long journal takes the others its time, too.
+            self._start_timer.cancel()
+        patience = self._settings.start_seconds + caught_up.seq * SECONDS_PER_FACT
+        self._start_timer = self.runtime.tell_after(patience, self.actor_ref, _StartTooSlow())
         self.append(
             EpochStarted(
                 epoch=self._epoch + 1,

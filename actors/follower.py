@@ -33,7 +33,9 @@ class Follower(Actor):
 
     def follow(self, *kinds: type[Fact], execution_id: str | None = None, after: int = 0) -> None:
         """Ask for the facts of these kinds (none = all); to be called when the actor begins."""
-        follow = Follow(follower=self.actor_ref, kinds=kinds or None, execution_id=execution_id, after=after)
+        follow = Follow(
+            follower=self.actor_ref, kinds=kinds or None, execution_id=execution_id, after=after, archived=False
+        )
         self.runtime.send(self._journal, follow)
 
     def append(self, *facts: Fact) -> None:

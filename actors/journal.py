@@ -11,7 +11,9 @@ from typing import ClassVar, Protocol, TypeVar, assert_never
 
 import pykka
 
+from actors.archivist import Round
 from actors.journal_routes import Follower, Newborn, Routes
+from actors.retention import Retention, RetentionSettings
 from actors.supervision import Child, ChildEnded
 from messages.control import (
     ActorReady,
@@ -35,6 +37,13 @@ REPLAY_SLICE = 1000
 
 REMEMBERED_COMMITS = 1024
 
+FIRST_TIDY_SECONDS, TIDY_SECONDS = 900.0, 3600.0
+"""When, after a start and after the last time, it is looked what may be archived."""
+
+STEP_SECONDS, QUIET_SECONDS, PATIENCE_SECONDS = 0.02, 0.25, 600.0
+"""Between two small steps of that; how long nothing must have been appended before one; and after how long
+in a round one is taken nevertheless."""
+
 logger = logging.getLogger("tidegate.journal")
 
 N = TypeVar("N", bound=FactNews)
@@ -52,11 +61,23 @@ class Store(Protocol):
         """
 
     def read(
-        self, after: int = 0, kinds: Collection[str] | None = None, execution_id: str | None = None
+        self,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        execution_id: str | None = None,
+        *,
+        archived: bool = True,
     ) -> Iterator[Committed]:
         """Yield the durable facts after `after` in order, of these kinds and this execution only.
 
-        May be left open while facts are appended. Raises `StoreFailed`.
+        With `archived` False those in the archive are left out. May be left open while facts are
+        appended and archived. Raises `StoreFailed`.
+        """
+
+    def archive(self, seqs: Sequence[int]) -> None:
+        """Move these facts to the archive, all or none.
+
+        Raises `StoreFailed` with nothing moved, ValueError for facts of the last `TAIL`.
         """
 
     def last_seq(self) -> int:
@@ -91,6 +112,11 @@ class _Flush:
     """Everything that was queued before this is one transaction."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Tidy:
+    """Time to see what may be archived, or to go on with it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Replay:
     """A follower being told old facts; what is committed meanwhile waits in `behind`."""
@@ -111,8 +137,18 @@ class Journal(Child):
 
     pinned: ClassVar[bool] = True
 
-    def __init__(self, parent: Tells[ChildEnded | ActorReady | JournalFailed], name: str, *, store: Store) -> None:
+    def __init__(
+        self,
+        parent: Tells[ChildEnded | ActorReady | JournalFailed],
+        name: str,
+        *,
+        store: Store,
+        retention: RetentionSettings | None = None,
+    ) -> None:
         super().__init__(parent, name)
+        self._retention = retention
+        self._round: Round | None = None
+        self._round_began = self._appended_at = 0.0
         self._told = parent
         self._store = store
         self._last_seq = store.last_seq()
@@ -126,12 +162,14 @@ class Journal(Child):
     def begin(self) -> None:
         """Nothing needs to be caught up with."""
         self._told.tell(ActorReady(self.name))
+        if self._retention is not None:
+            self.runtime.tell_after(FIRST_TIDY_SECONDS, self.actor_ref, _Tidy())
 
     def end(self) -> None:
         """Commit what was asked for before the stop."""
         self._flush()
 
-    def on_receive(self, message: JournalCommand | Ping | _Flush | _Replay) -> None:
+    def on_receive(self, message: JournalCommand | Ping | _Flush | _Replay | _Tidy) -> None:
         """Take a command, unless the store has failed."""
         if self._failed:
             return
@@ -148,6 +186,8 @@ class Journal(Child):
                 self._go_on(message)
             case Unfollow(follower):
                 self._forget(follower)
+            case _Tidy():
+                self._tidy()
             case Ping(reply_to):
                 self.runtime.send(reply_to, Pong(self.name))
             case _:
@@ -171,7 +211,8 @@ class Journal(Child):
         except StoreFailed as failure:
             self._fail(failure)
             return
-        self.times.add(self.runtime.now() - began)
+        self._appended_at = self.runtime.now()
+        self.times.add(self._appended_at - began)
         for committed, writer in zip(records, writers, strict=True):
             self._deliver(committed, writer)
         for gone in self._routes.sweep():
@@ -182,6 +223,49 @@ class Journal(Child):
         self._buffer, self._replays, self._routes = [], {}, Routes()
         logger.error("the journal has failed: %s", failure)
         self.runtime.send(self._told, JournalFailed(str(failure), invariant=isinstance(failure, ClaimBroken)))
+
+    # Archiving ------------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """Do one small step of the housekeeping, if nobody is in a hurry."""
+        now = self.runtime.now()
+        if self._round is None:
+            self._begin_round(now)
+        elif not self._in_the_way(now):
+            self._go_on_with(self._round)
+            return
+        self.runtime.tell_after(QUIET_SECONDS, self.actor_ref, _Tidy())
+
+    def _begin_round(self, now: float) -> None:
+        assert self._retention is not None, "nothing is archived without settings"
+        facts = self._store.read(archived=False)
+        self._round_began = now
+        self._round = Round(Retention(self._retention, self.runtime.wall_time()), facts, self._store.last_seq())
+
+    def _in_the_way(self, now: float) -> bool:
+        """Whether appends come one after the other; a journal that never rests is tidied all the same."""
+        if self._buffer or not all(replay.follow.archived for replay in self._replays.values()):
+            return True
+        return now - self._appended_at < QUIET_SECONDS and now - self._round_began < PATIENCE_SECONDS
+
+    def _go_on_with(self, round_: Round) -> None:
+        try:
+            over = not round_.look() and not self._move(round_)
+        except StoreFailed as failure:
+            logger.warning("nothing more is archived for now: %s", failure)
+            over = True
+        if over:
+            logger.info("archived %d facts that no start needs", round_.moved)
+            self._round = None
+        delay = TIDY_SECONDS if over else STEP_SECONDS
+        self.runtime.tell_after(delay, self.actor_ref, _Tidy())
+
+    def _move(self, round_: Round) -> bool:
+        """Move a few facts; False if there were none."""
+        seqs = round_.next_move()
+        if seqs:
+            self._store.archive(seqs)
+        return bool(seqs)
 
     # Delivering -----------------------------------------------------------------------------------
 
@@ -201,6 +285,8 @@ class Journal(Child):
                 self._forget(follower)
         self._routes.note(committed.fact)
         self._newborn.note(committed)
+        if self._round is not None:
+            self._round.touch(committed.fact)
 
     def _follow(self, follow: Follow) -> None:
         """Begin with the old facts; those that are buffered now come after them, as all new ones."""
@@ -209,7 +295,7 @@ class Journal(Child):
         old = self._newborn.take(follow)
         if old is None:
             kinds = None if follow.kinds is None else [kind.__name__ for kind in follow.kinds]
-            old = self._store.read(follow.after, kinds, follow.execution_id)
+            old = self._store.read(follow.after, kinds, follow.execution_id, archived=follow.archived)
         replay = _Replay(follow, old, until)
         self._routes.add(follow)
         self._replays[follow.follower] = replay

@@ -181,6 +181,11 @@ class ExecutionView:
         signal = accepted.signal
         return cls(accepted, accepted.quantity, signal.limit_price, signal.twap.end_at)
 
+    @property
+    def abridged(self) -> bool:
+        """Whether only its beginning and its end were folded: the rest may be in the archive."""
+        return self.report is not None and self.plan is None
+
     def apply(self, fact: Fact, at: datetime) -> None:
         """Fold a fact of this execution."""
         match fact:
@@ -298,6 +303,10 @@ class ExecutionView:
     def _close(self, fact: ExecutionClosed, at: datetime) -> None:
         self.state, self.detail = "CLOSED", fact.detail
         self.report, self.closed_at = fact.report, at
+        if self.plan is None:  # What came before is archived, or never was.
+            self.quantity = fact.report.quantity
+            self.traded.quantity, self.traded.quote = fact.report.total_filled, fact.report.filled_quote
+            self.traded.fees = dict(fact.report.total_fees)
         if len(self.children) > MAX_CHILDREN_OF_CLOSED:
             self.children.clear()
 

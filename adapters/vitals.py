@@ -224,8 +224,14 @@ class _Stores(Protocol):
 
     def append(self, records: Sequence[Committed]) -> None: ...
     def read(
-        self, after: int = 0, kinds: Collection[str] | None = None, execution_id: str | None = None
+        self,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        execution_id: str | None = None,
+        *,
+        archived: bool = True,
     ) -> Iterator[Committed]: ...
+    def archive(self, seqs: Sequence[int]) -> None: ...
     def last_seq(self) -> int: ...
     def close(self) -> None: ...
 
@@ -246,10 +252,19 @@ class TimedStore:
             self._store.append(records)
 
     def read(
-        self, after: int = 0, kinds: Collection[str] | None = None, execution_id: str | None = None
+        self,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        execution_id: str | None = None,
+        *,
+        archived: bool = True,
     ) -> Iterator[Committed]:
         """Read from the store within."""
-        return self._store.read(after, kinds, execution_id)
+        return self._store.read(after, kinds, execution_id, archived=archived)
+
+    def archive(self, seqs: Sequence[int]) -> None:
+        """Archive in the store within."""
+        self._store.archive(seqs)
 
     def last_seq(self) -> int:
         """Ask the store within."""

@@ -18,6 +18,7 @@ QUESTIONS = (
     "http_load",
     "simulation",
     "store",
+    "starts",
     "plain_threads",
     "execution_quality",
 )

@@ -50,19 +50,25 @@ class Append:
     writer: Tells[Committed]
 
 
+TAIL = 1000
+"""Facts at the end of the journal that stay at hand whatever they are: opening it checks their chain."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
     """Asks the journal for every fact after `after`, in order: first the old ones, then `CaughtUp`
     (also when there are none), then each new one after its commit.
 
-    Only facts of `kinds` (None = all) and, if `execution_id` is given, only of that execution.
-    A second `Follow` of the same follower replaces the first.
+    Only facts of `kinds` (None = all) and, if `execution_id` is given, only of that execution. Without
+    `archived` the old ones are only those that a start needs. A second `Follow` of the same follower
+    replaces the first.
     """
 
     follower: Tells[FactNews]
     kinds: tuple[type[Fact], ...] | None = None
     execution_id: str | None = None
     after: int = 0
+    archived: bool = True
 
 
 @dataclass(frozen=True, slots=True)

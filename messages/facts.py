@@ -459,6 +459,19 @@ class BalancesNoted(Fact):
     balances: tuple[tuple[str, Decimal], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesSummed(Fact):
+    """What all trades booked so far come to, so that no start has to add them up again.
+
+    `bought` is what they have brought since balances were noted, by symbol: base, then quote (less than
+    0 = spent), without `fees` by asset. `last_trades` are the highest trade ids of all time by symbol.
+    """
+
+    bought: tuple[tuple[str, Decimal, Decimal], ...]
+    fees: tuple[tuple[str, Decimal], ...]
+    last_trades: tuple[tuple[str, int], ...]
+
+
 # Daemon, Notifier ---------------------------------------------------------------------------------
 
 
@@ -532,6 +545,7 @@ FACTS: dict[str, type[Fact]] = {
         ExecutionCorrected,
         BalanceMismatch,
         BalancesNoted,
+        TradesSummed,
         EpochStarted,
         ExecutionQuarantined,
         AlertRaised,

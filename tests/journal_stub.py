@@ -39,6 +39,8 @@ class JournalStub(Actor):
         super().__init__()
         self.committed = [Committed(seq, NOW, fact) for seq, fact in enumerate(old, 1)]
         self.held = False
+        self.archived: tuple[int, ...] = ()
+        """Numbers of facts that are told only to those who look back."""
         self._waiting: list[Append] = []
         self._followers: dict[Tells[FactNews], Follow] = {}
 
@@ -84,9 +86,11 @@ class JournalStub(Actor):
                     self._waiting.append(message)
                 else:
                     self._append(message)
-            case Follow(follower=follower, after=after):
+            case Follow(follower=follower, after=after, archived=archived):
                 self._followers[follower] = message
                 for committed in self.committed:
+                    if not archived and committed.seq in self.archived:
+                        continue
                     if committed.seq > after and _concerns(committed.fact, message):
                         self._tell(follower, committed)
                 self._tell(follower, CaughtUp(len(self.committed), JOURNAL_ID))

@@ -400,7 +400,8 @@ class ExchangeActor(Follower, Child):
         if exposure is not None and exposure.has_seen(child):
             return  # The journal has told of it meanwhile.
         price = order.price or (order.executed_quote / order.executed_quantity if order.executed_quantity else ONE)
-        if self._door.exposures.knows(execution_id) and child not in self._adopted:
+        known = self._door.exposures.knows(execution_id) and not self._door.exposures.has_seen(execution_id, child)
+        if known and child not in self._adopted:
             self._adopted[child] = None
             self.append(_adopted(order, name.slice, name.attempt, execution_id, price, self._settings.recv_window_ms))
         elif not order.status.final:

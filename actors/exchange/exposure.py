@@ -56,7 +56,17 @@ EXPOSURE_FACTS: tuple[type[Fact], ...] = (
 class Exposure:
     """What one execution may still send: a fold of its facts. Quantities in base units."""
 
-    __slots__ = ("_counted", "_open", "cancelled", "closed", "incarnation", "quantity", "quarantined", "symbol")
+    __slots__ = (
+        "_counted",
+        "_open",
+        "_reported",
+        "cancelled",
+        "closed",
+        "incarnation",
+        "quantity",
+        "quarantined",
+        "symbol",
+    )
 
     def __init__(self, quantity: Decimal, symbol: str = "") -> None:
         self.quantity, self.symbol = quantity, symbol
@@ -64,6 +74,12 @@ class Exposure:
         self.cancelled = self.closed = self.quarantined = False
         self._counted: dict[str, Decimal] = {}
         self._open: dict[str, ChildIntended] = {}
+        self._reported: frozenset[str] = frozenset()
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Every child that was intended, or that the report names."""
+        return self._reported | frozenset(self._counted)
 
     @property
     def committed(self) -> Decimal:
@@ -125,8 +141,9 @@ class Exposure:
             case ExecutionCancelRequested() | ExecutionQuarantined():
                 self.cancelled = True
                 self.quarantined |= isinstance(fact, ExecutionQuarantined)
-            case ExecutionClosed():
+            case ExecutionClosed(report=report):
                 self.closed = True
+                self._reported = frozenset(order.client_order_id for order in report.orders)
             case ChildIntended(client_order_id=child):
                 self._counted[child] = fact.quantity
                 self._open[child] = fact
@@ -166,7 +183,7 @@ class Exposures:
     def __init__(self, remembered: int = REMEMBERED_ENDS) -> None:
         self._remembered = remembered
         self._executions: dict[str, Exposure] = {}
-        self._over: dict[str, None] = {}
+        self._over: dict[str, frozenset[str]] = {}
         self._gone: dict[str, ChildIntended] = {}
 
     def __len__(self) -> int:
@@ -192,6 +209,13 @@ class Exposures:
     def knows(self, execution_id: str) -> bool:
         """Whether such an execution runs, or ended lately."""
         return execution_id in self._executions or execution_id in self._over
+
+    def has_seen(self, execution_id: str, client_order_id: str) -> bool:
+        """Whether this child was ever intended, as far as is remembered."""
+        exposure = self._executions.get(execution_id)
+        if exposure is not None:
+            return exposure.has_seen(client_order_id)
+        return client_order_id in self._over.get(execution_id, ())
 
     def open_children(self) -> Iterator[ChildIntended]:
         """Return every child of which nothing final is known."""
@@ -220,7 +244,8 @@ class Exposures:
         exposure.fold(fact)
         if exposure.closed and not exposure.open_children:
             del self._executions[execution_id]
-            _keep(self._over, execution_id, None, self._remembered)
+            seen = exposure.seen | self._over.get(execution_id, frozenset())
+            _keep(self._over, execution_id, seen, self._remembered)
 
     def _remember(self, exposure: Exposure, client_order_id: str) -> None:
         if (intent := exposure.intent_of(client_order_id)) is not None:

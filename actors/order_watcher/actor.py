@@ -95,6 +95,9 @@ ASK_AGAIN_SECONDS = 1.0
 STRANGER_SECONDS = 5.0
 QUIET_SECONDS = 2.0
 FIRST_SWEEP_SECONDS, LONGEST_SWEEP_SECONDS = 10.0, 600.0
+SUM_EVERY = 500
+"""So many trades are added up by a start at most, besides those of what is open."""
+
 STREAM_DOWN_SECONDS = 10.0
 """A stream that is back sooner was no trouble: each is cut once a day."""
 
@@ -474,6 +477,8 @@ class OrderWatcher(Follower, Child):
         facts = self._register.with_corrections(ledger.hear(order, trades, source, reason))
         if facts:
             self.append(*facts)
+            if self._holdings.unsummed >= SUM_EVERY:
+                self.append(self._holdings.summary(self._register.last_trades))
             if self._register.overfilled(ledger.intent.execution_id):
                 detail = f"{ledger.intent.execution_id} is filled above what was asked"
                 self._exchange.tell(HaltTrading(reason=INVARIANT, detail=detail))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from messages.facts import BalanceMismatch, BalancesNoted, Fact, TradeBooked
+from messages.facts import BalanceMismatch, BalancesNoted, Fact, TradeBooked, TradesSummed
 from messages.market import SymbolRules
 from messages.money import ZERO
 from messages.signal import Side
@@ -18,6 +18,8 @@ class Holdings:
         self._noted: dict[str, Decimal] | None = None
         self._bought: dict[str, tuple[Decimal, Decimal]] = {}
         self._fees: dict[str, Decimal] = {}
+        self.unsummed = 0
+        """How many trades were booked since all of them were summed up last."""
 
     def fold(self, fact: Fact) -> None:
         """Take in a fact."""
@@ -25,14 +27,27 @@ class Holdings:
             case BalancesNoted(balances=balances):
                 self._noted = dict(balances)
                 self._bought, self._fees = {}, {}
+            case TradesSummed(bought=bought, fees=fees):
+                self._bought = {symbol: (base, quote) for symbol, base, quote in bought}
+                self._fees = dict(fees)
+                self.unsummed = 0
             case TradeBooked(symbol=symbol, side=side, quantity=quantity, price=price):
                 base, quote = self._bought.get(symbol, (ZERO, ZERO))
                 signed = quantity if side is Side.BUY else -quantity
                 self._bought[symbol] = base + signed, quote - signed * price
                 asset = fact.commission_asset
                 self._fees[asset] = self._fees.get(asset, ZERO) + fact.commission
+                self.unsummed += 1
             case _:
                 pass
+
+    def summary(self, last_trades: Mapping[str, int]) -> TradesSummed:
+        """Return the fact that stands for all trades folded so far."""
+        return TradesSummed(
+            bought=tuple((symbol, base, quote) for symbol, (base, quote) in self._bought.items()),
+            fees=tuple(self._fees.items()),
+            last_trades=tuple(last_trades.items()),
+        )
 
     @property
     def symbols(self) -> tuple[str, ...]:

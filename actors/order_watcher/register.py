@@ -24,6 +24,7 @@ from messages.facts import (
     Fact,
     ForeignOrderSeen,
     TradeBooked,
+    TradesSummed,
 )
 from messages.ids import parse_child_id
 from messages.order import OrderSnapshot
@@ -48,6 +49,7 @@ REGISTER_FACTS: tuple[type[Fact], ...] = (
     ForeignOrderSeen,
     ExecutionClosed,
     ExecutionCorrected,
+    TradesSummed,
 )
 """The kinds of facts that the register is made of."""
 
@@ -112,6 +114,11 @@ class Register:
         """Return the open and unknown ones of a symbol in the order of their intents."""
         return tuple(self._open_by_symbol.get(symbol, {}).values())
 
+    @property
+    def last_trades(self) -> dict[str, int]:
+        """The highest trade id booked, by symbol."""
+        return dict(self._last_trade)
+
     def last_trade(self, symbol: str) -> int | None:
         """Return the highest trade id booked on a symbol."""
         return self._last_trade.get(symbol)
@@ -172,6 +179,9 @@ class Register:
                 before = self._reported.get(fact.execution_id)
                 asked = filled if before is None else before.asked
                 self._keep(self._reported, fact.execution_id, _Total(filled, quote, asked))
+            case TradesSummed(last_trades=last_trades):
+                for symbol, trade_id in last_trades:
+                    self._last_trade[symbol] = max(self._last_trade.get(symbol, 0), trade_id)
             case ForeignOrderSeen(symbol=symbol, order_id=order_id):
                 self._keep(self._foreign, (symbol, order_id), None)
             case (

@@ -412,6 +412,8 @@ class Config(BaseSettings):
     """paper (an exchange of our own, no keys), testnet, demo or live (real money)."""
     data_dir: Path = Path("data")
     """Directory of the journal and of the paper account; one daemon at a time may use it."""
+    archive_after_days: Annotated[Decimal, Field(ge=2, le=3650)] = Decimal(2)
+    """Days after which what a closed execution left in the journal is archived: kept, but no longer read by a start."""
     account: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "main"
     """Name of the account that signals are executed for."""
     consent: Text = None

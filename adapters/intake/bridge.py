@@ -119,16 +119,18 @@ async def committed_facts(
     bound: int,
     idle_seconds: float = 15.0,
     execution_id: str | None = None,
+    archived: bool = True,
 ) -> AsyncGenerator[list[Committed], None]:
     """Follow the journal from the fact after `after` on, without gap or repeat, for as long as it lives.
 
+    Without `archived` it begins with what a start needs and leaves out the rest of the past.
     Yields batches in order; an empty one when nothing came for `idle_seconds`. At most `bound` facts
     wait: a reader that is slower is served from the store again where it left off. With `execution_id`
     only that execution's.
     """
     while True:
         feed = _Feed(bound)
-        journal.tell(Follow(follower=feed, execution_id=execution_id, after=after))
+        journal.tell(Follow(follower=feed, execution_id=execution_id, after=after, archived=archived))
         try:
             while True:
                 full, batch = feed.full, await feed.batch(idle_seconds)
@@ -140,6 +142,32 @@ async def committed_facts(
         finally:
             with suppress(pykka.ActorDeadError):
                 journal.tell(Unfollow(feed))
+
+
+class _Past:
+    """A follower of one execution that is told once what there is of it."""
+
+    def __init__(self) -> None:
+        self._facts: list[Committed] = []
+        self.answer: Answer[list[Committed]] = Answer()
+
+    def tell(self, news: FactNews, /) -> None:
+        """Take a fact, in the journal's thread, or that this was all."""
+        if isinstance(news, CaughtUp):
+            self.answer.tell(self._facts)
+        else:
+            self._facts.append(news)
+
+
+async def facts_of(journal: Tells[JournalCommand], execution_id: str) -> list[Committed]:
+    """Fetch all facts of an execution, archived ones too. Raises `pykka.ActorDeadError`."""
+    past = _Past()
+    journal.tell(Follow(follower=past, execution_id=execution_id))
+    try:
+        return await past.answer.future
+    finally:
+        with suppress(pykka.ActorDeadError):
+            journal.tell(Unfollow(past))
 
 
 class _Outcome(Generic[T]):

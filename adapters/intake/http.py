@@ -113,6 +113,7 @@ class HttpIntake:
             stands=lambda: self.routes.stands,
             readers=lambda: self.routes.readers,
             events=self.routes.get_events,
+            find=self.routes.find,
         )
         self.routes.more_metrics = self.site.metrics
         self._runner: web.AppRunner | None = None

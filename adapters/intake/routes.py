@@ -16,7 +16,8 @@ import pykka
 from aiohttp import web
 from prometheus_client.core import Metric
 
-from adapters.intake.bridge import Answer, committed_facts
+from adapters.execution_views import ExecutionView
+from adapters.intake.bridge import Answer, committed_facts, facts_of
 from adapters.intake.commands import Amendment, decode_amendment, decode_detail
 from adapters.intake.fields import Refused
 from adapters.intake.floods import Floods
@@ -172,7 +173,7 @@ class Routes:
         self._verdicts[Status.REJECTED.value, Reason.UNAUTHORISED.value] += 1
 
     async def _fold(self, up: DaemonUp) -> None:
-        async for batch in committed_facts(up.journal, self._projection.seq, bound=16 * STREAM_BOUND):
+        async for batch in committed_facts(up.journal, self._projection.seq, bound=16 * STREAM_BOUND, archived=False):
             for committed in batch:
                 self._projection.apply(committed)
             self._notify()
@@ -308,8 +309,20 @@ class Routes:
 
     async def get_execution(self, request: web.Request) -> web.Response:
         """Tell all about one execution."""
-        view = self._projection.execution(request.match_info["id"])
-        return _no_execution() if view is None else reply(view)
+        view = await self.find(request.match_info["id"])
+        return _no_execution() if view is None else reply(view.view())
+
+    async def find(self, execution_id: str) -> ExecutionView | None:
+        """Find an execution, in the journal's archive too; None if there is none of that name."""
+        known = self._projection.execution_view(execution_id)
+        if self._up is None or not (known is None or known.abridged):
+            return known
+        past = Projection()
+        with suppress(pykka.ActorDeadError, TimeoutError):
+            async with asyncio.timeout(self._answer_seconds):
+                for committed in await facts_of(self._up.journal, execution_id):
+                    past.apply(committed)
+        return past.execution_view(execution_id) or known
 
     async def post_command(self, request: web.Request) -> web.Response:
         """Pause, resume or cancel an execution."""

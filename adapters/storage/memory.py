@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 
 from adapters.storage.codec import UnwritableFact, decode, encode
-from messages.control import ClaimBroken, Committed, StoreFailed
+from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
 from messages.ids import microseconds
 
 
@@ -28,6 +28,7 @@ class MemoryStore:
         self._claims: dict[str, tuple[int, int]] = {}
         self._faults: dict[int, tuple[Exception, bool]] = {}
         self._poison: str | None = None
+        self._archived: dict[int, None] = {}
 
     def fail_next(self, error: Exception | None = None, *, stored: bool = False) -> None:
         """Let the next append fail; with `stored` its facts become durable nevertheless."""
@@ -49,6 +50,7 @@ class MemoryStore:
         """Lose the last facts and their claims, as a disk does that lied about a sync."""
         kept = self.committed[: max(0, len(self.committed) - count)]
         self.committed, self._claims, self._of_execution = [], {}, {}
+        self._archived = {seq: None for seq in self._archived if seq <= len(kept)}
         self._store(kept)
 
     def last_seq(self) -> int:
@@ -112,7 +114,12 @@ class MemoryStore:
         return Committed(record.seq, record.at, fact)
 
     def read(
-        self, after: int = 0, kinds: Collection[str] | None = None, execution_id: str | None = None
+        self,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        execution_id: str | None = None,
+        *,
+        archived: bool = True,
     ) -> Iterator[Committed]:
         """Yield the durable facts after `after` in order, of these kinds and this execution only."""
         of_all = execution_id is None
@@ -121,8 +128,18 @@ class MemoryStore:
         while position < len(facts):
             committed = facts[position]
             position += 1
+            if not archived and committed.seq in self._archived:
+                continue
             if kinds is None or type(committed.fact).__name__ in kinds:
                 yield committed
+
+    def archive(self, seqs: Sequence[int]) -> None:
+        """Put facts aside: they are told only to those who ask for what is archived."""
+        if self._poison is not None:
+            raise StoreFailed(f"the store has failed before: {self._poison}")
+        if any(seq > len(self.committed) - TAIL for seq in seqs):
+            raise ValueError(f"the last {TAIL} facts stay at hand")
+        self._archived.update(dict.fromkeys(seqs))
 
     def close(self) -> None:
         """Do nothing: what is in memory stays, for the next life of a simulated daemon."""

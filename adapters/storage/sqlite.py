@@ -13,7 +13,7 @@ import apsw
 
 from adapters.storage.codec import UnreadableFact, UnwritableFact, decode, encode
 from adapters.storage.directory import DataDirectory, DirectoryUnusable, NoJournal, open_private
-from messages.control import ClaimBroken, Committed, StoreFailed
+from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
 from messages.ids import microseconds
 
 JOURNAL_FILE = "journal.sqlite"
@@ -48,6 +48,17 @@ MIGRATIONS: tuple[str, ...] = (
         seq INTEGER NOT NULL         -- the fact that holds it
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE archived (          -- facts that no start needs any more; with `facts` they are the journal
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        execution_id TEXT NOT NULL,
+        body TEXT NOT NULL,
+        chain BLOB NOT NULL
+    );
+    CREATE INDEX archived_of_execution ON archived (execution_id, seq) WHERE execution_id <> '';
+    """,
 )
 """Step n brings a file from version n to n + 1; a step that was once released is never changed."""
 
@@ -57,9 +68,10 @@ INSERT INTO claims (key, until, seq) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE SET until = excluded.until, seq = excluded.seq WHERE claims.until <= ?4
 """
 _RELEASE = "DELETE FROM claims WHERE key = ?"
-
-TAIL = 1000
-"""Facts at the end whose chain is checked when the journal is opened."""
+_COLUMNS = "seq, at, type, execution_id, body, chain"
+_WHOLE = f"(SELECT {_COLUMNS} FROM facts UNION ALL SELECT {_COLUMNS} FROM archived)"  # noqa: S608
+_PUT_ASIDE = f"INSERT INTO archived ({_COLUMNS}) SELECT {_COLUMNS} FROM facts WHERE seq = ?"  # noqa: S608
+_TAKE_AWAY = "DELETE FROM facts WHERE seq = ?"
 
 FactRow = tuple[int, int, str, str, str]
 """seq, at, type, execution_id, body: what a link of the chain is made of."""
@@ -245,11 +257,17 @@ class SqliteStore:
             self._poison = f"{type(error).__name__}: {error}"
 
     def read(
-        self, after: int = 0, kinds: Collection[str] | None = None, execution_id: str | None = None
+        self,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        execution_id: str | None = None,
+        *,
+        archived: bool = True,
     ) -> Iterator[Committed]:
         """Yield the durable facts after `after` in order, of these kinds and this execution only.
 
-        It may go on while facts are appended, and then meets them too. Raises `JournalDamaged`.
+        Those that were archived come in their places, or with `archived` False not at all. It may go on
+        while facts are appended, and then meets them too. Raises `JournalDamaged`.
         """
         where, bindings = ["seq > ?"], []
         if kinds is not None:
@@ -260,7 +278,8 @@ class SqliteStore:
             bindings.append(execution_id)
         elif execution_id is not None:
             where.append("execution_id = ''")
-        query = f"SELECT seq, at, type, body FROM facts WHERE {' AND '.join(where)} ORDER BY seq LIMIT {PAGE}"  # noqa: S608
+        table = _WHOLE if archived else "facts"
+        query = f"SELECT seq, at, type, body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq LIMIT {PAGE}"  # noqa: S608
         while True:
             page = self._page(query, (after, *bindings))
             yield from page
@@ -280,8 +299,39 @@ class SqliteStore:
             raise self._damaged(f"reading on after fact {seq}: {error}") from error
         return page
 
+    def archive(self, seqs: Sequence[int]) -> None:
+        """Move facts to the archive in one transaction: a start no longer reads them, nobody loses them.
+
+        Raises `StoreFailed` with nothing moved; only if the disk is full can the store be used further.
+        Raises ValueError for facts that are not at hand, or among the last.
+        """
+        if self._poison is not None:
+            raise StoreFailed(f"the store has failed before: {self._poison}")
+        if any(seq > self._last_seq - TAIL for seq in seqs):
+            raise ValueError(f"the last {TAIL} facts stay at hand")
+        rows = [(seq,) for seq in seqs]
+        try:
+            self._put_aside(rows)
+        except apsw.Error as error:
+            if not isinstance(error, apsw.FullError):
+                self._poison = f"{type(error).__name__}: {error}"
+            raise StoreFailed(f"{self.path}: {type(error).__name__}: {error}") from error
+
+    def _put_aside(self, rows: list[tuple[int]]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            before = self._connection.total_changes()
+            self._connection.executemany(_PUT_ASIDE, rows)
+            self._connection.executemany(_TAKE_AWAY, rows)
+            if self._connection.total_changes() - before != 2 * len(rows):
+                raise ValueError("facts that are not at hand cannot be archived")
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
     def verify(self) -> int:
-        """Check the file, every fact and every claim; return how many facts there are.
+        """Check the file, every fact, archived or not, and every claim; return how many facts there are.
 
         Raises `JournalDamaged` and says where.
         """
@@ -289,7 +339,7 @@ class SqliteStore:
             for (finding,) in self._connection.execute("PRAGMA integrity_check(1)"):
                 if finding != "ok":
                     raise self._damaged(str(finding))
-            loose = self._number("SELECT count(*) FROM claims WHERE seq NOT IN (SELECT seq FROM facts)")
+            loose = self._number(f"SELECT count(*) FROM claims WHERE seq NOT IN (SELECT seq FROM {_WHOLE})")  # noqa: S608
         except apsw.Error as error:
             raise self._damaged(str(error)) from error
         if loose:
@@ -302,11 +352,11 @@ class SqliteStore:
 
     def _check_chain(self, after: int) -> bytes:
         """Recompute the chain of the facts after one, and return its end. Raises `JournalDamaged`."""
-        found = self._connection.execute("SELECT chain FROM facts WHERE seq = ?", (after,)).fetchone()
+        found = self._connection.execute(f"SELECT chain FROM {_WHOLE} WHERE seq = ?", (after,)).fetchone()  # noqa: S608
         if after and found is None:
             raise self._damaged(f"fact {after} is missing")
         chain, last = found[0] if found else b"", after
-        query = "SELECT seq, at, type, execution_id, body, chain FROM facts WHERE seq > ? ORDER BY seq"
+        query = f"SELECT {_COLUMNS} FROM {_WHOLE} WHERE seq > ? ORDER BY seq"  # noqa: S608
         for *row, told in self._connection.execute(query, (after,)):
             if row[0] != last + 1:
                 raise self._damaged(f"fact {last + 1} is missing")

@@ -67,10 +67,11 @@ class Site:
         stands: Callable[[], DaemonStands],
         readers: Callable[[], int],
         events: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        find: Callable[[str], Awaitable[ExecutionView | None]],
     ) -> None:
         """Prepare; `stands` and `readers` say how the daemon stands and how many read its events."""
         self._projection, self._sources = projection, sources
-        self._stands, self._readers, self._events = stands, readers, events
+        self._stands, self._readers, self._events, self._find = stands, readers, events, find
         self._assets = Assets()
         self._state: tuple[float, int, Json] | None = None
 
@@ -101,7 +102,7 @@ class Site:
 
     async def get_execution(self, request: web.Request) -> web.Response:
         """Tell all about one execution and how it does against its schedule."""
-        view = self._projection.execution_view(request.match_info["id"])
+        view = await self._find(request.match_info["id"])
         if view is None:
             return _view({"status": "rejected", "reason": "NOT_FOUND", "detail": "no such execution"}, 404)
         return _view({**view.view(), **self._progress(view, self._sources.now()), "seq": self._projection.seq})

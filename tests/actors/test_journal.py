@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from actors import journal, journal_routes
 from actors.follower import Follower
 from actors.journal import CommitTimes, Journal
-from actors.runtime import Pool, Simulation
+from actors.retention import RetentionSettings
+from actors.runtime import EPOCH, Pool, Simulation
 from adapters.storage.memory import MemoryStore
 from adapters.storage.sqlite import SqliteStore
 from messages.control import (
+    TAIL,
     ActorReady,
     Append,
     CaughtUp,
@@ -28,7 +31,16 @@ from messages.control import (
     StoreFailed,
     Unfollow,
 )
-from messages.facts import ChildIntended, EpochStarted, ExecutionPaused, ExecutionResumed, Fact, TradeBooked
+from messages.facts import (
+    ChildIntended,
+    ChildNotSent,
+    EpochStarted,
+    ExecutionPaused,
+    ExecutionResumed,
+    Fact,
+    TradeBooked,
+)
+from messages.ids import child_id
 from tests.factories import EXECUTION, NOW, a_closed, a_trade_booked, an_accepted, an_intent
 from tests.probe import Probe
 
@@ -49,14 +61,22 @@ def paused(number: int, execution: str = EXECUTION) -> ExecutionPaused:
 class House:
     """A journal on a memory store, with a parent and a writer."""
 
-    def __init__(self, a_probe: Probes, *old: Fact, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self,
+        a_probe: Probes,
+        *old: Fact,
+        store: MemoryStore | None = None,
+        retention: RetentionSettings | None = None,
+    ) -> None:
         self.store = store or MemoryStore()
         if old:
             self.store.append([Committed(seq, NOW, fact) for seq, fact in enumerate(old, 1)])
             self.store.appends = 0
         self.parent = a_probe("parent")
         self.writer = a_probe("writer")
-        self.ref: pykka.ActorRef[Journal] = Journal.start(self.parent.ref, "journal", store=self.store)
+        self.ref: pykka.ActorRef[Journal] = Journal.start(
+            self.parent.ref, "journal", store=self.store, retention=retention
+        )
         self.parent.expect(ActorReady("journal"))
 
     def append(self, *facts: Fact, writer: Probe | None = None) -> None:
@@ -82,9 +102,11 @@ def read_of(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[str | N
     asked: list[str | None] = []
     read = store.read
 
-    def noted(after: int = 0, kinds: Any = None, execution_id: str | None = None) -> Iterator[Committed]:
+    def noted(
+        after: int = 0, kinds: Any = None, execution_id: str | None = None, *, archived: bool = True
+    ) -> Iterator[Committed]:
         asked.append(execution_id)
-        return read(after, kinds, execution_id)
+        return read(after, kinds, execution_id, archived=archived)
 
     monkeypatch.setattr(store, "read", noted)
     return asked
@@ -510,3 +532,108 @@ def test_on_a_pool_with_a_file_every_fact_of_many_writers_is_durable_and_told_in
     assert told == list(store.read(kinds=["ExecutionResumed"]))
     assert store.verify() == 800
     store.close()
+
+
+# Archiving ----------------------------------------------------------------------------------------
+
+
+A_WEEK = RetentionSettings(after_days=7)
+OLD = EPOCH - timedelta(days=30)
+
+
+def a_past(executions: int = 5) -> MemoryStore:
+    """A store with closed executions of a month ago, and so much behind them that they may go."""
+    store = MemoryStore()
+    facts: list[Fact] = []
+    for number in range(executions):
+        of = f"closedlongag{number}"
+        child = child_id("p", of, 0, 0)
+        facts += [
+            an_accepted(execution_id=of, key=of, key_until=OLD),
+            an_intent(execution_id=of, client_order_id=child),
+            ChildNotSent(execution_id=of, client_order_id=child, reason="X", detail="", source="exchange_actor"),
+            a_closed(execution_id=of, key=of),
+        ]
+    facts.append(an_accepted())
+    store.append([Committed(seq, OLD, fact) for seq, fact in enumerate(facts, 1)])
+    behind = range(len(facts) + 1, len(facts) + TAIL + 5)
+    store.append([Committed(seq, EPOCH, paused(seq)) for seq in behind])
+    return store
+
+
+def at_hand(store: MemoryStore) -> list[int]:
+    return [one.seq for one in store.read(archived=False)]
+
+
+def test_what_no_start_needs_is_archived_some_time_after_the_start(simulation: Simulation, a_probe: Probes) -> None:
+    store = a_past()
+    before = list(store.read())
+    House(a_probe, store=store, retention=A_WEEK)
+    simulation.run(890.0)
+    assert len(at_hand(store)) == len(before)
+    simulation.run(20.0)
+    assert at_hand(store)[0] == 21, "the open one is the first"
+    assert list(store.read()) == before
+
+
+def test_without_settings_nothing_is_archived(simulation: Simulation, a_probe: Probes) -> None:
+    store = a_past()
+    House(a_probe, store=store)
+    simulation.run(90_000.0)
+    assert at_hand(store)[0] == 1
+
+
+def test_who_starts_is_told_what_is_at_hand_and_who_looks_back_is_told_all(
+    simulation: Simulation, a_probe: Probes
+) -> None:
+    store = a_past()
+    house = House(a_probe, store=store, retention=A_WEEK)
+    simulation.run(910.0)
+    starting, looking = a_probe("starting"), a_probe("looking")
+    house.ref.tell(Follow(follower=starting.ref, archived=False))
+    house.ref.tell(Follow(follower=looking.ref))
+    assert [one for one in news(starting) if isinstance(one, int)] == at_hand(store)
+    assert [one for one in news(looking) if isinstance(one, int)] == [one.seq for one in store.read()]
+
+
+def test_appends_go_first_and_an_execution_that_comes_up_again_meanwhile_is_left_alone(
+    simulation: Simulation, a_probe: Probes
+) -> None:
+    store = a_past(120)
+    house = House(a_probe, store=store, retention=A_WEEK)
+    simulation.run(900.2)
+    again = "closedlongag119"
+    for number in range(40):
+        house.append(paused(number, again))
+        simulation.run(0.2)
+    assert len(at_hand(store)) == len(store.committed), "while appends come one after the other, it waits"
+    simulation.run(30.0)
+    assert {one.fact.execution_id for one in store.read(archived=False)} == {again, EXECUTION}
+
+
+def test_a_journal_that_never_rests_is_tidied_all_the_same(simulation: Simulation, a_probe: Probes) -> None:
+    store = a_past()
+    house = House(a_probe, store=store, retention=A_WEEK)
+    simulation.run(900.0)
+    for number in range(3_600):
+        house.append(paused(number))
+        simulation.run(0.2)
+    assert at_hand(store)[0] == 21
+
+
+def test_an_archive_that_fails_leaves_the_journal_at_work(
+    simulation: Simulation, a_probe: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_past()
+    house = House(a_probe, store=store, retention=A_WEEK)
+
+    def full(seqs: Any) -> None:
+        raise StoreFailed("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "archive", full)
+        simulation.run(910.0)
+    house.append(paused(1))
+    house.writer.expect(Committed)
+    simulation.run(3_600.0)
+    assert at_hand(store)[0] == 21, "it is tried again an hour later"

@@ -191,6 +191,7 @@ class Store:
 
     def __init__(self) -> None:
         self.records: list[Committed] = []
+        self.aside: list[int] = []
 
     def append(self, records: Sequence[Committed]) -> None:
         if self.broken:
@@ -198,10 +199,18 @@ class Store:
         self.records += records
 
     def read(
-        self, after: int = 0, kinds: Collection[str] | None = None, execution_id: str | None = None
+        self,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        execution_id: str | None = None,
+        *,
+        archived: bool = True,
     ) -> Iterator[Committed]:
         assert (kinds, execution_id) == (["SignalAccepted"], "x")
-        return iter(self.records[after:])
+        return iter([one for one in self.records[after:] if archived or one.seq not in self.aside])
+
+    def archive(self, seqs: Sequence[int]) -> None:
+        self.aside += seqs
 
     def last_seq(self) -> int:
         return len(self.records)
@@ -217,6 +226,8 @@ def test_a_timed_store_does_what_the_store_does_and_counts() -> None:
     timed.append(records)
     assert (timed.journal_id, timed.last_seq()) == ("of-a-test", 2)
     assert list(timed.read(1, ["SignalAccepted"], "x")) == records[1:]
+    timed.archive([1])
+    assert list(timed.read(0, ["SignalAccepted"], "x", archived=False)) == records[1:]
     view: Any = timed.view()
     assert (view["commits"], view["facts"]) == (1, 2)
     assert 0 <= view["p50"] <= view["p99"] <= view["max"]

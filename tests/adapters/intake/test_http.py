@@ -516,3 +516,18 @@ def test_what_is_committed_is_folded_once_however_often_the_actors_are_connected
     world.shown(an_accepted(), a_trade_booked())
     assert world.client.executions()[0]["total_filled"] == "0.1"
     assert isinstance(Committed(1, NOW, an_accepted()).fact, SignalAccepted)
+
+
+def test_an_execution_whose_facts_are_archived_is_told_as_whole_as_any_other(make: Callable[..., World]) -> None:
+    world = make(connected=False)
+    stub = world.journal._actor_weakref()
+    assert stub is not None
+    world.commit(an_accepted(), a_planned(), an_intent(), a_trade_booked(), a_closed())
+    stub.archived = (2, 3, 4)
+    world.intake.connect(DaemonUp(gate=world.gate, exchange=world.exchange, journal=world.journal))
+    until(lambda: world.client.status()["seq"] == 5)
+    assert world.client.executions()[0]["total_filled"] == str(a_closed().report.total_filled)
+    children: Any = world.client.execution(EXECUTION)["children"]
+    assert len(children) == 1, "found in the archive"
+    stub.archived = (1, 2, 3, 4, 5)
+    assert world.ask("GET", "/v1/executions/nobodyknowsit")[0] == 404

@@ -14,7 +14,7 @@ import pytest
 from adapters.storage import sqlite
 from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
 from adapters.storage.sqlite import APPLICATION_ID, MIGRATIONS, JournalDamaged, SqliteStore
-from messages.control import ClaimBroken, Committed, StoreFailed
+from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
 from messages.facts import Claim, EpochStarted, Fact
 from tests.factories import NOW, an_intent
 
@@ -103,12 +103,12 @@ def test_a_file_of_an_older_version_keeps_its_facts_and_its_id(tmp_path: Path, m
     records = fill(store, 2)
     store.close()
     monkeypatch.setattr(sqlite, "MIGRATIONS", (*MIGRATIONS, "ALTER TABLE facts ADD COLUMN colour TEXT"))
-    with pytest.raises(JournalDamaged, match="version 1 is old"):
+    with pytest.raises(JournalDamaged, match=f"version {len(MIGRATIONS)} is old"):
         SqliteStore(tmp_path, read_only=True)
     newer = SqliteStore(tmp_path)
     assert list(newer.read()) == records
     assert newer.journal_id == store.journal_id
-    assert newer._number("PRAGMA user_version") == 2
+    assert newer._number("PRAGMA user_version") == len(MIGRATIONS) + 1
     newer.close()
     monkeypatch.setattr(sqlite, "MIGRATIONS", MIGRATIONS)
     with pytest.raises(JournalDamaged, match="version 2 is newer than this program's 1"):
@@ -123,7 +123,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
         SqliteStore(tmp_path)
     monkeypatch.setattr(sqlite, "MIGRATIONS", MIGRATIONS)
     store = SqliteStore(tmp_path)
-    assert store._number("PRAGMA user_version") == 1
+    assert store._number("PRAGMA user_version") == len(MIGRATIONS)
     store.close()
 
 
@@ -432,3 +432,142 @@ def test_amounts_keep_every_digit(store: SqliteStore) -> None:
     store.append([Committed(1, NOW, an_intent(quantity=amount))])
     (read,) = store.read()
     assert read.fact == an_intent(quantity=amount)
+
+
+# The archive --------------------------------------------------------------------------------------
+
+
+def test_the_chain_goes_on_through_the_archive_and_verifying_counts_all(tmp_path: Path, store: SqliteStore) -> None:
+    records = fill(store, TAIL + 50)
+    store.archive([1, 2, 5, 50])
+    assert store.verify() == TAIL + 50
+    store.close()
+    again = SqliteStore(tmp_path)
+    fill(again, 3)
+    assert again.verify() == TAIL + 53
+    assert list(again.read())[: TAIL + 50] == records
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("UPDATE archived SET body = replace(body, 'paper', 'live') WHERE seq = 2", "fact 2 was changed"),
+        ("DELETE FROM archived WHERE seq = 2", "fact 2 is missing"),
+        ("INSERT INTO facts SELECT * FROM archived WHERE seq = 2", "fact 3 is missing"),
+    ],
+)
+def test_verifying_finds_what_was_done_to_the_archive(
+    tmp_path: Path, store: SqliteStore, statement: str, finding: str
+) -> None:
+    fill(store, TAIL + 50)
+    store.archive([1, 2, 3])
+    change(tmp_path, statement)
+    with pytest.raises(JournalDamaged, match=finding):
+        store.verify()
+
+
+def test_facts_that_are_not_at_hand_are_not_archived_and_nothing_beside_them(store: SqliteStore) -> None:
+    fill(store, TAIL + 50)
+    store.archive([7])
+    with pytest.raises(ValueError, match="not at hand"):
+        store.archive([6, 7])
+    assert [record.seq for record in store.read(archived=False)][:7] == [1, 2, 3, 4, 5, 6, 8]
+    fill(store, 1)
+
+
+def test_a_backup_has_the_archive_in_it(tmp_path: Path, store: SqliteStore) -> None:
+    records = fill(store, TAIL + 50)
+    store.archive(range(1, 31))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    store.backup(copy / sqlite.JOURNAL_FILE)
+    again = SqliteStore(copy)
+    assert list(again.read()) == records
+    assert len(list(again.read(archived=False))) == TAIL + 20
+    again.close()
+
+
+class Power(apsw.VFS):
+    """The system's disk, whose power fails at the n-th write or sync: from then on nothing reaches it."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+        self.operations = 0
+        self.system = apsw.vfs_names()[0]
+        super().__init__("a-disk-with-power", self.system)
+
+    def use(self) -> None:
+        self.operations += 1
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise apsw.IOError("the power is gone")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        return PoweredFile(self, name, flags)
+
+
+class PoweredFile(apsw.VFSFile):
+    def __init__(self, power: Power, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        self._power = power
+        super().__init__(power.system, name, flags)
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        self._power.use()
+        super().xWrite(data, offset)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        self._power.use()
+        super().xSync(flags)
+
+
+def test_whatever_write_or_sync_of_archiving_fails_every_fact_is_there_once_and_in_order(tmp_path: Path) -> None:
+    power = Power()
+    apsw.set_default_vfs("a-disk-with-power")
+    try:
+        source = SqliteStore(tmp_path / "source")
+        records = fill(source, TAIL + 100)
+        source.close()
+        image = (tmp_path / "source" / sqlite.JOURNAL_FILE).read_bytes()
+        step, failed = 0, True
+        while failed:
+            directory = tmp_path / str(step)
+            directory.mkdir()
+            (directory / sqlite.JOURNAL_FILE).write_bytes(image)
+            store = SqliteStore(directory)
+            power.left = step
+            failed = False
+            try:
+                store.archive(range(1, 81))
+            except StoreFailed:
+                failed = True
+                with pytest.raises(StoreFailed, match="failed before"):
+                    fill(store, 1)
+            power.left = None
+            # The process dies here: nothing is closed in order.
+            store._directory.release()  # type: ignore[union-attr]
+            again = SqliteStore(directory)
+            assert list(again.read()) == records, step
+            assert again.verify() == len(records)
+            assert len(list(again.read(archived=False))) in ({len(records), len(records) - 80} if failed else {1020})
+            again.archive([90, 91])
+            fill(again, 1)
+            again.close()
+            step += 1
+        assert step >= 3, "some of them did fail"
+    finally:
+        power.left = None
+        apsw.set_default_vfs(power.system)
+
+
+def test_a_full_disk_stops_the_archiving_and_not_the_journal(store: SqliteStore) -> None:
+    fill(store, TAIL + 400)
+    pages = store._connection.execute("PRAGMA page_count").get
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreFailed, match="Full"):
+        store.archive(range(1, 400))
+    store._connection.execute("PRAGMA max_page_count = 1000000")
+    fill(store, 1)
+    store.archive(range(1, 400))
+    assert store.verify() == TAIL + 401

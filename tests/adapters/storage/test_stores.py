@@ -13,7 +13,7 @@ from actors.journal import Store
 from adapters.storage.codec import export_line
 from adapters.storage.memory import MemoryStore
 from adapters.storage.sqlite import SqliteStore
-from messages.control import ClaimBroken, Committed, StoreFailed
+from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
 from messages.facts import EpochStarted, Fact, NonceUsed
 from tests.factories import EXECUTION, NOW, a_closed, a_trade_booked, an_accepted, an_intent
 
@@ -170,3 +170,53 @@ def test_both_stores_export_the_same_bytes(tmp_path: Path) -> None:
     exported = [[export_line(record) for record in store.read()] for store in (file, memory)]
     file.close()
     assert exported[0] == exported[1]
+
+
+# The archive --------------------------------------------------------------------------------------
+
+
+def filled(store: Store) -> list[Committed]:
+    """Facts of two executions, and so many behind them that they may be archived."""
+    old = put(store, an_accepted(), an_intent(), a_trade_booked(), an_intent(execution_id=OTHER, client_order_id="o"))
+    return old + put(store, *(epoch(number) for number in range(TAIL)))
+
+
+def test_what_is_archived_is_read_in_its_place_by_whoever_wants_all_and_by_nobody_else(store: Store) -> None:
+    records = filled(store)
+    store.archive([1, 3])
+    assert list(store.read()) == records
+    assert [record.seq for record in store.read(archived=False)] == [2, *range(4, len(records) + 1)]
+    assert list(store.read(execution_id=EXECUTION)) == records[:3]
+    assert list(store.read(execution_id=EXECUTION, archived=False)) == records[1:2]
+    assert list(store.read(after=1, kinds=["ChildIntended", "TradeBooked"])) == records[1:4]
+    assert store.last_seq() == len(records)
+
+
+def test_a_reader_misses_nothing_that_is_archived_while_it_reads(store: Store) -> None:
+    put(store, *(epoch(number) for number in range(2 * TAIL + 500)))
+    reader = store.read()
+    read = [next(reader)]
+    store.archive(range(1, TAIL + 501))
+    read += reader
+    assert [record.seq for record in read] == list(range(1, 2 * TAIL + 501))
+
+
+def test_archived_facts_hold_their_claims(store: Store) -> None:
+    filled(store)
+    store.archive([1, 2, 3])
+    for fact in (an_intent(), a_trade_booked(), an_accepted()):
+        with pytest.raises(ClaimBroken):
+            put(store, fact)
+
+
+def test_the_last_facts_stay_at_hand(store: Store) -> None:
+    records = filled(store)
+    with pytest.raises(ValueError, match="stay at hand"):
+        store.archive([len(records) - TAIL + 1])
+    store.archive([len(records) - TAIL])
+
+
+def test_archiving_nothing_is_nothing(store: Store) -> None:
+    records = filled(store)
+    store.archive([])
+    assert list(store.read(archived=False)) == records
