@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from adapters.intake.fields import malformed
-from adapters.intake.signals import decode_signal, rejected
+from adapters.intake.signals import Body, decode_body, rejected
 from messages.signal import Signal, Verdict
 
 POLL_SECONDS: Final = 0.2
@@ -53,16 +53,16 @@ class FollowedFile:
         self._close()
         return b""
 
-    def decode(self, line: bytes) -> Signal | Verdict:
-        """Read a signal; one that stood there when the daemon started must say when it was made.
+    def decode(self, line: bytes) -> Body | Verdict:
+        """Read a line's signals; one that stood there when the daemon started must say when it was made.
 
         Without a timestamp nothing would tell an order of last month from one of now, once the
         retention of ids is over.
         """
-        signal = decode_signal(line)
-        if isinstance(signal, Signal) and self.is_old and signal.timestamp is None:
-            return rejected(malformed("it was in the file before the daemon started and has no timestamp"), signal.id)
-        return signal
+        body = decode_body(line)
+        if isinstance(body, Verdict) or not self.is_old:
+            return body
+        return Body(tuple(_dated(item) for item in body.items), body.many)
 
     def stop(self) -> None:
         """Let `readline` come to its end."""
@@ -95,3 +95,9 @@ class FollowedFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _dated(item: Signal | Verdict) -> Signal | Verdict:
+    if isinstance(item, Signal) and item.timestamp is None:
+        return rejected(malformed("it was in the file before the daemon started and has no timestamp"), item.id)
+    return item

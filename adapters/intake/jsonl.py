@@ -1,4 +1,4 @@
-"""JSON lines: one signal a line in, one verdict a line out, in the order in which they are decided."""
+"""JSON lines: a signal or an array of them a line in, its verdict or verdicts a line out, as they are decided."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import orjson
 import pykka
 
 from adapters.intake.fields import MAX_BODY, Refused, malformed
-from adapters.intake.signals import decode_signal, rejected, verdict_object
+from adapters.intake.signals import Body, decode_body, rejected, verdict_object
 from messages.refs import Tells
-from messages.signal import Reason, Signal, SignalReceived, Verdict
+from messages.signal import Reason, SignalReceived, Verdict
 
 MAX_WAITING: Final = 1_000
 """Signals that may wait for their verdict; then no more lines are read."""
@@ -33,9 +33,10 @@ class Lines(Protocol):
 class JsonLines:
     """Reads signals from a stream in one thread, writes each verdict as it comes in another.
 
-    A verdict has the `line` (from 1) that it answers, and the signal's `id` if it had one. Empty
-    lines say nothing. The end of the input is a clean end: `finished` is set when every verdict is
-    written, or can't be written any more. No actor ever waits for the streams. `decode` reads a line.
+    A verdict has the `line` (from 1) that it answers, and the signal's `id` if it had one; an array of
+    signals gets an array of verdicts, once the last of them is there. Empty lines say nothing. The end
+    of the input is a clean end: `finished` is set when every verdict is written, or can't be written
+    any more. No actor ever waits for the streams. `decode` reads a line.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class JsonLines:
         sink: BinaryIO,
         *,
         max_waiting: int = MAX_WAITING,
-        decode: Callable[[bytes], Signal | Verdict] = decode_signal,
+        decode: Callable[[bytes], Body | Verdict] = decode_body,
     ) -> None:
         self._source, self._sink, self._decode = source, sink, decode
         self._slots = threading.Semaphore(max_waiting)
@@ -67,7 +68,7 @@ class JsonLines:
                 if line.strip():
                     self._slots.acquire()
                     taken += 1
-                    self._take(gate, _Reply(self._said, number), line.strip() if whole else None)
+                    self._take(gate, number, line.strip() if whole else None)
         except (OSError, ValueError) as error:  # ValueError: somebody closed the stream.
             logger.warning("the input broke off after line %d: %s", number, error)
         finally:
@@ -77,37 +78,51 @@ class JsonLines:
         while (rest := self._source.readline(MAX_BODY)) and not rest.endswith(b"\n"):
             pass
 
-    def _take(self, gate: Tells[SignalReceived], reply: _Reply, line: bytes | None) -> None:
-        if line is None:
-            reply.tell(rejected(malformed(f"the line is above {MAX_BODY} bytes")))
-            return
-        signal = self._decode(line)
-        if isinstance(signal, Verdict):
-            reply.tell(signal)
-            return
-        try:
-            gate.tell(SignalReceived(signal, reply))
-        except pykka.ActorDeadError:
-            stopping = Refused(Reason.NOT_READY, "the daemon is stopping")
-            reply.tell(rejected(stopping, signal.id))
+    def _take(self, gate: Tells[SignalReceived], number: int, line: bytes | None) -> None:
+        body = rejected(malformed(f"the line is above {MAX_BODY} bytes")) if line is None else self._decode(line)
+        if isinstance(body, Verdict):
+            body = Body((body,), many=False)
+        self._said.put(_Begin(number, len(body.items), body.many))
+        for place, item in enumerate(body.items):
+            reply = _Reply(self._said, number, place)
+            if isinstance(item, Verdict):
+                reply.tell(item)
+                continue
+            try:
+                gate.tell(SignalReceived(item, reply))
+            except pykka.ActorDeadError:
+                reply.tell(rejected(Refused(Reason.NOT_READY, "the daemon is stopping"), item.id))
 
     def _write(self) -> None:
+        begun: dict[int, _Begin] = {}
+        verdicts: dict[int, dict[int, Verdict]] = {}
         written, taken = 0, None
         while taken is None or written < taken:
             said = self._said.get()
             if isinstance(said, _End):
                 taken = said.taken
                 continue
-            number, verdict = said
-            line = {"line": number, **({} if verdict.id is None else {"id": verdict.id}), **verdict_object(verdict)}
-            try:
-                self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-                self._sink.flush()
-            except (OSError, ValueError) as error:
-                logger.warning("the verdict on line %d could not be written: %s", number, error)
-            written += 1
-            self._slots.release()
+            number = said.line
+            if isinstance(said, _Begin):
+                begun[number], verdicts[number] = said, {}
+            else:
+                verdicts[number][said.place] = said.verdict
+            if len(verdicts[number]) == begun[number].signals:
+                self._say(begun.pop(number), verdicts.pop(number))
+                written += 1
+                self._slots.release()
         self.finished.set()
+
+    def _say(self, line: _Begin, verdicts: dict[int, Verdict]) -> None:
+        said = [
+            {"line": line.line, **({} if verdict.id is None else {"id": verdict.id}), **verdict_object(verdict)}
+            for _, verdict in sorted(verdicts.items())
+        ]
+        try:
+            self._sink.write(orjson.dumps(said if line.many else said[0], option=orjson.OPT_APPEND_NEWLINE))
+            self._sink.flush()
+        except (OSError, ValueError) as error:
+            logger.warning("the verdict on line %d could not be written: %s", line.line, error)
 
 
 def apart(stream: BinaryIO, mode: Literal["rb", "wb"]) -> BinaryIO:
@@ -120,22 +135,38 @@ def apart(stream: BinaryIO, mode: Literal["rb", "wb"]) -> BinaryIO:
 
 
 class _End(NamedTuple):
-    """The input is over; so many signals were taken from it."""
+    """The input is over; so many lines were taken from it."""
 
     taken: int
 
 
-_Said = tuple[int, Verdict] | _End
+class _Begin(NamedTuple):
+    """A line was read that has so many signals; `many` if they are an array."""
+
+    line: int
+    signals: int
+    many: bool
+
+
+class _Told(NamedTuple):
+    """The verdict on one signal of a line."""
+
+    line: int
+    place: int
+    verdict: Verdict
+
+
+_Said = _Begin | _Told | _End
 
 
 class _Reply:
-    """Whom the gate answers on one line; a second answer is none."""
+    """Whom the gate answers on one signal of a line; a second answer is none."""
 
-    def __init__(self, said: queue.SimpleQueue[_Said], number: int) -> None:
-        self._said, self._number = said, number
+    def __init__(self, said: queue.SimpleQueue[_Said], line: int, place: int) -> None:
+        self._said, self._line, self._place = said, line, place
         self._answered = False
 
     def tell(self, verdict: Verdict, /) -> None:
         if not self._answered:
             self._answered = True
-            self._said.put((self._number, verdict))
+            self._said.put(_Told(self._line, self._place, verdict))

@@ -11,6 +11,7 @@ import pytest
 from adapters.intake.fields import MAX_BODY
 from adapters.intake.followed import FollowedFile
 from adapters.intake.jsonl import JsonLines
+from adapters.intake.signals import Body
 from messages.signal import Reason, Signal, SignalReceived, Status, Verdict
 
 GOOD = b'{"symbol": "BTCUSDT", "side": "buy", "quantity": "1"}'
@@ -101,15 +102,26 @@ def test_a_line_that_is_too_long_comes_in_parts(tail: Tail) -> None:
 
 def test_what_stood_there_at_the_start_must_say_when_it_was_made(tail: Tail) -> None:
     tail.path.write_bytes(GOOD + b"\n" + DATED + b"\n" + b"nonsense\n")
-    decoded = []
+    decoded: list[Signal | Verdict] = []
     tail.events = [tail.append(GOOD + b"\n"), tail.move_away, tail.append(GOOD + b"\n")]
     while line := tail.file.readline(LIMIT):
-        decoded.append(tail.file.decode(line))
+        decoded += items(tail.file.decode(line))
     assert [type(one) for one in decoded] == [Verdict, Signal, Verdict, Signal, Signal]
     first = decoded[0]
     assert isinstance(first, Verdict)
     assert first.reason is Reason.MALFORMED
     assert "has no timestamp" in (first.detail or "")
+
+
+def test_so_must_each_of_an_array(tail: Tail) -> None:
+    tail.path.write_bytes(b"[" + GOOD + b"," + DATED + b"]\n")
+    found = tail.file.decode(tail.file.readline(LIMIT))
+    assert [type(one) for one in items(found)] == [Verdict, Signal]
+    tail.lines()
+
+
+def items(found: Body | Verdict) -> tuple[Signal | Verdict, ...]:
+    return found.items if isinstance(found, Body) else (found,)
 
 
 def test_verdicts_on_a_followed_file_come_back_as_lines(tail: Tail) -> None:
@@ -131,5 +143,6 @@ class Gate:
 
 def test_in_a_file_that_comes_later_every_line_is_new(tail: Tail) -> None:
     tail.events = [tail.append(GOOD + b"\n")]
-    assert isinstance(tail.file.decode(tail.file.readline(LIMIT)), Signal)
+    [found] = items(tail.file.decode(tail.file.readline(LIMIT)))
+    assert isinstance(found, Signal)
     tail.lines()

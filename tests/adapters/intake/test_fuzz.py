@@ -178,7 +178,15 @@ def test_json_lines_answer_every_line() -> None:
     intake = JsonLines(io.BytesIO(b"\n".join(lines)), sink)
     intake.start(judge)
     assert intake.finished.wait(60 + COUNT // 50)
-    answered = {orjson.loads(line)["line"] for line in sink.getvalue().splitlines()}
-    assert answered == {number for number, line in enumerate(lines, 1) if line.strip()}
+    said = [orjson.loads(line) for line in sink.getvalue().splitlines()]
+    answered = {(one if isinstance(one, dict) else one[0])["line"] for one in said if one}
+    empty = [
+        number for number, line in enumerate(lines, 1) if line.strip() and decode_body(line) == Body((), many=True)
+    ]
+    assert answered | set(empty) == {number for number, line in enumerate(lines, 1) if line.strip()}
+    assert len(said) == len(answered) + len(empty)
+    for one, line in ((one, lines[(one if isinstance(one, dict) else one[0])["line"] - 1]) for one in said if one):
+        found = decode_body(line)
+        assert isinstance(one, list) == (isinstance(found, Body) and found.many)
     assert judge.wrong == []
     assert judge.received > COUNT // 50

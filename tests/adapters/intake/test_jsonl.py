@@ -49,6 +49,27 @@ def test_each_line_gets_its_verdict_with_its_number_and_the_signals_id() -> None
     ]
 
 
+def test_an_array_gets_an_array_of_verdicts_in_its_order_when_the_last_is_there() -> None:
+    gate, sink = Gate(at_once=False), io.BytesIO()
+    line = b"[" + GOOD % 1 + b', {"x": 1}, ' + GOOD % 3 + b"]\n"
+    intake = JsonLines(io.BytesIO(line + GOOD % 4 + b"\n[]\n"), sink)
+    intake.start(gate)
+    wait_until(lambda: len(gate.received) == 3)
+    for received in reversed(gate.received):
+        gate.accept(received)
+    assert intake.finished.wait(5)
+    said = [orjson.loads(one) for one in sink.getvalue().splitlines()]
+    assert len(said) == 3
+    assert [] in said
+    assert {"line": 2, "id": "4", "status": "accepted", "execution_id": "abc"} in said
+    [many] = [one for one in said if isinstance(one, list) and one]
+    assert [(one["line"], one.get("id"), one["status"]) for one in many] == [
+        (1, "1", "accepted"),
+        (1, None, "rejected"),
+        (1, "3", "accepted"),
+    ]
+
+
 def test_a_last_line_without_an_end_and_empty_lines_and_windows_ends_are_fine() -> None:
     verdicts = verdicts_on(b"\n  \n" + GOOD % 1 + b"\r\n" + GOOD % 2)
     assert [verdict["line"] for verdict in verdicts] == [3, 4]
