@@ -228,6 +228,8 @@ class HttpIntake:
         except web.HTTPException as error:
             reason = error.reason.upper().replace(" ", "_")
             return refusal(error.status, reason, f"{request.method} {public_path(request.path)}")
+        except ConnectionError:
+            return refusal(499, "GONE", "whoever asked has gone")  # Nobody gets to see it.
         except Exception:
             logger.exception("a request failed: %s %s", request.method, public_path(request.path))
             return refusal(500, "ERROR", "the request failed inside; the log says why")

@@ -106,3 +106,17 @@ async def test_a_connection_whose_transport_is_gone_already_can_be_cut(world: Wo
     session._transport = None
     session.abort()
     assert (await (await world.connect()).ask("ping"))["status"] == 200
+
+
+@pytest.mark.parametrize("path", ["/ws-api/v3", "/ws/btcusdt@trade"])
+async def test_who_goes_during_the_handshake_leaves_no_traceback(
+    world: World, path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(aiohttp.web.WebSocketResponse, "prepare", gone)
+    async with aiohttp.ClientSession() as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await client.ws_connect(f"{world.server.url}{path}")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

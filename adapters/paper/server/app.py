@@ -107,6 +107,8 @@ class PaperServer:
                 return await self._ws_api(request)
             if path in {RAW_PATH, COMBINED_PATH} or path.startswith(RAW_PATH + "/"):
                 return await self._streams(request, path)
+        except ConnectionError:
+            return web.Response(status=499)  # The client has gone meanwhile; nobody gets to see it.
         finally:
             self._wake()
         return web.Response(status=404, text="Not found")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client as http_client
+import logging
 import socket
 import threading
 from collections.abc import Callable, Coroutine
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 import pykka
 import pytest
+from aiohttp import web
 
 from adapters.client import ADDRESS_FILE, Refused
 from adapters.intake import http, routes
@@ -216,6 +218,18 @@ def test_a_handler_that_fails_is_answered_without_its_secrets(world: World, capl
     assert (status, body["reason"]) == (500, "ERROR")
     assert "secret" not in str(body)
     assert "a request failed" in caplog.text
+
+
+def test_who_goes_before_the_answer_leaves_no_traceback(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", gone)
+    status, _ = world.ask("GET", "/v1/ws")
+    assert status == 499
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
