@@ -14,6 +14,7 @@ import pykka
 from actors.archivist import Round
 from actors.journal_routes import Follower, Newborn, Routes
 from actors.retention import Retention, RetentionSettings
+from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from messages.control import (
     ActorReady,
@@ -30,7 +31,17 @@ from messages.control import (
     StoreFailed,
     Unfollow,
 )
+from messages.facts import ChildAcknowledged, ExecutionPlanned, ExecutionStarted, Fact
 from messages.refs import Tells
+
+PATIENT: frozenset[type[Fact]] = frozenset({ExecutionPlanned, ExecutionStarted, ChildAcknowledged})
+"""Facts on which nobody waits, and which others follow at once: intents on plans, trades on acknowledgements.
+
+A commit of their own would hold those up, so they are committed with what comes next.
+"""
+
+LINGER_SECONDS = 0.005
+"""If nothing comes, patient facts are committed after this."""
 
 REPLAY_SLICE = 1000
 """Old facts that one turn tells a new follower; between two slices others may append."""
@@ -113,6 +124,11 @@ class _Flush:
 
 
 @dataclass(frozen=True, slots=True)
+class _Lingered:
+    """Patient facts have waited for long enough."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Tidy:
     """Time to see what may be archived, or to go on with it."""
 
@@ -153,6 +169,8 @@ class Journal(Child):
         self._store = store
         self._last_seq = store.last_seq()
         self._buffer: list[Append] = []
+        self._flush_asked = False
+        self._linger: Timer | None = None
         self._failed = False
         self._routes = Routes()
         self._replays: dict[object, _Replay] = {}
@@ -167,18 +185,18 @@ class Journal(Child):
 
     def end(self) -> None:
         """Commit what was asked for before the stop."""
+        if self._linger is not None:
+            self._linger.cancel()
         self._flush()
 
-    def on_receive(self, message: JournalCommand | Ping | _Flush | _Replay | _Tidy) -> None:
+    def on_receive(self, message: JournalCommand | Ping | _Flush | _Lingered | _Replay | _Tidy) -> None:
         """Take a command, unless the store has failed."""
         if self._failed:
             return
         match message:
             case Append():
-                if not self._buffer:
-                    self.actor_ref.tell(_Flush())
-                self._buffer.append(message)
-            case _Flush():
+                self._take(message)
+            case _Flush() | _Lingered():
                 self._flush()
             case Follow():
                 self._follow(message)
@@ -195,7 +213,18 @@ class Journal(Child):
 
     # Appending ------------------------------------------------------------------------------------
 
+    def _take(self, append: Append) -> None:
+        self._buffer.append(append)
+        if self._flush_asked:
+            return
+        if not all(type(fact) in PATIENT for fact in append.facts):
+            self._flush_asked = True
+            self.actor_ref.tell(_Flush())
+        elif self._linger is None or not self._linger.pending:
+            self._linger = self.runtime.tell_after(LINGER_SECONDS, self.actor_ref, _Lingered())
+
     def _flush(self) -> None:
+        self._flush_asked = False
         if self._failed or not self._buffer:
             return
         records, writers = [], []
@@ -289,8 +318,16 @@ class Journal(Child):
             self._round.touch(committed.fact)
 
     def _follow(self, follow: Follow) -> None:
-        """Begin with the old facts; those that are buffered now come after them, as all new ones."""
+        """Begin with the old facts; those that are buffered now come after them, as all new ones.
+
+        Not so an execution's own: its actor, started again, must know what it has said in its life before.
+        """
         self._forget(follow.follower)
+        of = follow.execution_id
+        if of is not None and any(fact.execution_id == of for append in self._buffer for fact in append.facts):
+            self._flush()
+            if self._failed:
+                return
         until = self._store.last_seq()
         old = self._newborn.take(follow)
         if old is None:

@@ -41,7 +41,16 @@ from messages.facts import (
     TradeBooked,
 )
 from messages.ids import child_id
-from tests.factories import EXECUTION, NOW, a_closed, a_trade_booked, an_accepted, an_intent
+from tests.factories import (
+    EXECUTION,
+    NOW,
+    a_closed,
+    a_planned,
+    a_trade_booked,
+    an_accepted,
+    an_acknowledged,
+    an_intent,
+)
 from tests.probe import Probe
 
 OTHER = "zyxwvutsrq765"
@@ -131,6 +140,61 @@ def test_everything_queued_before_the_flush_is_one_transaction(house: House, a_p
     assert house.store.appends < 10
     facts = [record.fact for record in house.store.read()]
     assert facts == [fact for number in range(10) for fact in (epoch(number), epoch(100 + number))]
+
+
+def test_a_plan_is_committed_with_the_intent_that_follows_it(house: House, simulation: Simulation) -> None:
+    house.append(a_planned())
+    simulation.run(journal.LINGER_SECONDS / 2)
+    assert house.store.last_seq() == 0
+    house.append(an_intent())
+    assert [message.seq for message in house.writer.messages()] == [1, 2]
+    assert house.store.appends == 1
+    house.writer.expect_none()
+
+
+def test_an_acknowledgement_is_committed_with_the_trade_that_follows_it(house: House) -> None:
+    house.append(an_acknowledged())
+    house.append(a_trade_booked())
+    assert [message.seq for message in house.writer.messages()] == [1, 2]
+    assert house.store.appends == 1
+
+
+def test_a_patient_fact_that_nothing_follows_is_committed_after_a_moment(house: House, simulation: Simulation) -> None:
+    for number in range(3):
+        house.append(a_planned(), an_acknowledged(client_order_id=f"tgp-{EXECUTION}-{number}-0"))
+        house.writer.expect_none(within=journal.LINGER_SECONDS / 2)
+        simulation.run(journal.LINGER_SECONDS)
+        assert house.store.last_seq() == 2 * number + 2
+        assert len(house.writer.messages()) == 2
+
+
+def test_a_patient_fact_beside_one_that_somebody_waits_for_is_committed_at_once(house: House) -> None:
+    house.append(an_acknowledged(), a_trade_booked())
+    assert len(house.writer.messages()) == 2
+
+
+def test_who_follows_an_execution_is_told_what_was_appended_before_it_asked(house: House, a_probe: Probes) -> None:
+    house.append(a_planned())
+    follower = a_probe("follower")
+    house.follow(follower, execution=EXECUTION)
+    assert news(follower) == [1, CaughtUp(1, ID)]
+    assert news(house.writer) == [1]
+
+
+def test_who_follows_an_execution_hurries_nobody_else(house: House, a_probe: Probes) -> None:
+    house.append(a_planned())
+    follower = a_probe("follower")
+    house.follow(follower, execution=OTHER)
+    follower.expect(CaughtUp(0, ID))
+    assert house.store.last_seq() == 0
+
+
+def test_a_patient_fact_is_durable_after_a_stop(house: House, simulation: Simulation) -> None:
+    house.append(a_planned())
+    house.ref.stop()
+    assert house.store.last_seq() == 1
+    simulation.run(1)
+    assert simulation.dead_letters == []
 
 
 def test_an_append_of_nothing_is_nothing(house: House) -> None:
