@@ -39,7 +39,8 @@ from adapters.paper.server.call import Call
 from adapters.paper.server.desk import Desk
 from adapters.paper.server.faults import Fault, Plan, WireFault
 from adapters.paper.server.process import ProcessSettings, run_paper_exchange
-from bench.tools.daemon import PATIENCE, Observer, TimedStore, a_signal, open_settings, wait
+from adapters.storage.log_keeper import LogKeeper
+from bench.tools.daemon import PATIENCE, SWITCH_SECONDS, Observer, TimedStore, a_signal, open_settings, wait
 from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, spread
 from messages.control import ShutDown
 from messages.facts import Fact, TradeBooked
@@ -153,7 +154,7 @@ class _Answer:
 
 def measure(over: str, signals: int, per_second: float, plan: Plan) -> Taken:
     """Hand in so many signals after a warm-up, at an even pace, and wait for the last one's trade."""
-    sys.setswitchinterval(0.001)  # As `run.py` does.
+    sys.setswitchinterval(SWITCH_SECONDS)
     handed_in: Moments = {}
     known: Moments = {}
     heard = threading.Condition()
@@ -172,6 +173,7 @@ def measure(over: str, signals: int, per_second: float, plan: Plan) -> Taken:
         with (
             mock.patch.object(TWAPActor, "on_news_of", noted),
             _orders_over(over),
+            LogKeeper(store),
             Pool(4) as pool,
             BinanceVenue(pool, other.settings) as venue,
         ):

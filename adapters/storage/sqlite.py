@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Collection, Iterator, Sequence
@@ -25,9 +26,14 @@ PAGE = 1000
 
 BUSY_MILLISECONDS = 2000
 CHECKPOINT_PAGES = 4000
-"""Pages of 4 kB in the log before it is written back: rarer is faster, but one wait is longer."""
+"""Pages of 4 kB in the log before a commit writes it back, if nobody else has (`LogKeeper`)."""
+
+LOG_HEADER, FRAME_HEADER, PAGE_BYTES = 32, 24, 4096
+"""What a write-ahead log is made of (SQLite's file format, section 4)."""
 
 CACHE_KILOBYTES = 16_000
+logger = logging.getLogger("tidegate.journal")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MIGRATIONS: tuple[str, ...] = (
@@ -148,6 +154,29 @@ class SqliteStore:
         self._connection.execute("PRAGMA fullfsync = ON")  # macOS: down to the platter
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         self._connection.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
+
+    def make_room(self, pages: int) -> None:
+        """Make the log's file so many pages long, filled with nothing, unless it is longer.
+
+        A commit that writes into what is there already has less to wait for. Of a log, SQLite reads what
+        fits together and stops where it doesn't; the zeros behind it are none of it. Room that cannot be
+        had is no failure: commits make it as they need it.
+        """
+        log, wanted = Path(f"{self.path}-wal"), LOG_HEADER + pages * (PAGE_BYTES + FRAME_HEADER)
+        self._connection.execute("BEGIN IMMEDIATE")  # Nobody else writes to the log meanwhile.
+        try:
+            with log.open("r+b", buffering=0) as file:
+                there = file.seek(0, os.SEEK_END)
+                try:
+                    file.write(bytes(max(0, wanted - there)))
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(there)
+                    raise
+        except OSError as error:
+            logger.warning("no room could be made in the journal's log: %s", error.strerror)
+        finally:
+            self._connection.execute("ROLLBACK")
 
     def _migrate(self, version: int) -> None:
         execute = self._connection.execute

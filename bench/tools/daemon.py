@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +19,7 @@ from actors.daemon import DaemonSettings
 from actors.exchange.budget import BudgetLimits
 from actors.runtime import Pool
 from adapters.config import Config
+from adapters.storage.log_keeper import LogKeeper
 from adapters.storage.sqlite import SqliteStore
 from bench.tools.threads import PlainThreads
 from bench.tools.venue import RULES, InstantVenue
@@ -30,6 +32,9 @@ from run import settings_of, start_daemon
 
 Kind = Literal["pool", "thread"]
 """Our runtime, or Pykka's plain threads."""
+
+SWITCH_SECONDS = 0.001
+"""How long a thread keeps the interpreter while others want it: as `run.py` sets it."""
 
 PATIENCE = 30.0
 """Seconds after which a measurement has failed."""
@@ -120,7 +125,8 @@ def house(
         store = TimedStore(Path(directory) / "data")
         observer = Observer()
         runtime = Pool() if kind == "pool" else PlainThreads()
-        with runtime:
+        sys.setswitchinterval(SWITCH_SECONDS)
+        with LogKeeper(store), runtime:
             tap = Tap(InstantVenue.start(on_trade), on_order)
             root = start_daemon(observer, store=store, venue=tap, market=tap, settings=settings or open_settings())
             wait(observer.ready, "the daemon did not become ready")
