@@ -16,6 +16,7 @@ QUESTIONS = (
     "executions",
     "verdicts",
     "http_load",
+    "restart",
     "simulation",
     "store",
     "starts",

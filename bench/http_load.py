@@ -12,15 +12,12 @@ import argparse
 import asyncio
 import itertools
 import random
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -28,28 +25,17 @@ from typing import Any
 
 import orjson
 
-from adapters.client import Client, ClientError
+from adapters.client import Client
 from adapters.storage.sqlite import SqliteStore
 from bench.tools.figures import Row, print_table
+from bench.tools.service import an_execution, service
 from messages.facts import ChildIntended, ExecutionPlanned
 from messages.money import use_money_context
 
-RUN = Path(__file__).resolve().parent.parent / "run.py"
-SYMBOLS = {"BTCUSDT": "0.06", "ETHUSDT": "1", "BNBUSDT": "8", "DOGEUSDT": "30000"}
-"""What an execution trades: worth some 4,000 USDT, so that each of its slices is above all minima."""
 CHUNKS, INTERVAL = 60, 5
 CONNECTIONS = 64
 P99_TARGET, LATENESS_TARGET = 50.0, 100.0
 LADDER = (500, 1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 5_000)
-SETTINGS = (
-    "http.port=0",
-    "log.level=warning",
-    "limits.max_executions=none",
-    "limits.max_executions_per_symbol=none",
-    "limits.max_signals_per_second=none",
-    "limits.max_signals_per_second_per_sender=none",
-    'paper.balances={"BTC": 10000, "ETH": 100000, "BNB": 1000000, "DOGE": 1000000000, "USDT": 1000000000}',
-)
 
 
 @dataclass(slots=True)
@@ -138,40 +124,8 @@ class _Sender:
         self._send()
 
 
-@contextmanager
-def daemon(directory: Path) -> Iterator[Client]:
-    """Run a real daemon on a free port and its own paper exchange."""
-    sets = itertools.chain.from_iterable(("--set", one) for one in (*SETTINGS, f"data_dir={directory}"))
-    with subprocess.Popen([sys.executable, str(RUN), "daemon", *sets]) as process:  # noqa: S603 - our own program
-        try:
-            yield _ready(directory)
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def _ready(directory: Path) -> Client:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            client = Client.of(directory)
-            if client.status().get("readiness") == "READY":
-                return client
-        except ClientError:
-            pass
-        if time.monotonic() > deadline:
-            raise TimeoutError("the daemon did not become ready")
-        time.sleep(0.1)
-
-
 def _execution(number: int) -> dict[str, Any]:
-    symbol = list(SYMBOLS)[number % len(SYMBOLS)]
-    return {
-        "id": f"running-{number}",
-        "symbol": symbol,
-        "side": "buy" if number // len(SYMBOLS) % 2 else "sell",
-        "quantity": SYMBOLS[symbol],
-        "twap": {"num_chunks": CHUNKS, "interval_seconds": INTERVAL},
-    }
+    return an_execution(number, chunks=CHUNKS, interval=INTERVAL)
 
 
 def start_executions(client: Client, count: int) -> None:
@@ -230,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seconds = 60.0 if given.long else given.seconds
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name) / "data"
-        with daemon(directory) as client:
+        with service(directory) as client:
             start_executions(client, given.executions)
             load = asyncio.run(_Sender(client).run(mixed(given.executions, "load"), given.rate, seconds))
             late = lateness(directory)
