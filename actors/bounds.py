@@ -55,7 +55,7 @@ def judge(quote: Quote | None, age: float, bounds: Bounds, usual_spread: Decimal
         if bounds.side.sign * (touch - bounds.limit_price) > 0:
             words = "ask {} above {}" if bounds.side is Side.BUY else "bid {} below {}"
             return Breach(StopReason.LIMIT_PRICE, words.format(plain(touch), plain(bounds.limit_price)))
-    return _thin(quote, bounds)
+    return _thin(quote, bounds) or _quiet(quote, bounds)
 
 
 def _wide(quote: Quote, bounds: Bounds, usual: Decimal | None) -> Breach | None:
@@ -82,6 +82,17 @@ def _thin(quote: Quote, bounds: Bounds) -> Breach | None:
         return Breach(StopReason.LIQUIDITY, "the book is not known")
     if depth < bounds.min_depth:
         return Breach(StopReason.LIQUIDITY, f"{plain(depth)} near the touch, {plain(bounds.min_depth)} needed")
+    return None
+
+
+def _quiet(quote: Quote, bounds: Bounds) -> Breach | None:
+    if bounds.min_traded is None:
+        return None
+    if quote.traded is None:
+        return Breach(StopReason.LIQUIDITY, "what the market trades is not known")
+    if quote.traded < bounds.min_traded:
+        missing = bounds.min_traded - quote.traded
+        return Breach(StopReason.LIQUIDITY, f"the market has yet to trade {plain(missing)}")
     return None
 
 

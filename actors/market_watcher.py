@@ -17,12 +17,14 @@ from messages.market import (
     Await,
     Awaited,
     ConnectMarket,
+    CountTrades,
     MarketEvent,
     MarketGap,
     Quote,
     QuoteChanged,
     QuoteLost,
     QuoteSeen,
+    StopCounting,
     Unawait,
     WatchMarket,
 )
@@ -90,6 +92,8 @@ class Market:
         self._depth: tuple[Decimal, Decimal] | None = None
         self._depth_at = -math.inf
         self._spreads = UsualSpread()
+        self._traded = ZERO
+        self._told: Decimal | None = None
 
     @property
     def usual_spread(self) -> Decimal | None:
@@ -124,10 +128,18 @@ class Market:
             depth_ask=depth_ask,
             integral=integral,
             integral_seconds=seconds,
+            traded=self._count(seen.traded),
         )
         self.lost = False
         self._spreads.see(self.quote, now)
         return True
+
+    def _count(self, told: Decimal | None) -> Decimal | None:
+        """Add what was traded since the venue told last; what it missed in between is left out."""
+        if told is not None and self._told is not None and told >= self._told:
+            self._traded += told - self._told
+        self._told = told
+        return None if told is None else self._traded
 
     def lose(self) -> None:
         """Trust nothing that was seen so far; the time until the next quote counts for nothing."""
@@ -183,7 +195,18 @@ def _micros(now: float) -> int:
     return round(now * 1_000_000)
 
 
-WatcherMessage = ConnectMarket | MarketEvent | Await | Unawait | Ping | _PushDue | _DeadlineReached | _ReadyAnyway
+WatcherMessage = (
+    ConnectMarket
+    | MarketEvent
+    | Await
+    | Unawait
+    | CountTrades
+    | StopCounting
+    | Ping
+    | _PushDue
+    | _DeadlineReached
+    | _ReadyAnyway
+)
 
 
 class MarketWatcher(Child):
@@ -206,6 +229,9 @@ class MarketWatcher(Child):
         self._gate: Tells[QuoteChanged | QuoteLost] | None = None
         self._markets: dict[str, Market] = {}
         self._hot: dict[str, bool] = {}
+        self._counted: dict[str, dict[str, None]] = {}
+        self._counts_for: dict[str, str] = {}
+        self._told_trades: dict[str, bool] = {}
         self._waiting: dict[str, dict[Key, _Waiting]] = {}
         self._symbol_of: dict[Key, str] = {}
         self._pushed_at: dict[str, float] = {}
@@ -242,6 +268,10 @@ class MarketWatcher(Child):
                 self._on_await(message)
             case Unawait(key=key):
                 self._withdraw(key)
+            case CountTrades():
+                self._count(message)
+            case StopCounting(key=key):
+                self._stop_counting(key)
             case _DeadlineReached(waiting):
                 self._on_deadline(waiting)
             case _PushDue(symbol):
@@ -409,9 +439,25 @@ class MarketWatcher(Child):
             self._watch(symbol, hot=False)
 
     def _watch(self, symbol: str, *, hot: bool) -> None:
-        if self._hot.get(symbol) is not hot:
-            self._hot[symbol] = hot
-            self._venue.tell(WatchMarket(symbol=symbol, hot=hot, listener=self.actor_ref))
+        trades = symbol in self._counted
+        if self._hot.get(symbol) is not hot or self._told_trades.get(symbol, False) is not trades:
+            self._hot[symbol], self._told_trades[symbol] = hot, trades
+            self._venue.tell(WatchMarket(symbol=symbol, hot=hot, listener=self.actor_ref, trades=trades))
+
+    def _count(self, wish: CountTrades) -> None:
+        self._stop_counting(wish.key)
+        self._counts_for[wish.key] = wish.symbol
+        self._counted.setdefault(wish.symbol, {})[wish.key] = None
+        self._watch(wish.symbol, hot=self._hot.get(wish.symbol, False))
+
+    def _stop_counting(self, key: str) -> None:
+        symbol = self._counts_for.pop(key, None)
+        if symbol is None:
+            return
+        del self._counted[symbol][key]
+        if not self._counted[symbol]:
+            del self._counted[symbol]
+            self._watch(symbol, hot=self._hot.get(symbol, False))
 
     def _connect(self, message: ConnectMarket) -> None:
         self._gate = message.gate

@@ -135,6 +135,8 @@ def _refined(chance: random.Random, body: dict[str, Any], at: float) -> dict[str
     if chance.random() < 0.5:
         twap["remainder"] = "sweep"
     if chance.random() < 0.3:
+        twap["max_participation"] = chance.choice(("0.02", "0.2", "1"))
+    if chance.random() < 0.3:
         twap["end_at"] = iso(EPOCH + timedelta(seconds=at + chance.uniform(8, 40)))
     if chance.random() < 0.3:
         twap["catch_up"] = chance.choice(("none", "spread", "cap"))

@@ -54,7 +54,8 @@ class Plan:
     With `timing` a child waits in its slot until the touch presses against it, at most until the
     slot's deadline, which is this fraction `slot_deadline` of the interval after its beginning.
     `max_spread_multiple` counts usual spreads; a child is at most the fraction `max_depth_share` of
-    what stands near the touch. None of either = no such bound.
+    what stands near the touch, and all of them the fraction `max_participation` of what the market
+    trades meanwhile. None = no such bound.
     """
 
     quantity: Decimal
@@ -86,6 +87,7 @@ class Plan:
     slot_deadline: Decimal = Decimal("0.8")
     max_spread_multiple: Decimal | None = None
     max_depth_share: Decimal | None = None
+    max_participation: Decimal | None = None
     jitter: Decimal = Decimal(0)
     delays: tuple[Decimal, ...] = ()
 

@@ -250,6 +250,8 @@ class ChildIntended(Fact):
     fit_mid: Decimal | None = None
     waited_for: str | None = None
     rest_seconds: Decimal | None = None
+    market_volume: Decimal | None = None
+    """What the market had traded since the execution's first look at it; None where nothing depends on it."""
     adopted: bool = False
 
     def claims(self) -> tuple[Claim, ...]:

@@ -20,7 +20,8 @@ class Quote:
     `seen_at` is monotonic seconds on the runtime's clock. `depth_bid` and `depth_ask` are the base
     quantities that stand within the watcher's depth band (10 bps of the mid), None where unknown.
     `integral` is the time integral of the mid in price x seconds over `integral_seconds`, both
-    running since the watcher first saw the symbol.
+    running since the watcher first saw the symbol. `traded` is the base quantity that the market has
+    traded while trades were counted, by whomever; None while they are not.
     """
 
     symbol: str
@@ -33,6 +34,7 @@ class Quote:
     depth_ask: Decimal | None = None
     integral: Decimal = Decimal(0)
     integral_seconds: Decimal = Decimal(0)
+    traded: Decimal | None = None
 
     @property
     def mid(self) -> Decimal:
@@ -91,7 +93,11 @@ class SymbolRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteSeen:
-    """The venue's market stream tells the touch, and the book near it, best price first, where it has one."""
+    """The venue's market stream tells the touch, and the book near it, best price first, where it has one.
+
+    `traded` is the base quantity of the symbol's public trades, own ones among them, since the venue
+    began to count them: it only grows, and begins anew when counting does. None while none are counted.
+    """
 
     symbol: str
     bid: Decimal
@@ -100,6 +106,7 @@ class QuoteSeen:
     ask_quantity: Decimal
     bids: tuple[Level, ...] = ()
     asks: tuple[Level, ...] = ()
+    traded: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +123,28 @@ MarketEvent = QuoteSeen | MarketGap
 class WatchMarket:
     """Asks the venue to stream a symbol: at every change while `hot`, else about once a second.
 
-    The answer begins with the present touch, at once.
+    The answer begins with the present touch, at once. With `trades` public trades are counted, too.
     """
 
     symbol: str
     hot: bool
     listener: Tells[MarketEvent]
+    trades: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountTrades:
+    """Asks MarketWatcher to have a symbol's trades counted until `key` asks to stop; quotes tell how many."""
+
+    key: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopCounting:
+    """Takes a `CountTrades` back."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +182,8 @@ class Bounds:
     `max_spread` is a fraction of the mid, `max_spread_multiple` counts usual spreads (the median of
     the last minutes'), `max_deviation` is a fraction of `arrival_price` on the adverse side of `side`
     (or on `both_sides`), `limit_price` the worst touch, `max_age` in seconds. `min_depth` is the base
-    quantity that must stand within the watcher's depth band on the side that is taken.
+    quantity that must stand within the watcher's depth band on the side that is taken, `min_traded`
+    where the running count of the market's trades must have come to.
     """
 
     side: Side
@@ -171,6 +195,7 @@ class Bounds:
     max_age: float | None = None
     max_spread_multiple: Decimal | None = None
     min_depth: Decimal | None = None
+    min_traded: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

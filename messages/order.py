@@ -61,7 +61,8 @@ class PlaceChild:
     `mid_integral` over `mid_seconds` is the execution's running integral of the mid since arrival,
     `waited_seconds` how long the guards made the child wait (`waited_for` failed first),
     `timed_seconds` how long it then waited for the pressure at the touch, and `fit_mid` the mid before
-    that. A LIMIT_MAKER child may rest for `rest_seconds` from its intent on.
+    that. A LIMIT_MAKER child may rest for `rest_seconds` from its intent on. `market_volume` is what the
+    market has traded since the execution's first look at it, where that bounds the child.
     """
 
     execution_id: str
@@ -88,6 +89,7 @@ class PlaceChild:
     fit_mid: Decimal | None = None
     waited_for: str | None = None
     rest_seconds: Decimal | None = None
+    market_volume: Decimal | None = None
 
 
 class Decline(StrEnum):

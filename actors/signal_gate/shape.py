@@ -49,7 +49,6 @@ _WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("schedule", ("equal", "ow")),
 )
 _NOT_YET: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (("child", ("auto",)),)
-_NOT_YET_AT_ALL: Final = ("max_participation",)
 _NO_OPTIONS: Final = TwapOptions()
 
 
@@ -129,6 +128,7 @@ def _check_twap(options: TwapOptions, max_duration_seconds: Decimal) -> Refusal 
         or _check_amounts(options, _TWAP_AMOUNTS, "twap.")
         or _check_up_to("twap.cap_bps", options.cap_bps, MAX_CAP_BPS)
         or _check_up_to("twap.jitter", options.jitter, MAX_JITTER)
+        or _check_participation(options.max_participation)
         or _check_words(options)
         or _check_times(options, max_duration_seconds)
     )
@@ -155,6 +155,16 @@ def _check_up_to(name: str, amount: object, most: Decimal | int) -> Refusal | No
     return None
 
 
+def _check_participation(share: object) -> Refusal | None:
+    if share is None:
+        return None
+    if refusal := check_amount("twap.max_participation", share):
+        return refusal
+    if isinstance(share, Decimal) and share > 1:
+        return malformed("twap.max_participation is a fraction, at most 1")
+    return None
+
+
 def _check_words(options: TwapOptions) -> Refusal | None:
     for name, words in _WORDS:
         word = getattr(options, name)
@@ -166,9 +176,6 @@ def _check_words(options: TwapOptions) -> Refusal | None:
         word = getattr(options, name)
         if word in words:
             return malformed(f"twap.{name} {word} is not available yet")
-    for name in _NOT_YET_AT_ALL:
-        if getattr(options, name) is not None:
-            return malformed(f"twap.{name} is not available yet")
     return None
 
 

@@ -32,6 +32,7 @@ from actors.twap.execution import (
 )
 from actors.twap.guards import bounds_of, forgiven, policy_of, reason_of, unbounded
 from actors.twap.holdup import HoldUp
+from actors.twap.participation import QUIET, Volume, together
 from actors.twap.placing import place_of
 from actors.twap.reactions import DECLINES, GUARDED, Reaction, Way
 from actors.twap.report import MidIntegral, report_of
@@ -59,7 +60,7 @@ from messages.facts import (
     SignalAccepted,
     SlotSkipped,
 )
-from messages.market import Await, Awaited, Bounds, SymbolRules, Timing, Unawait
+from messages.market import Await, Awaited, Bounds, CountTrades, StopCounting, SymbolRules, Timing, Unawait
 from messages.money import ZERO
 from messages.order import CancelChild, ChildDeclined, Decline, PlaceChild
 from messages.refs import Tells
@@ -101,7 +102,7 @@ class TWAPActor(Follower, Child):
         rules: SymbolRules,
         journal: Tells[JournalCommand],
         exchange: Tells[PlaceChild | CancelChild],
-        market: Tells[Await | Unawait],
+        market: Tells[Await | Unawait | CountTrades | StopCounting],
         settings: TwapSettings,
     ) -> None:
         super().__init__(parent, name)
@@ -122,6 +123,10 @@ class TWAPActor(Follower, Child):
         self._closing: Close | None = None
         self._not_before = 0.0
         self._hold_up: HoldUp | None = None
+        self._volume: Volume | None = None
+        self._before: Awaited | None = None
+        self._pacing = False
+        self._pace_until = 0.0
         self._in_hand = False
         self._held: tuple[ExecutionCommand, ...] = ()
         self._answers: tuple[tuple[Fact, Tells[CommandAnswer]], ...] = ()
@@ -195,9 +200,17 @@ class TWAPActor(Follower, Child):
         else:
             self.append(started)
         self._mid = MidIntegral(execution.mid_integral, execution.mid_seconds)
+        self._count_trades()
         # An older incarnation's wish may still become an intent, but none that comes later is sent.
         self._in_hand = execution.incarnation == 1
         self._drive()
+
+    def _count_trades(self) -> None:
+        """Have the market's trades counted where they bound what may be sent."""
+        share = self._plan.max_participation
+        if share is not None:
+            self._volume = Volume(share, self._execution.market_volume)
+            self.runtime.send(self._market, CountTrades(key=self.name, symbol=self._execution.accepted.symbol))
 
     def on_news_of(self, fact: Fact) -> None:
         """Go on when ExchangeActor or OrderWatcher have said something of a child."""
@@ -271,23 +284,27 @@ class TWAPActor(Follower, Child):
         if self.runtime.now() < self._not_before:
             self._wake_at(min(self._not_before, self._clock.moment(serve.slot_end)))
             return
-        self._serving = serve
-        execution = self._execution
-        accepted = execution.accepted
-        bounds = bounds_of(self._plan, accepted.side, accepted.arrival_price, execution.limit_price)
+        self._serving, self._before = serve, None
+        slot_end, now = self._clock.moment(serve.slot_end), self.runtime.now()
+        self._pace_until = now + (slot_end - now) * float(self._plan.slot_deadline)
         timing = None if serve.timed_until is None else Timing(until=self._clock.moment(serve.timed_until))
         fresh_until = None if serve.posts_until is None else self.runtime.now() + FRESH_SECONDS
         deadline = self._clock.moment(serve.guards_until)
         if self._hold_up is not None:  # What has been waited for beyond its slot is waited for as long as may be.
             deadline = min(self._clock.moment(serve.slot_end), self._gives_up_at(self._hold_up))
-        self._await(bounds, deadline, timing, fresh_until)
+        self._await(self._bounds(), deadline, timing, fresh_until)
+
+    def _bounds(self) -> Bounds:
+        execution = self._execution
+        accepted = execution.accepted
+        return bounds_of(self._plan, accepted.side, accepted.arrival_price, execution.limit_price)
 
     def _await(
         self, bounds: Bounds, deadline: float, timing: Timing | None = None, fresh_until: float | None = None
     ) -> None:
         self._wake_at(None)
         self._generation += 1
-        self._looking = True
+        self._looking, self._pacing = True, bounds.min_traded is not None
         execution = self._execution
         await_ = Await(
             key=(self.name, self._generation),
@@ -310,13 +327,24 @@ class TWAPActor(Follower, Child):
         self._looking = False
         if awaited.quote is not None:
             self._mid.see(awaited.quote)
+            if self._volume is not None:
+                self._volume.see(awaited.quote)
         if self._closing is not None:
             self._finish(self._closing)
             return
         assert self._serving is not None
+        if self._before is not None:
+            awaited = together(self._before, awaited)
         if awaited.held and awaited.quote is not None:
             self._place(self._serving, awaited)
-            return
+        elif self._pacing and awaited.failed == StopReason.LIQUIDITY:
+            self._before = awaited  # The market was too quiet for the whole child: what may go now?
+            self._await(self._bounds(), self.runtime.now())
+        else:
+            self._failed(awaited)
+
+    def _failed(self, awaited: Awaited) -> None:
+        """Do what the policy of the guard says that still fails."""
         why = Close(reason_of(awaited.failed), awaited.detail or "")
         match policy_of(why.reason, self._settings):
             case "stop":
@@ -337,9 +365,11 @@ class TWAPActor(Follower, Child):
         if now >= self._gives_up_at(self._hold_up):
             self._execution.add_wait(self._hold_up.reason, exact_seconds(self._hold_up.tell(now)))
             self._close(why)
-        elif now < self._clock.moment(self._serving.slot_end):
+        elif now < self._clock.moment(self._serving.slot_end) and self._before is None:
             self._serve(self._serving)
         else:
+            if self._before is not None:  # What the market trades was waited for: the slot has had its time.
+                self._not_before = self._clock.moment(self._serving.slot_end)
             self._drive()
 
     def _gives_up_at(self, hold_up: HoldUp) -> float:
@@ -350,24 +380,43 @@ class TWAPActor(Follower, Child):
         return None if self._hold_up is None else self._hold_up.reason
 
     def _place(self, serve: Serve, awaited: Awaited) -> None:
-        if (held_up := self._hold_up) is not None:
+        """Ask for the slot's child, or wait for the market to trade enough for it."""
+        volume, held_up = self._volume, self._hold_up
+        judged = awaited
+        if held_up is not None:
             waited = held_up.untold(self.runtime.now()) - awaited.timed
-            awaited = replace(awaited, waited=max(awaited.waited, waited), waited_for=held_up.reason)
-        place = place_of(
+            judged = replace(awaited, waited=max(awaited.waited, waited), waited_for=held_up.reason)
+        place = self._place_of(serve, judged, None)
+        if place is None:
+            self._skip(BELOW_MINIMUM, "", judged.waited, judged.timed, judged.waited_for)
+            return
+        if volume is not None:
+            committed = self._execution.committed
+            if place.quantity > volume.room(committed) and self.runtime.now() < self._pace_until:
+                self._before = awaited
+                bounds = replace(self._bounds(), min_traded=volume.count_for(committed + place.quantity))
+                self._await(bounds, self._pace_until)
+                return
+            place = self._place_of(serve, judged, volume)
+        if place is None:
+            self._before = awaited
+            self._failed(replace(awaited, held=False, failed=StopReason.LIQUIDITY.value, detail=QUIET))
+            return
+        self._asked = place
+        self.runtime.send(self._exchange, place)
+
+    def _place_of(self, serve: Serve, awaited: Awaited, volume: Volume | None) -> PlaceChild | None:
+        return place_of(
             self._execution,
             self._rules,
             serve.slot,
             awaited,
             self._mid,
+            volume,
             rest_seconds=self._rest_seconds(serve),
             not_after=self._clock.moment(serve.slot_end),
             reply_to=self.actor_ref,
         )
-        if place is None:
-            self._skip(BELOW_MINIMUM, "", awaited.waited, awaited.timed, awaited.waited_for)
-            return
-        self._asked = place
-        self.runtime.send(self._exchange, place)
 
     def _rest_seconds(self, serve: Serve) -> Decimal | None:
         """How long the child of a slot may rest from now on, None if it is to take."""
@@ -482,6 +531,7 @@ class TWAPActor(Follower, Child):
             self._closing = None
             self._drive()
             return
+        traded = None if self._volume is None else self._volume.traded
         self.append(
             ExecutionClosed(
                 execution_id=self.name,
@@ -489,7 +539,7 @@ class TWAPActor(Follower, Child):
                 detail=close.detail,
                 key=execution.accepted.key,
                 children=len(execution.children),
-                report=report_of(execution, close, self._clock.now(), self._mid),
+                report=report_of(execution, close, self._clock.now(), self._mid, traded),
             )
         )
 
@@ -499,6 +549,8 @@ class TWAPActor(Follower, Child):
         if self._looking:
             self.runtime.send(self._market, Unawait(key=(self.name, self._generation)))
             self._looking = False
+        if self._volume is not None:
+            self.runtime.send(self._market, StopCounting(key=self.name))
         self.runtime.send(self._journal, Unfollow(self.actor_ref))
 
     # Commands -------------------------------------------------------------------------------------

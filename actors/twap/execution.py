@@ -189,6 +189,7 @@ class Execution:
     timed_seconds: Decimal = ZERO
     timings: int = 0
     unknown_seconds: Decimal = ZERO
+    market_volume: Decimal = ZERO
     mid_integral: Decimal = ZERO
     mid_seconds: Decimal = ZERO
     fees_in_quote: Decimal | None = ZERO
@@ -372,6 +373,7 @@ class Execution:
         self.next_slot, self.retry = max(self.next_slot, intent.slice + 1), None
         self.last_interval = max(self.last_interval, slot_number(self._planned(), at))
         self.mid_integral, self.mid_seconds = intent.mid_integral, intent.mid_seconds
+        self.market_volume = self.market_volume if intent.market_volume is None else intent.market_volume
         self._fold_wait(intent.waited_seconds, intent.timed_seconds, intent.waited_for or "")
         self.last_skip = None
 

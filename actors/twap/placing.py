@@ -8,9 +8,11 @@ from actors.twap.clock import exact_seconds
 from actors.twap.execution import Execution
 from actors.twap.guards import ChildOrder, child_order, deviation_of, largest_child
 from actors.twap.manner import post_price
+from actors.twap.participation import Volume
 from actors.twap.report import MidIntegral
 from actors.twap.schedule import limits_of
 from messages.market import Awaited, SymbolRules
+from messages.money import floor_to
 from messages.order import ChildDeclined, PlaceChild
 from messages.refs import Tells
 
@@ -21,6 +23,7 @@ def place_of(
     slot: int,
     awaited: Awaited,
     mid: MidIntegral,
+    volume: Volume | None = None,
     *,
     rest_seconds: Decimal | None,
     not_after: float,
@@ -42,6 +45,9 @@ def place_of(
         order = ChildOrder(order_type="LIMIT_MAKER", time_in_force=None, limit_price=resting)
     price = order.limit_price or quote.touch(accepted.side)
     maximum = largest_child(plan, accepted.side, quote, limits_of(rules, plan.child, price).max_quantity)
+    if volume is not None:
+        room = floor_to(volume.room(execution.committed), plan.step)
+        maximum = room if maximum is None else min(maximum, room)
     quantity = execution.child_quantity(slot, price, maximum)
     if not quantity:
         return None
@@ -70,4 +76,5 @@ def place_of(
         timed_seconds=exact_seconds(awaited.timed),
         fit_mid=awaited.fit_mid if awaited.timed else None,
         rest_seconds=rest_seconds,
+        market_volume=None if volume is None else volume.traded,
     )

@@ -136,6 +136,9 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         slot_deadline=settings.slot_deadline,
         max_spread_multiple=settings.max_spread_multiple,
         max_depth_share=settings.max_depth_share,
+        max_participation=(
+            settings.max_participation if options.max_participation is None else options.max_participation
+        ),
         jitter=jitter,
         delays=delays(count + settings.extra_slots, interval, jitter, accepted.execution_id) if jitter else (),
     )

@@ -21,9 +21,9 @@ class TwapSettings:
     """The defaults of every execution; all but the `on_...` policies go into its journalled plan.
 
     Fractions: `jitter` (of a slice and of an interval), `max_price_deviation`, `max_spread`,
-    `slice_above_depth_share`, `max_depth_share`. Usual spreads: `max_spread_multiple`. Quote units:
-    `min_chunk_value`, `slice_above_notional`. Per second:
-    `rho`. `catch_up_cap` counts planned slices. Seconds: `interval_seconds`, `max_quote_age_seconds`,
+    `slice_above_depth_share`, `max_depth_share`, `max_participation`. Usual spreads:
+    `max_spread_multiple`. Quote units: `min_chunk_value`, `slice_above_notional`. Per second: `rho`.
+    `catch_up_cap` counts planned slices. Seconds: `interval_seconds`, `max_quote_age_seconds`,
     `guard_wait_seconds` (None = to the slot's end), `guard_patience_seconds`. `slot_deadline` is the
     fraction of its interval at which a slot's child waits no longer.
     """
@@ -54,6 +54,7 @@ class TwapSettings:
     partial_slice: Partial = "requeue"
     max_spread_multiple: Decimal | None = None
     max_depth_share: Decimal | None = None
+    max_participation: Decimal | None = None
     guard_patience_seconds: Decimal = Decimal(600)
     on_spread: Policy = "stop"
     on_deviation: Policy = "stop"

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import orjson
 from websockets.asyncio.client import ClientConnection
@@ -22,9 +23,10 @@ from adapters.binance.limits import Limits
 from adapters.binance.links import Keeper
 from adapters.binance.outcomes import RequestNotSent, RequestUnknown, Unreadable
 from adapters.binance.settings import BinanceSettings
-from adapters.binance.shapes import BookTicker, DepthEvent, DepthSnapshot, Kind, StreamFrame, TouchEvent
+from adapters.binance.shapes import AggTradeEvent, BookTicker, DepthEvent, DepthSnapshot, Kind, StreamFrame, TouchEvent
 from adapters.binance.ws_api import note_handshake
 from messages.market import Level, MarketEvent, MarketGap, QuoteSeen, WatchMarket
+from messages.money import ZERO
 from messages.refs import Tells
 from messages.signal import Side
 
@@ -56,6 +58,9 @@ class _Slot:
     seen_at: float = -float("inf")
     told_at: float = -float("inf")
     timer: asyncio.TimerHandle | None = None
+    trades: bool = False
+    traded: Decimal = ZERO
+    trade_number: int = -1
 
 
 @dataclass(slots=True, eq=False)
@@ -69,9 +74,9 @@ class _Books:
 class _MarketSession:
     """One connection to the combined stream."""
 
-    def __init__(self, stream: MarketStream, connection: ClientConnection, symbols: tuple[str, ...]) -> None:
+    def __init__(self, stream: MarketStream, connection: ClientConnection, streams: tuple[str, ...]) -> None:
         self._stream, self._connection = stream, connection
-        self._subscribed = dict.fromkeys(symbols)
+        self._subscribed = dict.fromkeys(streams)
         self._numbers = 0
         self._control: asyncio.Task[None] | None = None
         self.opened = False
@@ -95,6 +100,8 @@ class _MarketSession:
             self._stream.take_touch(decode(TouchEvent, told.data))
         elif "@depth" in told.stream:
             self._stream.take_depth(self, decode(DepthEvent, told.data))
+        elif told.stream.endswith("@aggTrade"):
+            self._stream.take_trade(decode(AggTradeEvent, told.data))
         elif _is_shutdown(told, frame):
             self._stream.leave(self)
 
@@ -111,20 +118,32 @@ class _MarketSession:
         return False
 
     def subscribe(self) -> None:
-        """See to it that every watched symbol is streamed."""
+        """See to it that every watched symbol is streamed, and nobody's trades that are not counted."""
         if self._control is None or self._control.done():
             self._control = asyncio.create_task(self._subscribe())
 
     async def _subscribe(self) -> None:
         try:
-            while missing := [symbol for symbol in self._stream.symbols if symbol not in self._subscribed]:
-                self._subscribed.update(dict.fromkeys(missing))
+            while (change := self._change()) is not None:
+                method, streams = change
                 self._numbers += 1
-                request = {"method": "SUBSCRIBE", "params": _streams(missing), "id": self._numbers}
+                request = {"method": method, "params": streams, "id": self._numbers}
                 await self._connection.send(orjson.dumps(request).decode())
                 await asyncio.sleep(CONTROL_SECONDS)
         except ConnectionClosed:
             return  # The next connection has them in its address.
+
+    def _change(self) -> tuple[str, list[str]] | None:
+        """Say what to ask for next, and count on it; None if all is as it should be."""
+        wanted = self._stream.streams
+        if missing := [name for name in wanted if name not in self._subscribed]:
+            self._subscribed.update(dict.fromkeys(missing))
+            return "SUBSCRIBE", missing
+        if spare := [name for name in self._subscribed if name not in wanted]:
+            for name in spare:
+                del self._subscribed[name]
+            return "UNSUBSCRIBE", spare
+        return None
 
 
 class MarketStream:
@@ -164,6 +183,12 @@ class MarketStream:
         """What is watched."""
         return tuple(self._slots)
 
+    @property
+    def streams(self) -> dict[str, None]:
+        """The names of the streams that are wanted."""
+        names = (_streams(slot.symbol, trades=slot.trades) for slot in self._slots.values())
+        return dict.fromkeys(name for some in names for name in some)
+
     def book(self, symbol: str) -> LocalBook | None:
         """Return the local book of a symbol, None without a connection or before its first change."""
         return None if self._relied is None else self._relied.books.by_symbol.get(symbol)
@@ -187,6 +212,7 @@ class MarketStream:
             slot.hot = wish.hot
         else:
             slot = self._slots[wish.symbol] = _Slot(wish.symbol, wish.listener, wish.hot)
+        slot.trades = wish.trades
         if old is not None:
             slot.touch, slot.update_id, slot.seen_at = old.touch, old.update_id, old.seen_at
         if self._relied is not None and self._runtime.now() - slot.seen_at <= FRESH_SECONDS:
@@ -203,7 +229,7 @@ class MarketStream:
         """A connection delivers; what has not changed since is asked for."""
         if self._relied is None:
             for slot in self._slots.values():
-                slot.update_id = -1
+                slot.update_id = slot.trade_number = -1
         self._relied = session
         session.subscribe()
         self._ask(self.symbols)
@@ -244,6 +270,15 @@ class MarketStream:
                 ask_quantity=event.ask_qty,
             ),
         )
+
+    def take_trade(self, event: AggTradeEvent) -> None:
+        """Count a trade, once: while a connection is renewed two of them tell it."""
+        slot = self._slots.get(event.symbol)
+        if slot is None or not slot.trades or event.number <= slot.trade_number:
+            return
+        slot.trade_number = event.number
+        slot.traded += event.quantity
+        self._mark(slot)
 
     def take_depth(self, session: _MarketSession, event: DepthEvent) -> None:
         """Take changes of a book, and see to a snapshot where one is needed."""
@@ -294,6 +329,7 @@ class MarketStream:
             ask_quantity=touch.ask_quantity,
             bids=bids,
             asks=asks,
+            traded=slot.traded if slot.trades else None,
         )
         self._runtime.send(slot.listener, seen)
 
@@ -363,12 +399,13 @@ class MarketStream:
             self._ask(tuple(slot.symbol for slot in self._slots.values() if now - slot.seen_at >= quiet))
 
     def _url(self) -> str:
-        self._in_url = self.symbols
-        return f"{self._settings.stream_base}/stream?streams={'/'.join(_streams(self._in_url))}"
+        self._in_url = tuple(self.streams)
+        return f"{self._settings.stream_base}/stream?streams={'/'.join(self._in_url)}"
 
 
-def _streams(symbols: tuple[str, ...] | list[str]) -> list[str]:
-    return [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in ("bookTicker", "depth@100ms")]
+def _streams(symbol: str, *, trades: bool) -> list[str]:
+    kinds = ("bookTicker", "depth@100ms", *(("aggTrade",) if trades else ()))
+    return [f"{symbol.lower()}@{kind}" for kind in kinds]
 
 
 def _is_shutdown(told: StreamFrame, frame: bytes) -> bool:

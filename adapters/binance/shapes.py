@@ -347,6 +347,14 @@ class TouchEvent(
     ask_qty: Decimal
 
 
+class AggTradeEvent(Checked, frozen=True, rename={"symbol": "s", "number": "a", "quantity": "q"}):
+    """`aggTrade`: what one taker took at one price; numbers rise by one a symbol."""
+
+    symbol: str
+    number: int
+    quantity: Decimal
+
+
 class DepthEvent(Struct, frozen=True, rename={"symbol": "s", "first": "U", "last": "u", "bids": "b", "asks": "a"}):
     """`depthUpdate`: absolute quantities of levels, 0 for a level that is gone."""
 

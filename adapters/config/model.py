@@ -242,6 +242,8 @@ class Twap(Section):
     """Widest spread in multiples of the usual one, which is the median of the last five minutes; not set: no bound."""
     max_depth_share: Annotated[Fraction | None, BeforeValidator(_nothing)] = None
     """Largest child as a share of what stands within depth_bps on the side that it takes; not set: no bound."""
+    max_participation: Annotated[Fraction | None, BeforeValidator(_nothing)] = None
+    """Most that an execution may trade of what the whole market trades meanwhile, as a share; not set: no bound."""
     guard_patience_seconds: SomeSeconds = Decimal(600)
     """How long a guard with the policy wait may hold up an execution, slots passing meanwhile, before it stops it."""
     on_spread: Policy = "stop"

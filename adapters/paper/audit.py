@@ -85,6 +85,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("S12", conduct.catch_up),
     ("S12", conduct.no_burst),
     ("S13", conduct.guards_held),
+    ("S13", rules.participation),
     ("S14", conduct.epochs_rise),
     ("S14", conduct.newest_incarnation),
     ("Q1", accounts.books_agree),

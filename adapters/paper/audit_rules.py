@@ -151,6 +151,31 @@ def exposure(evidence: Evidence, limits: Limits) -> Found:
             held[line.child_id] = _Held(quantity)
 
 
+def participation(evidence: Evidence, limits: Limits) -> Found:
+    """S13: what is executed, open or unknown, and this child, are at most their share of what the market traded.
+
+    What became known within `transit` before an intent may not have come round to the one who planned it.
+    """
+    for execution in evidence.executions.values():
+        plan = execution.plan
+        if plan is None or not plan.has("max_participation"):
+            continue
+        held: dict[str, _Held] = {}
+        taken = [(0, ZERO)]
+        for line in execution.lines:
+            if line.kind == "ChildIntended":
+                quantity = line.amount("quantity")
+                known = min(amount for at, amount in taken if at >= line.at - us(limits.transit) or at == taken[-1][0])
+                allowed = plan.amount("max_participation") * (line.amount_or_none("market_volume") or ZERO)
+                if known + quantity > allowed and not line.flag("adopted"):
+                    text = f"makes it {plain(known + quantity)}, what the market trades allows {plain(allowed)}"
+                    yield line.child_id, text
+                held[line.child_id] = _Held(quantity)
+            elif line.child_id in held:
+                held[line.child_id].follow(line)
+            taken.append((line.at, sum((child.exposure for child in held.values()), ZERO)))
+
+
 def exposure_at_venue(evidence: Evidence, _limits: Limits) -> Found:
     """S2 by the exchange's books: what is filled or open never adds up to more than was asked."""
     for execution in evidence.executions.values():

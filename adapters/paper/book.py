@@ -24,7 +24,7 @@ def worse(side: Side, price: Decimal, than: Decimal) -> bool:
 
 @dataclass(slots=True)
 class Book:
-    """A symbol: its rules, its liquidity, own resting orders (best first) and what was traded last."""
+    """A symbol: its rules, its liquidity, own resting orders (best first), and what was traded."""
 
     spec: SymbolSpec
     source: Liquidity
@@ -34,6 +34,7 @@ class Book:
     last_order_id: int = 0
     last_trade_id: int = 0
     followed: bool = False
+    traded: Decimal = ZERO
 
     @property
     def busy(self) -> bool:

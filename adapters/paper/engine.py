@@ -333,6 +333,7 @@ class Engine:
     def _public_trade(self, book: Book, taker: Side, price: Decimal, quantity: Decimal, at: int) -> int:
         book.last_trade_id += 1
         book.last_price = price
+        book.traded += quantity
         book.recent.append(
             PublicTrade(
                 symbol=book.spec.symbol,

@@ -116,7 +116,8 @@ class _Watch:
     hot: bool
     number: int
     timer: Timer | None = None
-    last: tuple[tuple[Level, ...], tuple[Level, ...]] | None = None
+    last: tuple[tuple[Level, ...], tuple[Level, ...], Decimal | None] | None = None
+    trades: bool = False
     due: float = field(default=0.0)
     silent_until: float = field(default=0.0)
 
@@ -384,7 +385,9 @@ class PaperVenue(Actor):
         if old is not None and old.timer is not None:
             old.timer.cancel()
         self._looks += 1
-        watch = self._watches[message.symbol] = _Watch(message.listener, message.hot, self._looks)
+        watch = _Watch(message.listener, message.hot, self._looks, trades=message.trades)
+        self._watches[message.symbol] = watch
+        self.exchange.engine.books[message.symbol].followed = message.trades
         if old is not None and old.listener is message.listener:
             watch.due = old.due
         self._look(_Look(message.symbol, watch.number))
@@ -396,8 +399,9 @@ class PaperVenue(Actor):
         if _gone(watch.listener):
             del self._watches[message.symbol]
             return
-        seen = self.exchange.look(message.symbol, self._now())
-        bids, asks = seen
+        bids, asks = self.exchange.look(message.symbol, self._now())
+        traded = self.exchange.engine.books[message.symbol].traded if watch.trades else None
+        seen = bids, asks, traded
         cut = self._faults.strike(FaultKind.MARKET_CUT)
         if cut is not None and self.runtime.now() >= watch.silent_until:
             watch.last, watch.silent_until = None, self.runtime.now() + cut.milliseconds / 1000
@@ -413,6 +417,7 @@ class PaperVenue(Actor):
                 ask_quantity=asks[0][1],
                 bids=bids,
                 asks=asks,
+                traded=traded,
             )
             watch.due = self._tell_later(watch.listener, quote, self._latency.market_data_ms, watch.due)
         wait = HOT_SECONDS if watch.hot else self._cold_seconds

@@ -16,11 +16,13 @@ from messages.market import (
     Awaited,
     Bounds,
     ConnectMarket,
+    CountTrades,
     Level,
     MarketGap,
     QuoteChanged,
     QuoteLost,
     QuoteSeen,
+    StopCounting,
     Timing,
     Unawait,
     WatchMarket,
@@ -631,3 +633,64 @@ def test_where_none_comes_the_last_one_will_do(house: House) -> None:
     house.waiter.expect_none(within=0.4)
     answer = house.waiter.expect(Awaited, within=0.2)
     assert (answer.held, answer.waited, answer.timed) == (True, 0.0, 0.0)
+
+
+# Trades -------------------------------------------------------------------------------------------
+
+
+def counting(house: House) -> list[tuple[str, bool, bool]]:
+    return [(watch.symbol, watch.hot, watch.trades) for watch in house.venue.messages()]
+
+
+def test_trades_are_counted_while_somebody_wants_it_and_no_longer(house: House) -> None:
+    house.tell(CountTrades(key="a", symbol=BTC), CountTrades(key="b", symbol=BTC), CountTrades(key="b", symbol=BTC))
+    assert counting(house) == [(BTC, False, True)]
+    house.tell(StopCounting(key="a"), StopCounting(key="a"))
+    assert counting(house) == []
+    house.tell(StopCounting(key="b"), StopCounting(key="nobody"))
+    assert counting(house) == [(BTC, False, False)]
+
+
+def test_a_wait_keeps_the_trades_counted(house: House) -> None:
+    house.tell(WIDE, CountTrades(key="a", symbol=BTC))
+    house.wait()
+    house.tell(NARROW)
+    assert counting(house) == [(BTC, False, True), (BTC, True, True), (BTC, False, True)]
+
+
+def test_nobody_pays_for_trades_that_nobody_counts(house: House) -> None:
+    house.tell(WIDE)
+    house.wait()
+    house.tell(NARROW)
+    assert not any(watch.trades for watch in house.venue.messages())
+
+
+def test_the_count_runs_on_over_counts_that_begin_anew(house: House) -> None:
+    house.tell(CountTrades(key="a", symbol=BTC))
+    traded = []
+    for told in (None, D(5), D(7), D(7), D(1), D(4), None, D(2), D(3)):
+        house.tell(replace(NARROW, traded=told))
+        quote = house.actor()._markets[BTC].quote
+        assert quote is not None
+        traded.append(quote.traded)
+    assert traded == [None, 0, 2, 2, 2, 5, None, 5, 6]
+
+
+def test_what_the_market_trades_is_waited_for(house: House) -> None:
+    bounds = replace(BOUNDS, min_traded=D("1.5"))
+    house.tell(CountTrades(key="a", symbol=BTC), replace(NARROW, traded=D(10)))
+    house.wait(bounds=bounds)
+    house.tell(replace(NARROW, traded=D("11.4")))
+    house.waiter.expect_none(within=1.0)
+    house.tell(replace(NARROW, traded=D("11.5")))
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.waited_for) == (True, "LIQUIDITY")
+    house.wait(0.0, bounds=replace(bounds, min_traded=D(9)))
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.failed, answer.detail) == ("LIQUIDITY", "the market has yet to trade 7.5")
+
+
+def test_trades_that_nobody_counts_are_never_enough(house: House) -> None:
+    house.tell(NARROW)
+    house.wait(0.0, bounds=replace(BOUNDS, min_traded=D(0)))
+    assert house.waiter.expect(Awaited, within=0.0).detail == "what the market trades is not known"

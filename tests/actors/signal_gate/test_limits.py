@@ -102,7 +102,7 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     (twap(child="auto"), Reason.MALFORMED, "not available yet"),
     (twap(child="auto"), Reason.MALFORMED, "not available yet"),
     (twap(jitter=D("0.51")), Reason.MALFORMED, "at most 0.5"),
-    (twap(max_participation=D("0.1")), Reason.MALFORMED, "not available yet"),
+    (twap(max_participation=D("1.1")), Reason.MALFORMED, "at most 1"),
     (twap(start_at=NOW.replace(tzinfo=None)), Reason.MALFORMED, "start_at"),
     (twap(start_at=NOW, end_at=NOW), Reason.MALFORMED, "end_at"),
     (twap(num_chunks=5, interval_seconds=D(10), duration_seconds=D(60)), Reason.MALFORMED, "duration_seconds"),

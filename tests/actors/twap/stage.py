@@ -134,6 +134,7 @@ class Stage:
             mid_seconds=place.mid_seconds,
             waited_seconds=place.waited_seconds,
             waited_for=place.waited_for,
+            market_volume=place.market_volume,
             timed_seconds=place.timed_seconds,
             fit_mid=place.fit_mid,
             rest_seconds=place.rest_seconds,

@@ -146,6 +146,36 @@ def test_symbols_that_come_later_are_subscribed_to(stub: Stub, make_venue: MakeV
     assert listener.expect(QuoteSeen).bid == 3_000
 
 
+def a_trade(number: int, quantity: str) -> dict[str, Any]:
+    return {"e": "aggTrade", "E": 1, "s": "BTCUSDT", "a": number, "p": "42000", "q": quantity, "m": True}
+
+
+def test_trades_are_streamed_only_while_they_are_counted(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
+    venue = make_venue()
+    assert watching(stub, venue, listener).traded is None
+    stub.push_market("btcusdt@bookTicker", a_touch(42_000, 42_010, 10))
+    assert listener.expect(QuoteSeen).traded is None
+    venue.tell(WatchMarket(symbol="BTCUSDT", hot=True, listener=listener.ref, trades=True))
+    until(lambda: stub.controls)
+    assert (stub.controls[0]["method"], stub.controls[0]["params"]) == ("SUBSCRIBE", ["btcusdt@aggTrade"])
+    assert listener.expect(QuoteSeen).traded == 0
+    venue.tell(WatchMarket(symbol="BTCUSDT", hot=True, listener=listener.ref))
+    until(lambda: len(stub.controls) > 1)
+    assert (stub.controls[1]["method"], stub.controls[1]["params"]) == ("UNSUBSCRIBE", ["btcusdt@aggTrade"])
+
+
+def test_each_trade_is_counted_once_and_told_with_the_touch(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
+    venue = make_venue(hot_seconds=0.0)
+    watching(stub, venue, listener)
+    venue.tell(WatchMarket(symbol="BTCUSDT", hot=True, listener=listener.ref, trades=True))
+    listener.expect(QuoteSeen)
+    for number, quantity in ((7, "0.5"), (8, "0.25"), (8, "0.25"), (7, "0.5"), (9, "1")):
+        stub.push_market("btcusdt@aggTrade", a_trade(number, quantity))
+    assert listener.fish_for(lambda seen: seen.traded == D("1.75")).bid == 41_999
+    stub.push_market("btcusdt@aggTrade", a_trade(10, "NaN"))
+    listener.expect_none(within=0.05)
+
+
 def test_an_unknown_symbol_is_silent_and_does_not_silence_others(
     stub: Stub, make_venue: MakeVenue, listener: Probe
 ) -> None:

@@ -503,6 +503,13 @@ def a_child_is_intended_without_a_plan(run: Run) -> None:
     run.drop("ExecutionPlanned", execution_id=B)
 
 
+@breaks(rules.participation)
+def a_child_is_more_than_its_share_of_what_the_market_trades(run: Run) -> None:
+    run.line("ExecutionPlanned", execution_id=A)["plan"]["max_participation"] = "0.1"
+    for number, traded in enumerate(("1", "2", "3", "3.9", "5"), 1):
+        run.line("ChildIntended", client_order_id=name_a(number))["market_volume"] = traded
+
+
 @breaks(conduct.catch_up)
 def a_stall_is_made_up_for_in_one_burst(run: Run) -> None:
     run.line("ChildIntended", client_order_id=name_a(2))["quantity"] = "0.20001"
