@@ -97,7 +97,11 @@ def settings_of(config: Config) -> DaemonSettings:
             cache_ttl_seconds=float(config.dedup.cache_ttl_seconds),
             cooldown_seconds=float(config.gate.cooldown_seconds),
         ),
-        market=MarketSettings(depth_bps=config.twap.depth_bps),
+        market=MarketSettings(
+            depth_bps=config.twap.depth_bps,
+            estimated=config.gate.symbols if config.twap.child == "auto" else (),
+            rest_seconds=float(config.twap.interval_seconds * config.twap.slot_deadline),
+        ),
         exchange=ExchangeSettings(
             environment=ENVIRONMENTS[config.mode],
             symbols=config.gate.symbols,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
 
+from actors.adverse import AdverseMoves
 from actors.bounds import Breach, judge, sound
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
@@ -16,6 +17,7 @@ from messages.control import ActorReady, Ping, Pong
 from messages.market import (
     Await,
     Awaited,
+    Choice,
     ConnectMarket,
     CountTrades,
     MarketEvent,
@@ -41,13 +43,16 @@ class MarketSettings:
     `depth_bps` is the band around the mid in which depth counts; a book is believed for
     `depth_seconds` after it was seen. The gate is told a symbol's quote at most once in
     `push_interval_seconds`. Being ready waits for the first quotes, but not longer than
-    `ready_after_seconds`.
+    `ready_after_seconds`. How far the market moves against what rests is estimated for the `estimated`
+    symbols from the start on, for a rest of `rest_seconds`; for others once somebody asks.
     """
 
     depth_bps: Decimal = Decimal(10)
     depth_seconds: float = 5.0
     push_interval_seconds: float = 0.05
     ready_after_seconds: float = 2.0
+    estimated: tuple[str, ...] = ()
+    rest_seconds: float = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +233,7 @@ class MarketWatcher(Child):
         self._told, self._venue, self._settings = parent, venue, settings
         self._gate: Tells[QuoteChanged | QuoteLost] | None = None
         self._markets: dict[str, Market] = {}
+        self._adverse = AdverseMoves(settings.estimated, settings.rest_seconds)
         self._hot: dict[str, bool] = {}
         self._counted: dict[str, dict[str, None]] = {}
         self._counts_for: dict[str, str] = {}
@@ -293,6 +299,8 @@ class MarketWatcher(Child):
         now = self.runtime.now()
         if not market.see(seen, now):
             return
+        if market.quote is not None:
+            self._adverse.see(market.quote, now)
         if self._unseen is not None:
             self._unseen.pop(seen.symbol, None)
             self._ready_if_seen()
@@ -308,6 +316,7 @@ class MarketWatcher(Child):
         market = self._market(symbol)
         if not market.lost:
             market.lose()
+            self._adverse.lose(symbol)
             for one in list(self._waiting.get(symbol, {}).values()):
                 if self._look(one, self.runtime.now(), answers=one.request.until_broken):
                     self._drop(one)
@@ -368,18 +377,23 @@ class MarketWatcher(Child):
         """Judge the market for one who waits, and answer if its time has come; True if that was done."""
         request = waiting.request
         breach, quote = self._judge(request, now), self._market(request.symbol).quote
-        early = _too_early(waiting, quote, now)
         fits = breach is None and quote is not None
+        choice = None
+        if fits and quote is not None and request.maker is not None:
+            choice = self._adverse.choose(request.maker, quote, now)
+        early = _too_early(waiting, quote, now) if choice is None or choice.rests else False
         waiting.patience.look(now, quote.mid if quote is not None else None, fits=fits, counted=not early)
         if breach is not None and waiting.waited_for is None:
             waiting.waited_for = breach.reason.value
         if request.until_broken:
             ripe = not fits
+        elif choice is not None and choice.rests:
+            ripe = not early
         else:
             ripe = fits and not early and quote is not None and due(request.timing, quote, request.bounds.side, now)
         if not answers or not (ripe or request.deadline <= now):
             return False
-        self._answer(waiting, breach)
+        self._answer(waiting, breach, choice)
         return True
 
     def _judge(self, request: Await, now: float) -> Breach | None:
@@ -387,7 +401,7 @@ class MarketWatcher(Child):
         usual = market.usual_spread if bounds.max_spread_multiple is not None else None
         return judge(market.trusted, market.age(now), bounds, usual)
 
-    def _answer(self, waiting: _Waiting, breach: Breach | None) -> None:
+    def _answer(self, waiting: _Waiting, breach: Breach | None, choice: Choice | None) -> None:
         request, patience, now = waiting.request, waiting.patience, self.runtime.now()
         market = self._market(request.symbol)
         answer = Awaited(
@@ -401,6 +415,7 @@ class MarketWatcher(Child):
             beside=self._mid_of(request.beside),
             timed=patience.timed,
             fit_mid=patience.fit_mid,
+            choice=choice,
             waited_for=waiting.waited_for,
         )
         self.runtime.send(request.reply_to, answer)

@@ -117,7 +117,7 @@ def _order(chance: random.Random, number: int) -> dict[str, Any]:
         body["id"] = f"s{number}"
     if chance.random() < 0.7:
         body["twap"] = {"num_chunks": chance.randint(1, 6), "interval_seconds": str(chance.choice((1, 2, 5, 10)))}
-    kind = chance.choice((None, None, "market", "ioc", "passive", "passive"))
+    kind = chance.choice((None, None, "market", "ioc", "passive", "auto"))
     if kind is not None:
         body.setdefault("twap", {})["child"] = kind
     if chance.random() < 0.3:

@@ -226,11 +226,13 @@ def _parts(report: Json, whole: str, parts: tuple[str, ...]) -> str:
 
 
 def _timing(report: Json) -> list[tuple[str, str]]:
-    waits = report.get("timing_waits")
-    if not waits:
-        return []
-    spent, moved = seconds(report.get("timing_seconds")), bps(report.get("timing_bps"))
-    return [("waited for the queues", f"{spent}, {waits} times: {moved} bps of the drift")]
+    rows = []
+    if waits := report.get("timing_waits"):
+        spent, moved = seconds(report.get("timing_seconds")), bps(report.get("timing_bps"))
+        rows.append(("waited for the queues", f"{spent}, {waits} times: {moved} bps of the drift"))
+    if rested := report.get("children_rested"):
+        rows.append(("rested in the book", f"{rested} children, {figure(report.get('maker_filled'))} made"))
+    return rows
 
 
 def _late(report: Json) -> str:

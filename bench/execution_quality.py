@@ -87,6 +87,9 @@ POLICIES = (
     Policy("one order", {"num_chunks": 1, "child": "market"}, _BLIND),
     Policy("naive TWAP", {**_SLICED, "child": "market"}, _BLIND),
     Policy("ours", _SLICED, {}),
+    Policy("ours, timed", {**_SLICED, "timing": True}, {}),
+    Policy("passive", {**_SLICED, "child": "passive"}, {}),
+    Policy("auto", {**_SLICED, "child": "auto"}, {"child": "auto", "interval_seconds": str(INTERVAL)}),
     Policy("OW optimum", {**_SLICED, "child": "market", "schedule": "ow"}, _BLIND),
 )
 BASELINE = "naive TWAP"
@@ -116,6 +119,8 @@ class Result:
     tracking: float
     filled: float
     waits: float
+    timed: float
+    made: float
     children: float
     violations: int
 
@@ -131,6 +136,8 @@ def work(task: Task) -> Result:
         tracking=fmean(_bps(report.tracking_error_percent) for report, _ in runs),
         filled=fmean(float(report.total_filled / report.quantity) for report, _ in runs),
         waits=fmean(float(report.guard_wait_seconds) for report, _ in runs),
+        timed=fmean(float(report.timing_seconds) for report, _ in runs),
+        made=fmean(float(report.maker_filled / report.quantity) for report, _ in runs),
         children=fmean(report.children_sent for report, _ in runs),
         violations=sum(violations for _, violations in runs),
     )
@@ -238,6 +245,8 @@ def _cell(
         tracking=fmean(run.tracking for run in runs),
         filled=fmean(run.filled for run in runs),
         waits=fmean(run.waits for run in runs),
+        timed=fmean(run.timed for run in runs),
+        made=fmean(run.made for run in runs),
         children=fmean(run.children for run in runs),
         violations=sum(run.violations for run in runs),
     )

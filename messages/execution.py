@@ -53,6 +53,7 @@ class Plan:
     `max_quote_age`. `rho` (per second) is what an `ow` schedule was made with.
     With `timing` a child waits in its slot until the touch presses against it, at most until the
     slot's deadline, which is this fraction `slot_deadline` of the interval after its beginning.
+    `fee_gap_bps` is how much less a maker pays than a taker, by which `auto` decides.
     `max_spread_multiple` counts usual spreads; a child is at most the fraction `max_depth_share` of
     what stands near the touch, and all of them the fraction `max_participation` of what the market
     trades meanwhile. None = no such bound.
@@ -85,6 +86,7 @@ class Plan:
     rho: Decimal | None = None
     timing: bool = False
     slot_deadline: Decimal = Decimal("0.8")
+    fee_gap_bps: Decimal = Decimal(0)
     max_spread_multiple: Decimal | None = None
     max_depth_share: Decimal | None = None
     max_participation: Decimal | None = None
@@ -106,7 +108,9 @@ class ChildReport:
     mid to touch; for what was made, to its price) and `walk_bps` (from the touch on) of
     `mid_at_send`, `drift_bps` (how far the mid had moved against us since arrival) of the arrival price.
     After its guards held it waited `timed_seconds` for the pressure at the touch, while the mid moved
-    by `timing_bps` (of the arrival price; negative = the waiting earned it).
+    by `timing_bps` (of the arrival price; negative = the waiting earned it). `order_type` says whether
+    it rested (LIMIT_MAKER); of kind `auto`, `adverse_bps` and `gain_bps` are the figures it was decided
+    by: how far the market moves against what rests and fills, and what resting would gain then.
     """
 
     client_order_id: str
@@ -131,6 +135,9 @@ class ChildReport:
     drift_bps: Decimal | None = None
     timed_seconds: Decimal = Decimal(0)
     timing_bps: Decimal | None = None
+    order_type: str = ""
+    adverse_bps: Decimal | None = None
+    gain_bps: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +169,8 @@ class ExecutionReport:
 
     `timing_waits` children waited for the pressure at the touch, `timing_seconds` together: that is
     neither lateness nor a guard's wait. `timing_bps` is the part of the drift in which the mid moved
-    meanwhile: negative = the waiting earned it; None where nothing was timed.
+    meanwhile: negative = the waiting earned it; None where nothing was timed. `children_rested` were
+    posted at the touch, and `maker_filled` is what was made of `total_filled`.
     """
 
     symbol: str
@@ -207,6 +215,8 @@ class ExecutionReport:
     swept: Decimal = Decimal(0)
     unknown_seconds: Decimal = Decimal(0)
     participation: Decimal | None = None
+    children_rested: int = 0
+    maker_filled: Decimal = Decimal(0)
     timing_waits: int = 0
     timing_seconds: Decimal = Decimal(0)
     timing_bps: Decimal | None = None

@@ -252,6 +252,10 @@ class ChildIntended(Fact):
     rest_seconds: Decimal | None = None
     market_volume: Decimal | None = None
     """What the market had traded since the execution's first look at it; None where nothing depends on it."""
+    adverse_bps: Decimal | None = None
+    """Of kind `auto`: how far the market moves against what rests and fills, as it was estimated then."""
+    gain_bps: Decimal | None = None
+    """What resting was expected to gain over taking, where it fills: above 0 the child rests."""
     adopted: bool = False
 
     def claims(self) -> tuple[Claim, ...]:

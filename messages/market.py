@@ -64,7 +64,8 @@ class Quote:
 class SymbolRules:
     """What the venue allows on a symbol (Binance's filters, §9 of its REST documentation).
 
-    A zero step, tick, minimum or maximum means that there is no such bound.
+    A zero step, tick, minimum or maximum means that there is no such bound. The account's fees on it
+    are fractions, None where they are not known.
     """
 
     symbol: str
@@ -89,6 +90,8 @@ class SymbolRules:
     ask_multiplier_up: Decimal = Decimal(0)
     ask_multiplier_down: Decimal = Decimal(0)
     max_orders: int = 200
+    maker_fee: Decimal | None = None
+    taker_fee: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +209,30 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MakerTerms:
+    """Lets the watcher choose whether a child rests, for `rest_seconds`, or takes.
+
+    `fee_gap_bps` is how much less a maker pays than a taker.
+    """
+
+    rest_seconds: float
+    fee_gap_bps: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Whether a child rests, and why: what resting gains over taking where it fills, `gain_bps`.
+
+    That is the spread, plus the fee gap, less how far the market moves against what fills,
+    `adverse_bps`. None: not enough was seen to know, and then nothing rests.
+    """
+
+    rests: bool
+    adverse_bps: Decimal | None
+    gain_bps: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Await:
     """Asks MarketWatcher for one `Awaited`: when the bounds hold, or at `deadline` (monotonic s).
 
@@ -213,7 +240,9 @@ class Await:
     `beside`, another symbol, comes along if it is known: it is not watched for this. With `timing`
     the answer waits for the pressure, too, and is given only while the bounds hold. With
     `until_broken` it is the other way round: the answer comes when the bounds do not hold any more.
-    Before `fresh_until` (monotonic s) only a quote will do that was seen since the question.
+    Before `fresh_until` (monotonic s) only a quote will do that was seen since the question. With
+    `maker` terms the watcher chooses once the bounds hold: what rests needs a fresh quote and waits for
+    no pressure, what takes waits for the pressure and needs no fresh quote.
     """
 
     key: tuple[str, int]
@@ -225,6 +254,7 @@ class Await:
     timing: Timing | None = None
     until_broken: bool = False
     fresh_until: float | None = None
+    maker: MakerTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +277,7 @@ class Awaited:
     beside: Decimal | None = None
     timed: float = 0.0
     fit_mid: Decimal | None = None
+    choice: Choice | None = None
     waited_for: str | None = None
 
 

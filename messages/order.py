@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from messages.facts import ChildIntended
-from messages.market import Quote, SymbolRules
+from messages.market import Choice, Quote, SymbolRules
 from messages.refs import Tells
 from messages.signal import Side
 
@@ -90,6 +90,8 @@ class PlaceChild:
     waited_for: str | None = None
     rest_seconds: Decimal | None = None
     market_volume: Decimal | None = None
+    choice: Choice | None = None
+    """Why a child of kind `auto` rests or takes."""
 
 
 class Decline(StrEnum):

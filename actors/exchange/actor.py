@@ -670,6 +670,8 @@ def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> 
         timed_seconds=place.timed_seconds,
         fit_mid=place.fit_mid,
         rest_seconds=place.rest_seconds,
+        adverse_bps=None if place.choice is None else place.choice.adverse_bps,
+        gain_bps=None if place.choice is None else place.choice.gain_bps,
     )
 
 

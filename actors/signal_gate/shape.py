@@ -48,7 +48,6 @@ _WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("remainder", ("report", "sweep")),
     ("schedule", ("equal", "ow")),
 )
-_NOT_YET: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (("child", ("auto",)),)
 _NO_OPTIONS: Final = TwapOptions()
 
 
@@ -172,10 +171,6 @@ def _check_words(options: TwapOptions) -> Refusal | None:
             return malformed(f"twap.{name} must be one of {', '.join(words)}")
     if options.timing is not None and (refusal := _check_kind("twap.timing", options.timing, bool, "true or false")):
         return refusal
-    for name, words in _NOT_YET:
-        word = getattr(options, name)
-        if word in words:
-            return malformed(f"twap.{name} {word} is not available yet")
     return None
 
 

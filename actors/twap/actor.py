@@ -60,7 +60,17 @@ from messages.facts import (
     SignalAccepted,
     SlotSkipped,
 )
-from messages.market import Await, Awaited, Bounds, CountTrades, StopCounting, SymbolRules, Timing, Unawait
+from messages.market import (
+    Await,
+    Awaited,
+    Bounds,
+    CountTrades,
+    MakerTerms,
+    StopCounting,
+    SymbolRules,
+    Timing,
+    Unawait,
+)
 from messages.money import ZERO
 from messages.order import CancelChild, ChildDeclined, Decline, PlaceChild
 from messages.refs import Tells
@@ -292,7 +302,7 @@ class TWAPActor(Follower, Child):
         deadline = self._clock.moment(serve.guards_until)
         if self._hold_up is not None:  # What has been waited for beyond its slot is waited for as long as may be.
             deadline = min(self._clock.moment(serve.slot_end), self._gives_up_at(self._hold_up))
-        self._await(self._bounds(), deadline, timing, fresh_until)
+        self._await(self._bounds(), deadline, timing, fresh_until, self._maker_terms(serve))
 
     def _bounds(self) -> Bounds:
         execution = self._execution
@@ -300,7 +310,12 @@ class TWAPActor(Follower, Child):
         return bounds_of(self._plan, accepted.side, accepted.arrival_price, execution.limit_price)
 
     def _await(
-        self, bounds: Bounds, deadline: float, timing: Timing | None = None, fresh_until: float | None = None
+        self,
+        bounds: Bounds,
+        deadline: float,
+        timing: Timing | None = None,
+        fresh_until: float | None = None,
+        maker: MakerTerms | None = None,
     ) -> None:
         self._wake_at(None)
         self._generation += 1
@@ -315,6 +330,7 @@ class TWAPActor(Follower, Child):
             beside=f"{FEE_ASSET}{execution.quote}",
             timing=timing,
             fresh_until=fresh_until,
+            maker=maker,
         )
         self.runtime.send(self._market, await_)
 
@@ -413,14 +429,22 @@ class TWAPActor(Follower, Child):
             awaited,
             self._mid,
             volume,
-            rest_seconds=self._rest_seconds(serve),
+            rest_seconds=self._rest_seconds(serve, awaited),
             not_after=self._clock.moment(serve.slot_end),
             reply_to=self.actor_ref,
         )
 
-    def _rest_seconds(self, serve: Serve) -> Decimal | None:
+    def _maker_terms(self, serve: Serve) -> MakerTerms | None:
+        """On what terms the market is to choose between resting and taking; None if it is not to."""
+        if serve.posts_until is None or self._plan.child != "auto":
+            return None
+        seconds = self._clock.moment(serve.posts_until) - self.runtime.now()
+        return MakerTerms(rest_seconds=seconds, fee_gap_bps=self._plan.fee_gap_bps)
+
+    def _rest_seconds(self, serve: Serve, awaited: Awaited) -> Decimal | None:
         """How long the child of a slot may rest from now on, None if it is to take."""
-        if serve.posts_until is None:
+        chosen = awaited.choice is not None and awaited.choice.rests
+        if serve.posts_until is None or not (chosen or self._plan.child == "passive"):
             return None
         seconds = self._clock.moment(serve.posts_until) - self.runtime.now()
         return exact_seconds(seconds) if seconds > 0 else None

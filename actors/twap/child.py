@@ -30,13 +30,13 @@ def add_fee(fees: Fees, asset: str, amount: Decimal) -> Fees:
 class Child:
     """One child order: executed quantity, quote and fees are sums of its trades and of nothing else.
 
-    `intended_at`, `waited`, `timed`, `fit_mid`, `bid`, `ask` and `fee_mid` are its intent's. `price` is
-    its limit; one that `makes` rests for `rest` seconds, and `would_take` says that the venue refused
-    it for its price had been met meanwhile. `steps` are the quantities that it executed, each at its
-    moment. `made` and `made_quote` are what it executed as a maker. `told` is the executed quantity
-    that the venue last told for good: it counts as taken even while its trades are still to come.
-    `sent` is False once it is certain that it never left, `absent` says that it was proven never to
-    have been executed.
+    `intended_at`, `waited`, `timed`, `fit_mid`, `bid`, `ask`, `fee_mid`, `order_type`, `adverse_bps` and
+    `gain_bps` are its intent's. `price` is its limit; one that `makes` rests for `rest` seconds, and
+    `would_take` says that the venue refused it for its price had been met meanwhile. `steps` are the
+    quantities that it executed, each at its moment. `made` and `made_quote` are what it executed as a
+    maker. `told` is the executed quantity that the venue last told for good: it counts as taken even
+    while its trades are still to come. `sent` is False once it is certain that it never left, `absent`
+    says that it was proven never to have been executed.
     """
 
     client_order_id: str
@@ -51,7 +51,10 @@ class Child:
     ask: Decimal
     fee_mid: Decimal | None
     price: Decimal | None = None
+    order_type: str = ""
     makes: bool = False
+    adverse_bps: Decimal | None = None
+    gain_bps: Decimal | None = None
     rest: Decimal = ZERO
     would_take: bool = False
     adopted: bool = False
@@ -88,7 +91,10 @@ class Child:
             ask=intent.ask,
             fee_mid=intent.fee_mid,
             price=intent.limit_price,
+            order_type=intent.order_type,
             makes=intent.order_type == "LIMIT_MAKER",
+            adverse_bps=intent.adverse_bps,
+            gain_bps=intent.gain_bps,
             rest=intent.rest_seconds or ZERO,
             adopted=intent.adopted,
         )

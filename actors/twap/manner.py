@@ -14,8 +14,8 @@ from decimal import Decimal
 from actors.twap.child import Child
 from actors.twap.settings import TwapSettings
 from messages.execution import Plan
-from messages.market import Quote
-from messages.money import ceil_to, floor_to
+from messages.market import Quote, SymbolRules
+from messages.money import BPS, ceil_to, floor_to
 from messages.signal import ChildKind, Side, TwapOptions
 
 MOST_REPRICES = 2
@@ -31,6 +31,13 @@ def timed_of(options: TwapOptions, settings: TwapSettings, kind: ChildKind) -> b
     return settings.timing or kind == "auto"
 
 
+def fee_gap_of(rules: SymbolRules, settings: TwapSettings) -> Decimal:
+    """Say how much less a maker pays than a taker, in bps: the account's fees where they are known."""
+    if rules.maker_fee is None or rules.taker_fee is None:
+        return settings.fee_gap_bps
+    return (rules.taker_fee - rules.maker_fee) * BPS
+
+
 def deadline_of(plan: Plan, begin: datetime, slot_end: datetime) -> datetime:
     """Say when a slot's child must not wait any longer, for the interval that begins at `begin`."""
     return begin + int((slot_end - begin) // _MICROSECOND * plan.slot_deadline) * _MICROSECOND
@@ -38,7 +45,7 @@ def deadline_of(plan: Plan, begin: datetime, slot_end: datetime) -> datetime:
 
 def posts_until(plan: Plan, earlier: Sequence[Child], deadline: datetime, now: datetime) -> datetime | None:
     """Say until when a child may rest, None if it is to take; `earlier` are those that the slot has had."""
-    if plan.child != "passive" or now >= deadline or len(earlier) > MOST_REPRICES:
+    if plan.child not in {"passive", "auto"} or now >= deadline or len(earlier) > MOST_REPRICES:
         return None
     return deadline if all(child.makes and child.would_take for child in earlier) else None
 

@@ -82,6 +82,9 @@ def child_report(child: Child, side: Side, arrival: Decimal) -> ChildReport:
         spread_bps=in_bps(costs.spread, mid * executed) if executed else None,
         walk_bps=in_bps(costs.walk, mid * executed) if executed else None,
         drift_bps=in_bps(costs.drift, arrival * executed) if executed else None,
+        order_type=child.order_type,
+        adverse_bps=child.adverse_bps,
+        gain_bps=child.gain_bps,
         timed_seconds=child.timed,
         timing_bps=in_bps(costs.timing, arrival * executed) if executed and child.timed else None,
     )

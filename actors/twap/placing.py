@@ -77,4 +77,5 @@ def place_of(
         fit_mid=awaited.fit_mid if awaited.timed else None,
         rest_seconds=rest_seconds,
         market_volume=None if volume is None else volume.traded,
+        choice=awaited.choice,
     )

@@ -118,6 +118,8 @@ def report_of(
         guard_waits_by=tuple((guard, *waited) for guard, waited in execution.waits_by.items()),
         unknown_seconds=execution.unknown_seconds,
         participation=filled / market_volume if market_volume else None,
+        children_rested=sum(child.makes for child in sent),
+        maker_filled=sum((child.made for child in children), ZERO),
         timing_waits=execution.timings,
         timing_seconds=execution.timed_seconds,
         timing_bps=_share(costs.timing, notional) if any(child.timed for child in sent) else None,

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from actors.exchange.rules import quantity_step
 from actors.twap.jitter import delays, uneven
-from actors.twap.manner import timed_of
+from actors.twap.manner import fee_gap_of, timed_of
 from actors.twap.settings import TwapSettings
 from messages.execution import Plan
 from messages.facts import SignalAccepted
@@ -134,6 +134,7 @@ def plan(accepted: SignalAccepted, rules: SymbolRules, settings: TwapSettings, n
         rho=rho,
         timing=timed_of(options, settings, kind),
         slot_deadline=settings.slot_deadline,
+        fee_gap_bps=fee_gap_of(rules, settings),
         max_spread_multiple=settings.max_spread_multiple,
         max_depth_share=settings.max_depth_share,
         max_participation=(

@@ -25,7 +25,8 @@ class TwapSettings:
     `max_spread_multiple`. Quote units: `min_chunk_value`, `slice_above_notional`. Per second: `rho`.
     `catch_up_cap` counts planned slices. Seconds: `interval_seconds`, `max_quote_age_seconds`,
     `guard_wait_seconds` (None = to the slot's end), `guard_patience_seconds`. `slot_deadline` is the
-    fraction of its interval at which a slot's child waits no longer.
+    fraction of its interval at which a slot's child waits no longer; `fee_gap_bps` is how much less
+    a maker pays than a taker, where the venue does not say.
     """
 
     schedule: ScheduleKind = "equal"
@@ -46,6 +47,7 @@ class TwapSettings:
     cap_bps: Decimal = Decimal(20)
     timing: bool = False
     slot_deadline: Decimal = Decimal("0.8")
+    fee_gap_bps: Decimal = Decimal(0)
     catch_up: CatchUp = "spread"
     catch_up_cap: Decimal = Decimal(2)
     extra_slots: int = 2

@@ -218,14 +218,16 @@ class Twap(Section):
     """... unless they exceed this share of the book's depth ..."""
     depth_bps: Bps = Decimal(10)
     """... within this many basis points of the touch."""
-    child: Literal["ioc", "market", "passive"] = "ioc"
-    """Child orders: LIMIT IOC at the touch plus cap_bps, MARKET, or posted at the touch until the slot's deadline."""
+    child: Literal["ioc", "market", "passive", "auto"] = "ioc"
+    """LIMIT IOC at the touch plus cap_bps, MARKET, posted at the touch to the slot's deadline, or what is best."""
     cap_bps: Bps = Decimal(20)
     """How far beyond the touch an IOC child may reach, in basis points."""
     timing: bool = False
     """Whether the child of a slice waits in its slot until the queues at the touch press against it."""
     slot_deadline: Annotated[Decimal, Field(gt=0, lt=1)] = Decimal("0.8")
     """The slot's deadline, as a fraction of the interval: no child waits for the queues, or rests, any longer."""
+    fee_gap_bps: Annotated[Decimal, Field(ge=-100, le=100)] = Decimal(0)
+    """How much less a maker pays than a taker, in basis points, where the venue does not say; auto weighs it."""
     catch_up: Literal["none", "spread", "cap"] = "spread"
     """What slots missed or left unfilled do to later ones: nothing, spread evenly, or fill up to the cap."""
     catch_up_cap: Annotated[Decimal, Field(ge=1, le=10_000)] = Decimal(2)

@@ -20,7 +20,7 @@ from adapters.paper.link import LatencySettings, LinkMessage, TimeAsked, VenueLi
 from adapters.paper.liquidity.base import SECOND
 from adapters.paper.records import OrderRecord, TradeRecord
 from adapters.paper.requests import check_time
-from adapters.paper.rules import symbol_rules
+from adapters.paper.rules import SymbolSpec, symbol_rules
 from adapters.paper.wording import (
     acknowledged,
     cancel_params,
@@ -32,7 +32,7 @@ from adapters.paper.wording import (
     user_event,
 )
 from messages.ids import microseconds, milliseconds
-from messages.market import Level, MarketEvent, MarketGap, QuoteSeen, WatchMarket
+from messages.market import Level, MarketEvent, MarketGap, QuoteSeen, SymbolRules, WatchMarket
 from messages.order import (
     AllOrdersFound,
     BalancesFound,
@@ -340,7 +340,7 @@ class PaperVenue(Actor):
             case QueryRules():
                 known = [symbol for symbol in query.symbols if symbol in exchange.engine.books]
                 specs = exchange.rules(known, now) if known else []
-                return RulesFound(rules=tuple(map(symbol_rules, specs)))
+                return RulesFound(rules=tuple(map(self._rules, specs)))
             case _:
                 assert_never(query)
 
@@ -360,6 +360,10 @@ class PaperVenue(Actor):
             return found
         newest = self.exchange.time(self._now()) - lag.milliseconds * 1000
         return [record for record in found if record.time <= newest]
+
+    def _rules(self, spec: SymbolSpec) -> SymbolRules:
+        rates = self.exchange.account.fees.of(spec.symbol)
+        return replace(symbol_rules(spec), maker_fee=rates.maker, taker_fee=rates.taker)
 
     def _trades(self, query: QueryTrades) -> TradesFound:
         params = {"symbol": query.symbol, "limit": str(_PAGE)}

@@ -14,19 +14,26 @@ from messages.money import plain
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PICTURE = DOCS / "execution-quality.md", DOCS / "execution-quality.svg"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-COLOURS = {"one order": "#b45309", "naive TWAP": "#8a93a8", "ours": "#2563eb", "OW optimum": "#0f9d76"}
+COLOURS = {
+    "one order": "#b45309",
+    "naive TWAP": "#8a93a8",
+    "ours": "#2563eb",
+    "passive": "#0891b2",
+    "auto": "#db2777",
+    "OW optimum": "#0f9d76",
+}
 OTHER = "#7c3aed"
 FEES = "#d5d9e2"
 
 HEADS = (
     *("policy", "total shortfall", "against naive", "wins", "worst seed", "slippage", "fees", "vs TWAP"),
-    *("off plan", "filled", "guards", "children"),
+    *("off plan", "filled", "made", "guards", "timed", "children"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One policy on one market: costs in bps, `tracking` in %, `waits` in s, `wins` and `filled` as fractions."""
+    """One policy on one market: costs in bps, `tracking` in %, `waits` and `timed` in s, the others as fractions."""
 
     policy: str
     shortfall: Estimate
@@ -39,6 +46,8 @@ class Cell:
     tracking: float
     filled: float
     waits: float
+    timed: float
+    made: float
     children: float
     violations: int
 
@@ -56,7 +65,9 @@ class Cell:
             f"{self.timing:+.2f}",
             f"{self.tracking:.1f} %",
             f"{self.filled:.1%}",
+            f"{self.made:.0%}",
             f"{self.waits:.1f} s",
+            f"{self.timed:.1f} s",
             f"{self.children:.1f}",
         )
 

@@ -18,6 +18,7 @@ from messages.market import (
     ConnectMarket,
     CountTrades,
     Level,
+    MakerTerms,
     MarketGap,
     QuoteChanged,
     QuoteLost,
@@ -694,3 +695,69 @@ def test_trades_that_nobody_counts_are_never_enough(house: House) -> None:
     house.tell(NARROW)
     house.wait(0.0, bounds=replace(BOUNDS, min_traded=D(0)))
     assert house.waiter.expect(Awaited, within=0.0).detail == "what the market trades is not known"
+
+
+# The choice between resting and taking ------------------------------------------------------------
+
+
+def chooses(house: House, fee_gap: str, until: float = 8.0) -> None:
+    now = house.simulation.now()
+    house.tell(
+        Await(
+            key=("execution", 0),
+            symbol=BTC,
+            bounds=BOUNDS,
+            deadline=now + 10.0,
+            reply_to=house.waiter.ref,
+            timing=Timing(until=now + until),
+            fresh_until=now + 0.5,
+            maker=MakerTerms(rest_seconds=1.5, fee_gap_bps=D(fee_gap)),
+        )
+    )
+
+
+def a_market_that_swings(house: House, seconds: int = 80) -> None:
+    """Ten basis points up and down in turn, so that whatever rests and fills has lost ten."""
+    for second in range(seconds):
+        swing = 42 * (second % 2)
+        house.tell(seen(41_999 + swing, 42_001 + swing, ask_quantity=D(3)))
+        house.simulation.run(1.0)
+
+
+@pytest.fixture
+def swinging(simulation: Simulation) -> House:
+    house = House(simulation, MarketSettings(estimated=(BTC,), rest_seconds=1.5))
+    a_market_that_swings(house)
+    return house
+
+
+def test_where_resting_pays_the_answer_waits_for_a_fresh_quote_and_for_no_pressure(swinging: House) -> None:
+    chooses(swinging, "12")
+    swinging.waiter.expect_none(within=0.2)
+    swinging.tell(CALM)
+    choice = swinging.waiter.expect(Awaited, within=0.0).choice
+    assert choice is not None
+    assert choice.rests
+    assert choice.adverse_bps is not None
+    assert abs(choice.adverse_bps - 10) < D("0.01")
+    assert choice.gain_bps is not None
+    assert D(2) < choice.gain_bps < D(3)
+
+
+def test_where_it_does_not_the_answer_waits_for_the_pressure(swinging: House) -> None:
+    chooses(swinging, "9")
+    swinging.tell(CALM)
+    swinging.waiter.expect_none(within=3.0)
+    swinging.tell(PRESSED)
+    answer = swinging.waiter.expect(Awaited, within=0.0)
+    assert answer.choice is not None
+    assert answer.choice.gain_bps is not None
+    assert (answer.choice.rests, answer.choice.gain_bps < 0, answer.timed) == (False, True, 3.0)
+
+
+def test_a_symbol_of_which_too_little_was_seen_does_not_rest(house: House) -> None:
+    house.tell(PRESSED)
+    chooses(house, "50")
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert answer.choice is not None
+    assert (answer.choice.rests, answer.choice.adverse_bps) == (False, None)

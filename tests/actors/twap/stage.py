@@ -138,6 +138,8 @@ class Stage:
             timed_seconds=place.timed_seconds,
             fit_mid=place.fit_mid,
             rest_seconds=place.rest_seconds,
+            adverse_bps=None if place.choice is None else place.choice.adverse_bps,
+            gain_bps=None if place.choice is None else place.choice.gain_bps,
         )
         self.journal.commit(intent)
         return intent

@@ -114,7 +114,7 @@ def test_every_wrong_key_is_named_at_once_with_its_place_and_what_is_expected(fi
     assert problems["watcher.timeout_seconds"] == (
         f"watcher.timeout_seconds: should be a finite number, not 'soon' ({path}, line 6)"
     )
-    assert problems["twap.child"] == "twap.child: should be 'ioc', 'market' or 'passive', not 'maker' (--set)"
+    assert problems["twap.child"] == "twap.child: should be 'ioc', 'market', 'passive' or 'auto', not 'maker' (--set)"
     assert problems["gate.symbols.1"].endswith("not 'NO GOOD' (--set)")
     assert problems["nonsense"] == "nonsense: should be written section.key=value (--set)"
     assert problems["twpa"] == "twpa: is not a setting; did you mean twap? (environment TIDEGATE__TWPA__CHILD)"
