@@ -56,7 +56,7 @@ from adapters.service_manager import ServiceManager
 from adapters.simulation import chosen, run_simulations
 from adapters.storage.codec import export_line
 from adapters.storage.directory import make_directory
-from adapters.storage.log_keeper import LogKeeper
+from adapters.storage.log_keeper import log_keeper_of
 from adapters.storage.sqlite import SqliteStore
 from adapters.vitals import TimedStore, Vitals
 from adapters.web.site import Sources
@@ -153,7 +153,7 @@ class House:
             with telling(f"the journal in {self.config.data_dir} to be opened"):
                 self.store = SqliteStore(self.config.data_dir)
             stack.callback(self.store.close)
-            stack.enter_context(LogKeeper(self.store))
+            stack.enter_context(log_keeper_of(self.store))
             self.alerts = stack.enter_context(alert_sender(self.config))
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
             with telling("the paper exchange to start" if self.config.mode == "paper" else "the key to be checked"):

@@ -1,7 +1,10 @@
 """How many orders a second the paper exchange takes over its sockets, and how long each waits.
 
 Run `python -m bench.server [--seconds S] [--in-flight N] [--memory]`. The server is a process of its own, with its
-account in a file unless `--memory`; the client signs each order (LIMIT IOC at the touch) and waits for its reply.
+account in a file unless `--memory`; the client signs each order (LIMIT IOC at the touch) and waits for its reply. What
+the server can take is the rate with many orders in flight; with one, its rate is that of question and answer. The
+client's work is kept small, for it wants the same processors: over REST it writes each request, whole, to one of as
+many kept connections as orders are in flight.
 """
 
 from __future__ import annotations
@@ -24,9 +27,13 @@ import orjson
 
 from adapters.paper.limits import LimitSettings
 from adapters.paper.server.process import ProcessSettings, run_paper_exchange
+from bench.tools.figures import Row, print_table
 
 KEY, SECRET = "paper-key", b"paper-secret"
 LIMITS = LimitSettings(orders_per_10_seconds=10**9, orders_per_day=10**9, weight_per_minute=10**9)
+
+TARGET = 1_000.0
+"""Orders a second."""
 
 Place = Callable[[int], Awaitable[None]]
 
@@ -83,25 +90,47 @@ class OverWebSocket:
             raise RuntimeError(f"order {number}: status {status}")
 
 
-class OverRest:
-    """Orders over REST, on kept connections."""
+class OverRest(asyncio.Protocol):
+    """Orders over REST on one kept connection, one at a time."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, port: int) -> None:
+        self._head = (
+            f"POST /api/v3/order HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-MBX-APIKEY: {KEY}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
+        )
+        self._buffer = b""
+        self._answer: asyncio.Future[int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Take an answer once it is whole."""
+        self._buffer += data
+        head, found, body = self._buffer.partition(b"\r\n\r\n")
+        if found and len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]):
+            self._buffer = b""
+            assert self._answer is not None
+            self._answer.set_result(int(head[9:12]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("the server hung up"))
 
     async def place(self, number: int) -> None:
         """Place one order and wait for its reply."""
         params = order_params(number)
         del params["apiKey"]
         payload = "&".join(f"{name}={value}" for name, value in params.items())
-        async with self._session.post(
-            self._url,
-            data=f"{payload}&signature={signed(payload)}",
-            headers={"X-MBX-APIKEY": KEY, "Content-Type": "application/x-www-form-urlencoded"},
-        ) as answer:
-            await answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"order {number}: status {answer.status}")
+        body = f"{payload}&signature={signed(payload)}"
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(f"{self._head}{len(body)}\r\n\r\n{body}".encode())
+        status = await self._answer
+        if status != 200:
+            raise RuntimeError(f"order {number}: status {status}")
 
 
 def cpu_seconds(pid: int | None) -> float:
@@ -114,15 +143,16 @@ def cpu_seconds(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / ticks
 
 
-async def measure(name: str, place: Place, first: int, seconds: float, in_flight: int, pid: int | None) -> int:
-    """Keep so many orders in flight for so long, and say what came of it; return the next number.
+async def measure(name: str, places: Sequence[Place], first: int, seconds: float, pid: int | None) -> tuple[int, float]:
+    """Keep an order in flight on each of `places` for so long, and say what came of it.
 
-    The server's own processor time, `pid`'s, says what it could do if nobody else wanted the machine.
+    Returns the next number and the orders a second. The server's own processor time, `pid`'s, says what it could do
+    if nobody else wanted the machine.
     """
     number, times = first, list[float]()
     began, used = time.perf_counter(), cpu_seconds(pid)
 
-    async def keep_on() -> None:
+    async def keep_on(place: Place) -> None:
         nonlocal number
         while time.perf_counter() - began < seconds:
             mine, number = number, number + 1
@@ -130,26 +160,35 @@ async def measure(name: str, place: Place, first: int, seconds: float, in_flight
             await place(mine)
             times.append((time.perf_counter() - sent) * 1000)
 
-    await asyncio.gather(*(keep_on() for _ in range(in_flight)))
+    await asyncio.gather(*map(keep_on, places))
     rate = len(times) / (time.perf_counter() - began)
     each = 1000 * (cpu_seconds(pid) - used) / len(times)
     cuts = statistics.quantiles(times, n=100)
     print(
-        f"{name:<14} {in_flight:>3} in flight: {rate:>7,.0f} orders/s   "
+        f"{name:<14} {len(places):>3} in flight: {rate:>7,.0f} orders/s   "
         f"p50 {cuts[49]:.2f} ms   p99 {cuts[98]:.2f} ms   "
         f"server {each:.2f} ms of CPU an order"
     )
-    return number
+    return number, rate
 
 
-async def run(port: int, seconds: float, in_flight: int, pid: int | None) -> None:
-    """Measure both ways, one order at a time and many."""
-    base, number = f"http://127.0.0.1:{port}", 0
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{base}/ws-api/v3") as socket:
-        over_socket, over_rest = OverWebSocket(socket), OverRest(session, f"{base}/api/v3/order")
+async def run(port: int, seconds: float, in_flight: int, pid: int | None) -> list[Row]:
+    """Measure both ways, one order at a time and many; return what the server can take."""
+    rates: dict[str, float] = {}
+    number, loop = 0, asyncio.get_running_loop()
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/ws-api/v3") as socket:
+        over_socket = OverWebSocket(socket)
+        over_rest = [
+            (await loop.create_connection(lambda: OverRest(port), "127.0.0.1", port))[1] for _ in range(in_flight)
+        ]
         for count in (1, in_flight):
-            number = await measure("WebSocket API", over_socket.place, number, seconds, count, pid)
-            number = await measure("REST", over_rest.place, number, seconds, count, pid)
+            sockets, rests = [over_socket.place] * count, [one.place for one in over_rest[:count]]
+            number, rates["WebSocket API"] = await measure("WebSocket API", sockets, number, seconds, pid)
+            number, rates["REST"] = await measure("REST", rests, number, seconds, pid)
+    return [
+        Row(f"orders/s over {name}, {in_flight} in flight", rate, target=TARGET, more_is_better=True)
+        for name, rate in rates.items()
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -168,7 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             if not ours.poll(20):
                 raise SystemExit("the server did not come up")
-            asyncio.run(run(orjson.loads(ours.recv())["port"], options.seconds, options.in_flight, process.pid))
+            port = orjson.loads(ours.recv())["port"]
+            print_table(asyncio.run(run(port, options.seconds, options.in_flight, process.pid)))
         finally:
             process.terminate()
             process.join(5)

@@ -39,7 +39,7 @@ from adapters.paper.server.call import Call
 from adapters.paper.server.desk import Desk
 from adapters.paper.server.faults import Fault, Plan, WireFault
 from adapters.paper.server.process import ProcessSettings, run_paper_exchange
-from adapters.storage.log_keeper import LogKeeper
+from adapters.storage.log_keeper import log_keeper_of
 from bench.tools.daemon import PATIENCE, SWITCH_SECONDS, Observer, TimedStore, a_signal, open_settings, wait
 from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, spread
 from messages.control import ShutDown
@@ -173,7 +173,7 @@ def measure(over: str, signals: int, per_second: float, plan: Plan) -> Taken:
         with (
             mock.patch.object(TWAPActor, "on_news_of", noted),
             _orders_over(over),
-            LogKeeper(store),
+            log_keeper_of(store),
             Pool(4) as pool,
             BinanceVenue(pool, other.settings) as venue,
         ):

@@ -42,6 +42,9 @@ class AccountFile:
         if str(path) != MEMORY:
             Path(path).touch(mode=0o600)
             Path(path).chmod(0o600)  # SQLite gives the files beside it the same rights.
+        self.path = Path(path)
+        self.saves = 0
+        """How often something was made durable."""
         self._db = apsw.Connection(str(path))
         for name, value in _PRAGMAS.items():
             self._db.pragma(name, value)
@@ -62,6 +65,7 @@ class AccountFile:
         meta: Mapping[str, str],
     ) -> None:
         """Make all of this durable, or (on an error, which is raised) nothing."""
+        self.saves += 1
         with self._db:
             self._db.executemany(
                 "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)",

@@ -26,7 +26,7 @@ PAGE = 1000
 
 BUSY_MILLISECONDS = 2000
 CHECKPOINT_PAGES = 4000
-"""Pages of 4 kB in the log before a commit writes it back, if nobody else has (`LogKeeper`)."""
+"""Pages of 4 kB in the log before a commit writes it back, if nobody else has (`log_keeper.py`)."""
 
 LOG_HEADER, FRAME_HEADER, PAGE_BYTES = 32, 24, 4096
 """What a write-ahead log is made of (SQLite's file format, section 4)."""

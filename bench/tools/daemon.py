@@ -19,7 +19,7 @@ from actors.daemon import DaemonSettings
 from actors.exchange.budget import BudgetLimits
 from actors.runtime import Pool
 from adapters.config import Config
-from adapters.storage.log_keeper import LogKeeper
+from adapters.storage.log_keeper import log_keeper_of
 from adapters.storage.sqlite import SqliteStore
 from bench.tools.threads import PlainThreads
 from bench.tools.venue import RULES, InstantVenue
@@ -126,7 +126,7 @@ def house(
         observer = Observer()
         runtime = Pool() if kind == "pool" else PlainThreads()
         sys.setswitchinterval(SWITCH_SECONDS)
-        with LogKeeper(store), runtime:
+        with log_keeper_of(store), runtime:
             tap = Tap(InstantVenue.start(on_trade), on_order)
             root = start_daemon(observer, store=store, venue=tap, market=tap, settings=settings or open_settings())
             wait(observer.ready, "the daemon did not become ready")

@@ -160,3 +160,18 @@ async def test_a_burst_of_requests_shares_few_commits(tmp_path: Path) -> None:
         replies = [await socket.reply(number) for number in numbers]
         assert all(reply["status"] == 200 for reply in replies)
         assert 1 <= commits < 40
+
+
+async def test_a_log_that_is_written_back_beside_the_server_loses_nothing(tmp_path: Path) -> None:
+    file = GroupedFile(tmp_path / "account.db")
+    begun = file.path.stat().st_size
+    with file.log_keeper(step=5, look_seconds=0.01):
+        async with a_world(file=file, flush=file.flush) as world:
+            for number in range(40):
+                assert (await world.place(**resting(price=f"{49000 - number}"))).status == 200
+            async with asyncio.timeout(20):
+                while file.path.stat().st_size <= begun:  # noqa: ASYNC110 - a thread's work
+                    await asyncio.sleep(0.01)
+    again = GroupedFile(tmp_path / "account.db")
+    assert len(list(again.orders())) == 40
+    again.close()

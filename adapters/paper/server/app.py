@@ -55,7 +55,7 @@ class PaperServer:
         self._sockets: dict[MarketSocket, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+        self._runner: web.ServerRunner | None = None
 
     @property
     def url(self) -> str:
@@ -65,9 +65,8 @@ class PaperServer:
 
     async def start(self) -> None:
         """Open the port; `OSError` if it is taken."""
-        app = web.Application(client_max_size=_MOST_BODY)
-        app.router.add_route("*", "/{tail:.*}", self._answer)
-        runner = self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        server = web.Server(self._answer, access_log=None)  # Without routes: they would be looked up at each request.
+        runner = self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         site = web.TCPSite(runner, self.settings.host, self.settings.port)
         await site.start()
@@ -91,7 +90,7 @@ class PaperServer:
 
     # Requests -------------------------------------------------------------------------------------
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if not is_loopback(host_of(request.headers.get("Host", ""))):
             return web.json_response({"status": "refused", "reason": "this host is not served here"}, status=403)
@@ -113,7 +112,7 @@ class PaperServer:
             self._wake()
         return web.Response(status=404, text="Not found")
 
-    async def _ws_api(self, request: web.Request) -> web.StreamResponse:
+    async def _ws_api(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             self.desk.exchange.limits.check_weight(2, self.desk.time())
             unit = unit_of(request.query.get("timeUnit"))
@@ -130,7 +129,7 @@ class PaperServer:
             self._sessions.pop(session, None)
         return socket
 
-    async def _streams(self, request: web.Request, path: str) -> web.StreamResponse:
+    async def _streams(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         combined = path == COMBINED_PATH
         text = request.query.get("streams", "") if combined else request.path.removeprefix(RAW_PATH).lstrip("/")
         try:
@@ -149,7 +148,7 @@ class PaperServer:
         return socket
 
     @staticmethod
-    async def _accept(request: web.Request) -> web.WebSocketResponse:
+    async def _accept(request: web.BaseRequest) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(autoping=False, max_msg_size=_MOST_BODY, compress=False, timeout=1.0)
         await socket.prepare(request)
         return socket

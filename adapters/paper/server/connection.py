@@ -28,7 +28,7 @@ class Stall(StrEnum):
 class Connection:
     """One client's WebSocket. Subclasses say what to do with its text."""
 
-    def __init__(self, request: web.Request, socket: web.WebSocketResponse, settings: ServerSettings) -> None:
+    def __init__(self, request: web.BaseRequest, socket: web.WebSocketResponse, settings: ServerSettings) -> None:
         """Speak over `socket`, which was prepared for `request`."""
         self._socket, self._settings, self._transport = socket, settings, request.transport
         self._waiting: deque[bytes] = deque()

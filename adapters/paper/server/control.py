@@ -107,7 +107,7 @@ class Control:
             ("POST", "/paper/keys"): self._key,
         }
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request: 400 with a reason for what makes no sense, 404 for what there is not."""
         route = self._routes.get((request.method, request.path))
         if route is None:

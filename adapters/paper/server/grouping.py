@@ -8,6 +8,13 @@ from pathlib import Path
 
 from adapters.paper.records import LiveOrder, TradeRecord
 from adapters.paper.store import AccountFile
+from adapters.storage.log_keeper import LOOK_SECONDS, LogKeeper
+
+LONGEST_LOG = 8_000
+"""Pages of 4 kB in the log before a save writes it back, if nobody else has."""
+
+KEPT_SAVES = 100
+"""Saves after which the log is written back: about a thousand pages."""
 
 
 class GroupedFile(AccountFile):
@@ -19,6 +26,7 @@ class GroupedFile(AccountFile):
     def __init__(self, path: Path | str) -> None:
         """Open `path` as `AccountFile` does."""
         super().__init__(path)
+        self._db.pragma("wal_autocheckpoint", LONGEST_LOG)
         self._orders: dict[tuple[str, int], LiveOrder] = {}
         self._trades: list[TradeRecord] = []
         self._balances: dict[str, tuple[str, Decimal, Decimal]] = {}
@@ -40,6 +48,10 @@ class GroupedFile(AccountFile):
         self._balances |= {balance[0]: balance for balance in balances}
         self._received += received
         self._meta |= meta
+
+    def log_keeper(self, *, step: int = KEPT_SAVES, look_seconds: float = LOOK_SECONDS) -> LogKeeper:
+        """Make one who writes the log back beside the server, which would stand still meanwhile."""
+        return LogKeeper(self.path, lambda: self.saves, step=step, look_seconds=look_seconds)
 
     def flush(self) -> None:
         """Make everything durable that was to be saved, or (on an error, which is raised) nothing."""

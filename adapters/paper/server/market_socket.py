@@ -26,7 +26,7 @@ class MarketSocket(Connection):
 
     def __init__(
         self,
-        request: web.Request,
+        request: web.BaseRequest,
         socket: web.WebSocketResponse,
         settings: ServerSettings,
         board: Board,

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -67,13 +68,14 @@ async def _serve(settings: ProcessSettings, announce: Callable[[str], None]) -> 
     server = PaperServer(open_exchange(settings, file), settings.server, flush=None if file is None else file.flush)
     server.desk.faults.set(settings.faults)
     try:
-        await server.start()
-        announce(orjson.dumps(addresses(server)).decode())
-        if settings.watch_stdin:
-            _watch_stdin(loop, over)
-        if settings.parent is not None:
-            loop.create_task(_watch_parent(settings.parent, over))  # noqa: RUF006 - it lives as long as the loop
-        await over.wait()
+        with nullcontext() if file is None else file.log_keeper():
+            await server.start()
+            announce(orjson.dumps(addresses(server)).decode())
+            if settings.watch_stdin:
+                _watch_stdin(loop, over)
+            if settings.parent is not None:
+                loop.create_task(_watch_parent(settings.parent, over))  # noqa: RUF006 - it lives as long as the loop
+            await over.wait()
     finally:
         await server.stop()
 

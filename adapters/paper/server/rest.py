@@ -29,7 +29,7 @@ class Rest:
         """Serve `desk`."""
         self._desk = desk
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; a reply that must not be given ends its connection."""
         verb, raw = request.method, request.raw_path
         path, _, query = raw.partition("?")
@@ -114,7 +114,7 @@ class Rest:
         )
 
     @staticmethod
-    def _hang_up(request: web.Request) -> web.Response:
+    def _hang_up(request: web.BaseRequest) -> web.Response:
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=500)  # Nobody gets to see it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from adapters.paper.server.keys import PAPER_KEY, ApiKey
 
@@ -39,6 +40,7 @@ class ServerSettings:
             raise NotLoopback(f"{self.host}: the paper exchange listens on loopback addresses only")
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address is this machine's own."""
     if host == "localhost":

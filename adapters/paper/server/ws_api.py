@@ -38,7 +38,7 @@ class Session(Connection):
 
     def __init__(
         self,
-        request: web.Request,
+        request: web.BaseRequest,
         socket: web.WebSocketResponse,
         settings: ServerSettings,
         desk: Desk,

@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from adapters.storage import log_keeper
-from adapters.storage.log_keeper import LogKeeper
+from adapters.storage.log_keeper import log_keeper_of
 from adapters.storage.sqlite import SqliteStore
 from messages.control import Committed
 from messages.facts import ExecutionPaused
@@ -45,7 +45,7 @@ def log_of(store: SqliteStore) -> Path:
 
 
 def test_the_log_has_room_before_the_first_commit_and_no_commit_makes_it_longer(store: SqliteStore) -> None:
-    with LogKeeper(store):
+    with log_keeper_of(store):
         assert log_of(store).stat().st_size == ROOM
         fill(store, 50)
         assert log_of(store).stat().st_size == ROOM
@@ -63,7 +63,7 @@ def test_room_is_made_behind_what_the_log_holds(store: SqliteStore) -> None:
 
 
 def test_what_was_committed_into_the_room_is_there_after_a_crash(tmp_path: Path, store: SqliteStore) -> None:
-    with LogKeeper(store):
+    with log_keeper_of(store):
         fill(store, 30)
         shutil.copytree(tmp_path / "data", tmp_path / "crashed")  # The files as a killed process leaves them.
     (tmp_path / "crashed" / f"{store.path.name}-shm").unlink()
@@ -75,7 +75,7 @@ def test_what_was_committed_into_the_room_is_there_after_a_crash(tmp_path: Path,
 
 
 def test_a_crash_before_the_first_commit_leaves_a_journal_that_can_be_used(tmp_path: Path, store: SqliteStore) -> None:
-    with LogKeeper(store):
+    with log_keeper_of(store):
         shutil.copytree(tmp_path / "data", tmp_path / "crashed")
     with closing(SqliteStore(tmp_path / "crashed")) as again:
         fill(again, 1)
@@ -83,7 +83,7 @@ def test_a_crash_before_the_first_commit_leaves_a_journal_that_can_be_used(tmp_p
 
 
 def test_the_log_is_written_back_beside_the_commits(store: SqliteStore) -> None:
-    with LogKeeper(store, look_seconds=0.01, facts=100):
+    with log_keeper_of(store, look_seconds=0.01, step=100):
         began = store.path.stat().st_size
         fill(store, 150)
         until(lambda: store.path.stat().st_size > began + 50_000)
@@ -95,7 +95,7 @@ def test_the_log_starts_over_once_it_is_written_back(store: SqliteStore) -> None
     def salt() -> bytes:
         return log_of(store).read_bytes()[16:24]
 
-    with LogKeeper(store, look_seconds=0.01, facts=10):
+    with log_keeper_of(store, look_seconds=0.01, step=10):
         fill(store, 20)
         first = salt()
 
@@ -131,7 +131,7 @@ def test_a_log_that_cannot_be_written_back_beside_the_commits_is_left_to_them(
 
     with caplog.at_level(logging.WARNING):
         monkeypatch.setattr(apsw, "Connection", broken)
-        with LogKeeper(store, look_seconds=0.01, facts=1):
+        with log_keeper_of(store, look_seconds=0.01, step=1):
             fill(store, 3)
             until(lambda: "the disk is gone" in caplog.text)
     assert store.verify() == 3
