@@ -111,8 +111,24 @@ def test_a_file_of_an_older_version_keeps_its_facts_and_its_id(tmp_path: Path, m
     assert newer._number("PRAGMA user_version") == len(MIGRATIONS) + 1
     newer.close()
     monkeypatch.setattr(sqlite, "MIGRATIONS", MIGRATIONS)
-    with pytest.raises(JournalDamaged, match="version 2 is newer than this program's 1"):
+    newest = len(MIGRATIONS)
+    with pytest.raises(JournalDamaged, match=f"version {newest + 1} is newer than this program's {newest}"):
         SqliteStore(tmp_path)
+
+
+def test_a_file_without_an_archive_is_given_one(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / sqlite.JOURNAL_FILE))
+    connection.execute(MIGRATIONS[0])
+    connection.execute("INSERT INTO meta VALUES ('journal_id', 'of-old')")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    store = SqliteStore(tmp_path)
+    records = fill(store, TAIL + 1)
+    store.archive([1])
+    assert (store.journal_id, store.verify()) == ("of-old", TAIL + 1)
+    assert list(store.read()) == records
+    store.close()
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
