@@ -93,7 +93,9 @@ RULES: tuple[Rule, ...] = (
         "warning",
         lambda fact: fact.client_order_id,
         lambda fact: f"child order filled in part: {plain(fact.executed_quantity)} {fact.symbol}, then {fact.status}",
-        when=lambda fact: fact.outcome is ChildOutcome.PARTIAL,
+        when=lambda fact: (
+            fact.outcome is ChildOutcome.PARTIAL or (fact.executed_quantity > 0 and fact.status != "FILLED")
+        ),
         lasts=AN_HOUR,
     ),
     begins(

@@ -198,6 +198,7 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
         ("slippage vs arrival", _parts(report, "arrival_slippage_bps", ("drift", "spread", "walk"))),
         ("of it before the first child", f"{bps(report.get('delay_bps'))} bps"),
         ("fees", amounts(report.get("total_fees"))),
+        ("fees in quote", price(report.get("fees_quote"))),
         ("fees in bps", f"{bps(report.get('fees_bps'))} bps"),
         ("not filled", f"{bps(report.get('opportunity_bps'))} bps"),
         ("total shortfall", f"{bps(report.get('total_shortfall_bps'))} bps"),
@@ -210,8 +211,9 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
         ("took", seconds(report.get("execution_time_seconds"))),
         ("off the plan", f"{off}, at most {most}"),
         ("late", _late(report)),
-        ("waited for guards", f"{seconds(report.get('guard_wait_seconds'))}, {report.get('guard_waits', 0)} times"),
+        ("waited for guards", _guards(report)),
         *_timing(report),
+        *_swept(report),
         ("in doubt", seconds(report.get("unknown_seconds"))),
         ("share of the market", _share(report.get("participation"), "1")),
     ]
@@ -223,6 +225,21 @@ def _parts(report: Json, whole: str, parts: tuple[str, ...]) -> str:
         return total
     told = (f"{part} {bps(report.get(part + '_bps'))}" for part in parts)
     return f"{total} = {', '.join(told)}"
+
+
+def _guards(report: Json) -> str:
+    waits = report.get("guard_waits", 0)
+    total = f"{seconds(report.get('guard_wait_seconds'))}, {waits} {'time' if waits == 1 else 'times'}"
+    each = report.get("guard_waits_by")
+    if not isinstance(each, list | tuple) or not each:
+        return total
+    told = (f"{guard or 'unnamed'} {seconds(spent)} ({times})" for guard, times, spent in each)
+    return f"{total}: {', '.join(told)}"
+
+
+def _swept(report: Json) -> list[tuple[str, str]]:
+    swept = _amount(report.get("swept"))
+    return [("swept up at the end", figure(swept))] if swept else []
 
 
 def _timing(report: Json) -> list[tuple[str, str]]:

@@ -149,7 +149,24 @@ def test_a_report_takes_its_cost_apart() -> None:
     assert ["off the plan", "1.50 %, at most 20.00 %"] in rows
     assert ["late", "0.1 / 3.0 / 4.0 ms (half, 99 %, most)"] in rows
     assert ["waited for guards", "0.0 s, 2 times"] in rows
+    assert not any(row[0] == "swept up at the end" for row in rows)
     assert ["share of the market", "5 %"] in rows
+
+
+def test_a_report_says_which_guards_were_waited_for_and_what_was_swept_up() -> None:
+    report = report_json(
+        guard_wait_seconds=D("12.5"),
+        guard_waits=3,
+        guard_waits_by=(("SPREAD_TOO_WIDE", 2, D(12)), ("LIQUIDITY", 1, D("0.5"))),
+        swept=D("0.1"),
+        fees_quote=D("42.5"),
+    )
+
+    rows = rows_of(rendered(report_view(report)))
+
+    assert ["waited for guards", "12.5 s, 3 times: SPREAD_TOO_WIDE 12.0 s (2), LIQUIDITY 0.5 s (1)"] in rows
+    assert ["swept up at the end", "0.1"] in rows
+    assert ["fees in quote", "42.5"] in rows
 
 
 RUNNING = {

@@ -39,6 +39,17 @@ def test_a_partial_fill_is_said_once(simulation: Simulation) -> None:
     assert said(stage, "partial_fill") == ["AlertRaised"]
 
 
+def test_a_slice_that_fills_in_part_is_said_too(simulation: Simulation) -> None:
+    stage = Stage(simulation).start()
+    stage.touch("41999.99", "42000.01", "0.04")
+    stage.run(2.0)
+    execution = stage.accepted("0.5", twap=FIVE)
+    stage.until("ChildClosed")
+    stage.touch("41999.99", "42000.01")
+    assert stage.report(execution).total_filled == 0.5
+    assert said(stage, "partial_fill") == ["AlertRaised"]
+
+
 def test_an_unknown_outcome_is_said_and_is_over_when_it_is_proven(simulation: Simulation) -> None:
     lost = (Fault(kind=FaultKind.LOST_REPLY, nth=(1,)), Fault(kind=FaultKind.LOST_EVENT, probability=1.0))
     stage = Stage(simulation, *lost).start()

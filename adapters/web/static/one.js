@@ -121,11 +121,18 @@ export class One {
       ["Fees", fees(report.total_fees)],
       ["Fees in bps", bps(report.fees_bps)],
       ["Children sent", String(report.children_sent)],
-      ["Waited for guards", duration(Number(report.guard_wait_seconds))],
+      ["Waited for guards", waits(report)],
+      ...(Number(report.swept) ? [["Swept up at the end", quantity(report.swept)]] : []),
+      ...(report.participation ? [["Share of the market", percent(report.participation, "1")]] : []),
       ["Began", clock(report.started_at)],
       ["Ended", clock(report.ended_at)],
     ]);
   }
+}
+
+function waits(report) {
+  const each = (report.guard_waits_by ?? []).map(([guard, times, spent]) => `${guard} ${duration(Number(spent))} (${times})`);
+  return [duration(Number(report.guard_wait_seconds)), ...each].join(", ");
 }
 
 function childRow(first) {
