@@ -131,6 +131,7 @@ def _cut_orders_off(venue: BinanceVenue) -> None:
 
     def stop() -> None:
         venue._lasting[0].cancel()
+        venue._ws._keeper._line = None  # There may be a connection already.
 
     venue._loop.call(stop)
 

@@ -84,6 +84,7 @@ class OverTheWire(World):
 
         def stop() -> None:
             self.venue._lasting[0].cancel()
+            self.venue._ws._keeper._line = None  # There may be a connection already.
 
         self.venue._loop.call(stop)
 
