@@ -18,7 +18,8 @@ help:
 	@echo "make check      ruff, mypy --strict and the import contracts"
 	@echo "make venv       build .venv from the lock file, which run, demo and test also do by themselves"
 	@echo "make bench      the measurements of bench/"
-	@echo "make soak       200 executions over a wire that goes wrong all the time, and 100,000 fuzzed bodies"
+	@echo "make soak       200 executions over a wire that goes wrong all the time, 200 kills, every trouble of a network,"
+	@echo "                and 100,000 fuzzed bodies"
 	@echo "make campaign   100,000 simulated runs with faults, on all cores (SEEDS=0:1000: fewer)"
 	@echo "make mutants    planted bugs, and how soon the campaign finds each"
 	@echo "make format     let ruff format the tree"
@@ -78,6 +79,8 @@ bench: $(VENV)/.run
 
 soak: $(VENV)/.dev
 	$(PY) -m tests.soak $(ARGS)
+	$(PY) -m tests.kills --rounds $(or $(ROUNDS),200)
+	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py
 
 campaign: $(VENV)/.run
