@@ -23,8 +23,8 @@ import orjson
 
 from adapters import exits
 from adapters.client import NotRunning
+from adapters.paper.account import DEFAULT_BALANCES
 from adapters.paper.audit import Audit, audit
-from adapters.paper.exchange import DEFAULT_BALANCES
 from adapters.paper.process import PaperProcess, truth_of
 from messages.money import use_money_context
 from tests.process.programs import RUN, Running
