@@ -19,7 +19,7 @@ help:
 	@echo "make venv       build .venv from the lock file, which run, demo and test also do by themselves"
 	@echo "make bench      the measurements of bench/"
 	@echo "make soak       200 executions over a wire that goes wrong all the time, 200 kills, every trouble of a network,"
-	@echo "                and 100,000 fuzzed bodies"
+	@echo "                a disturbance at each message and each step to the world, and 100,000 fuzzed bodies"
 	@echo "make campaign   100,000 simulated runs with faults, on all cores (SEEDS=0:1000: fewer)"
 	@echo "make mutants    planted bugs, and how soon the campaign finds each"
 	@echo "make format     let ruff format the tree"
@@ -81,6 +81,7 @@ soak: $(VENV)/.dev
 	$(PY) -m tests.soak $(ARGS)
 	$(PY) -m tests.kills --rounds $(or $(ROUNDS),200)
 	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py
+	TIDEGATE_STEPS=all $(PY) -m pytest -q -n 2 tests/simulation/test_every_step.py
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py
 
 campaign: $(VENV)/.run
