@@ -24,6 +24,14 @@ async def test_a_changed_touch_is_told_at_once_and_an_unchanged_one_is_not(world
     assert (second["b"], second["B"], second["u"] > first["u"]) == ("50000.50000000", "2.00000000", True)
 
 
+async def test_who_subscribes_only_after_connecting_wakes_the_market_up(world: World) -> None:
+    stream = await world.connect("/ws")
+    await stream.ws.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@depth5@100ms"], "id": 1})
+    assert await stream.next() == {"result": None, "id": 1}
+    books = [await stream.next(2) for _ in range(3)]
+    assert all(book.keys() == {"lastUpdateId", "bids", "asks"} for book in books)
+
+
 async def test_every_kind_of_stream_has_its_shape(world: World) -> None:
     names = ["trade", "aggTrade", "avgPrice", "depth@100ms", "depth5@100ms"]
     stream = await world.connect("/stream?streams=" + "/".join(f"btcusdt@{name}" for name in names))

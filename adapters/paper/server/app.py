@@ -50,11 +50,11 @@ class PaperServer:
         self.desk = Desk(exchange, self.settings, self._publish, flush)
         self._rest = Rest(self.desk)
         self._control = Control(self.desk, self)
-        self._board = Board(self.desk)
+        self._wanted = asyncio.Event()
+        self._board = Board(self.desk, self._wake)
         self._sessions: dict[Session, None] = {}
         self._sockets: dict[MarketSocket, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._wanted = asyncio.Event()
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -140,7 +140,6 @@ class PaperServer:
         names = [name for name in text.split("/") if name]
         market = MarketSocket(request, socket, self.settings, self._board, combined=combined, names=names, unit=unit)
         self._sockets[market] = None
-        self._wake()
         try:
             await market.run()
         finally:

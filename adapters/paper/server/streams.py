@@ -75,9 +75,9 @@ class Listener:
 class Board:
     """All topics. A tick tells what is new to those who listen; without listeners there is nothing to do."""
 
-    def __init__(self, desk: Desk) -> None:
-        """Tell of `desk`'s markets."""
-        self._desk = desk
+    def __init__(self, desk: Desk, wake: Callable[[], None] = lambda: None) -> None:
+        """Tell of `desk`'s markets; `wake` is called when somebody begins to listen."""
+        self._desk, self._wake = desk, wake
         self._topics: dict[str, _Topic] = {}
 
     def __bool__(self) -> bool:
@@ -98,6 +98,7 @@ class Board:
             elif stream.kind == "depth":
                 feed.begin(name)
         topic.listeners[listener] = None
+        self._wake()
         if stream.kind == "bookTicker":
             topic.last = feed.book_ticker()
             listener.tell(name, orjson.dumps(topic.last))
