@@ -33,7 +33,10 @@ async def test_who_subscribes_only_after_connecting_wakes_the_market_up(world: W
 
 
 async def test_every_kind_of_stream_has_its_shape(world: World) -> None:
-    names = ["trade", "aggTrade", "avgPrice", "depth@100ms", "depth5@100ms"]
+    names = [
+        *("trade", "aggTrade", "avgPrice", "depth@100ms", "depth5@100ms"),
+        *("kline_1m", "kline_1M", "miniTicker", "ticker"),
+    ]
     stream = await world.connect("/stream?streams=" + "/".join(f"btcusdt@{name}" for name in names))
     await world.place(quantity="0.02")
     found: dict[str, Any] = {}
@@ -44,6 +47,10 @@ async def test_every_kind_of_stream_has_its_shape(world: World) -> None:
     assert (found["trade"]["e"], found["trade"]["q"], found["trade"]["m"]) == ("trade", "0.02000000", False)
     assert (found["aggTrade"]["f"], found["aggTrade"]["l"]) == (found["trade"]["t"], found["trade"]["t"])
     assert found["avgPrice"]["w"].startswith("5000")
+    assert found["kline_1m"]["k"]["t"] % 60_000 == 0
+    assert found["kline_1M"]["k"]["i"] == "1M"
+    assert (found["miniTicker"]["e"], found["ticker"]["e"]) == ("24hrMiniTicker", "24hrTicker")
+    assert 0 < found["ticker"]["C"] - found["ticker"]["O"] <= 86_400_000
     assert found["depth@100ms"].keys() == {"e", "E", "s", "U", "u", "b", "a"}
     assert found["depth5@100ms"].keys() == {"lastUpdateId", "bids", "asks"}
 

@@ -90,6 +90,57 @@ async def test_public_trades_are_those_that_happened(world: World) -> None:
     ]
 
 
+async def test_what_was_is_told_as_candles_statistics_and_trades_by_number(world: World) -> None:
+    for quantity in ("0.01", "0.02"):
+        await world.place(quantity=quantity)
+    for path in ("klines", "uiKlines"):
+        row = (await world.get(f"/api/v3/{path}", symbol="BTCUSDT", interval="1d")).json[-1]
+        assert (row[4], row[5], row[8]) == ("50001.00000000", "0.03000000", 2)
+        assert len(row) == 12
+    day = (await world.get("/api/v3/ticker/24hr", symbol="BTCUSDT")).json
+    assert (day["lastPrice"], day["volume"], day["count"]) == ("50001.00000000", "0.03000000", 2)
+    assert (day["bidPrice"], day["lastQty"]) == ("50000.00000000", "0.02000000")
+    assert len((await world.get("/api/v3/ticker/24hr")).json) == len((await world.get("/api/v3/ticker/price")).json)
+    mini = (await world.get("/api/v3/ticker/24hr", symbol="BTCUSDT", type="MINI")).json
+    assert "bidPrice" not in mini
+    rolling = (await world.get("/api/v3/ticker", symbol="BTCUSDT", windowSize="2h")).json
+    assert (rolling["volume"], "bidPrice" in rolling) == ("0.03000000", False)
+    together = (await world.get("/api/v3/aggTrades", symbol="BTCUSDT")).json
+    assert [(one["q"], one["m"]) for one in together] == [("0.01000000", False), ("0.02000000", False)]
+    assert together[0]["T"] <= milliseconds() + 1
+    [second] = (await world.get("/api/v3/historicalTrades", symbol="BTCUSDT", fromId=2)).json
+    assert (second["id"], second["qty"]) == (2, "0.02000000")
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "code"),
+    [
+        ("klines", {"symbol": "BTCUSDT"}, -1102),
+        ("klines", {"symbol": "BTCUSDT", "interval": "7m"}, -1120),
+        ("klines", {"symbol": "NOPE", "interval": "1m"}, -1121),
+        ("ticker", {}, -1102),
+        ("ticker", {"symbol": "BTCUSDT", "windowSize": "61m"}, -1130),
+        ("ticker", {"symbol": "BTCUSDT", "windowSize": "²d"}, -1130),
+        ("ticker/24hr", {"symbol": "BTCUSDT", "type": "NONE"}, -1130),
+        ("aggTrades", {"symbol": "BTCUSDT", "limit": "x"}, -1100),
+    ],
+)
+async def test_a_wrong_question_about_what_was_is_refused(
+    world: World, path: str, params: dict[str, str], code: int
+) -> None:
+    reply = await world.get(f"/api/v3/{path}", **params)
+    assert reply.error[:2] == (400, code)
+
+
+async def test_what_clients_ask_about_the_house_at_their_start_is_answered(world: World) -> None:
+    assert (await world.get("/sapi/v1/system/status")).json == {"status": 0, "msg": "normal"}
+    assert (await world.signed("GET", "/sapi/v1/margin/allPairs")).json == []
+    assert (await world.signed("GET", "/sapi/v1/margin/isolated/allPairs")).json == []
+    coins = (await world.signed("GET", "/sapi/v1/capital/config/getall")).json
+    assert {coin["coin"] for coin in coins} >= {"BTC", "USDT"}
+    assert all(coin["withdrawAllEnable"] is False and coin["networkList"] == [] for coin in coins)
+
+
 async def test_orders_and_trades_are_found_again(world: World) -> None:
     filled = (await world.place(newClientOrderId="filled")).json
     await world.signed("POST", PATH, **resting(newClientOrderId="open"))

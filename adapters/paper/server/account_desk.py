@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.paper.errors import NO_SUCH_ORDER, missing, refuse
 from adapters.paper.requests import known_symbol, whole
-from adapters.paper.rules import exchange_info
+from adapters.paper.rules import exchange_info, text
 from adapters.paper.server.call import Call, flag
 from adapters.paper.server.replies import (
     account_reply,
@@ -107,3 +107,40 @@ def trade_fee(call: Call) -> list[Shape]:
     books = call.exchange.engine.books
     names = [known_symbol(call.params, books)] if "symbol" in call.params else list(books)
     return trade_fee_reply(names, call.exchange.account.fees)
+
+
+def coins(call: Call) -> list[Shape]:
+    """Answer `GET /sapi/v1/capital/config/getall`: what is held, on no network, for nothing leaves or comes in."""
+    call.charge(10)
+    held = call.exchange.account.balances()
+    return [
+        {
+            "coin": asset,
+            "name": asset,
+            "free": text(free),
+            "locked": text(locked),
+            "freeze": "0",
+            "withdrawing": "0",
+            "ipoing": "0",
+            "ipoable": "0",
+            "storage": "0",
+            "depositAllEnable": False,
+            "withdrawAllEnable": False,
+            "isLegalMoney": False,
+            "trading": True,
+            "networkList": [],
+        }
+        for asset, free, locked in held
+    ]
+
+
+def no_margin(call: Call) -> list[Shape]:
+    """Answer `GET /sapi/v1/margin/allPairs` and its like: there is no margin trading here."""
+    call.charge(1)
+    return []
+
+
+def system_status(call: Call) -> Shape:
+    """Answer `GET /sapi/v1/system/status`."""
+    call.charge(1)
+    return {"status": 0, "msg": "normal"}

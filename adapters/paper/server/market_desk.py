@@ -35,7 +35,7 @@ def time(call: Call) -> Shape:
 
 def exchange_info(call: Call) -> Shape:
     """Answer `exchangeInfo`."""
-    names, _ = _wanted(call, alternatives=("permissions",))
+    names, _ = wanted_symbols(call, alternatives=("permissions",))
     wanted = [name for name in names if "SPOT" in _permissions(call)]
     info = call.exchange.exchange_info(wanted or names, call.now)
     symbols = cast("list[Shape]", info["symbols"]) if wanted else []
@@ -53,7 +53,7 @@ def _permissions(call: Call) -> list[str]:
 
 def execution_rules(call: Call) -> Shape:
     """Answer `executionRules`."""
-    names, single = _wanted(call)
+    names, single = wanted_symbols(call)
     asked = single or "symbols" in call.params
     call.charge(min(40, 2 * len(names)) if asked else 40)
     return execution_rules_reply(_specs(call, names))
@@ -81,7 +81,7 @@ def reference_calculation(call: Call) -> Shape:
 
 def depth(call: Call) -> Shape:
     """Answer `depth`."""
-    limit = _limit(call, 100, DEEPEST)
+    limit = limit_of(call, 100, DEEPEST)
     call.charge(5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250)
     symbol = known_symbol(call.params, call.exchange.engine.books)
     _check_status(call, [symbol], single=True)
@@ -92,7 +92,7 @@ def trades(call: Call) -> list[Shape]:
     """Answer `trades`: the public ones that happened while somebody looked, own ones among them."""
     call.charge(25)
     symbol = known_symbol(call.params, call.exchange.engine.books)
-    limit = _limit(call, 500, 1000)
+    limit = limit_of(call, 500, 1000)
     recent = list(call.feed(symbol).book.recent)[-limit:]
     return [public_trade_reply(trade, call.unit) for trade in recent]
 
@@ -130,12 +130,12 @@ def average_price(call: Call) -> Shape:
 
 
 def _each(call: Call, one: Callable[[str], Shape]) -> object:
-    names, single = _wanted(call)
+    names, single = wanted_symbols(call)
     call.charge(2 if single else 4)
     return one(names[0]) if single else [one(name) for name in names]
 
 
-def _wanted(call: Call, alternatives: tuple[str, ...] = ()) -> tuple[list[str], bool]:
+def wanted_symbols(call: Call, alternatives: tuple[str, ...] = ()) -> tuple[list[str], bool]:
     """Read which symbols are asked for, and whether it is a single one by name."""
     params, books = call.params, call.exchange.engine.books
     if sum(name in params for name in ("symbol", "symbols", *alternatives)) > 1:
@@ -177,7 +177,8 @@ def _list_of_names(name: str, value: str) -> list[str]:
     return names
 
 
-def _limit(call: Call, usual: int, most: int) -> int:
+def limit_of(call: Call, usual: int, most: int) -> int:
+    """Read how many are asked for; `usual` if nothing is said, never above `most`."""
     limit = whole(call.params, "limit")
     if limit == 0:
         raise ExchangeError(*BAD_LIMIT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapters.paper.server import account_desk, market_desk, trading_desk
+from adapters.paper.server import account_desk, history_desk, market_desk, trading_desk
 from adapters.paper.server.call import Call
 
 Run = Callable[[Call], object]
@@ -72,6 +72,12 @@ OPERATIONS: tuple[Operation, ...] = (
     _open("market", market_desk.book_ticker, "ticker.book", "ticker/bookTicker", 2),
     _open("market", market_desk.price_ticker, "ticker.price", "ticker/price", 2),
     _open("market", market_desk.average_price, "avgPrice", "avgPrice", 2),
+    _open("market", history_desk.klines, "klines", "klines", 2),
+    _open("market", history_desk.klines, "uiKlines", "uiKlines", 2),
+    _open("market", history_desk.day_ticker, "ticker.24hr", "ticker/24hr", 2),
+    _open("market", history_desk.rolling_ticker, "ticker", "ticker", 4),
+    _open("market", history_desk.aggregate_trades, "trades.aggregate", "aggTrades", 4),
+    _open("market", history_desk.old_trades, "trades.historical", "historicalTrades", 25),
     _trade("place", trading_desk.place, "order.place", "POST", "order", places=True),
     _trade("test", trading_desk.test, "order.test", "POST", "order/test"),
     _trade("cancel", trading_desk.cancel, "order.cancel", "DELETE", "order"),
@@ -89,6 +95,10 @@ OPERATIONS: tuple[Operation, ...] = (
     _data("query", account_desk.amendments, "order.amendments", "order/amendments", 4),
     _data("account", account_desk.restrictions, None, "/sapi/v1/account/apiRestrictions", 1),
     _data("account", account_desk.trade_fee, None, "/sapi/v1/asset/tradeFee", 1),
+    _data("account", account_desk.coins, None, "/sapi/v1/capital/config/getall", 10),
+    _data("account", account_desk.no_margin, None, "/sapi/v1/margin/allPairs", 1),
+    _data("account", account_desk.no_margin, None, "/sapi/v1/margin/isolated/allPairs", 10),
+    Operation(kind="market", run=account_desk.system_status, http=("GET", "/sapi/v1/system/status")),
 )
 
 BY_PATH = {operation.http: operation for operation in OPERATIONS if operation.http is not None}

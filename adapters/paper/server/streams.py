@@ -10,8 +10,9 @@ from typing import cast
 import orjson
 
 from adapters.paper.records import PublicTrade
+from adapters.paper.server.candles import INTERVALS, candles, kline_event, span_of, ticker_event
 from adapters.paper.server.desk import Desk
-from adapters.paper.server.feed import Feed, aggregates, average_event, trade_event
+from adapters.paper.server.feed import Feed, aggregates, average_event, ticker_sides, trade_event
 from adapters.paper.server.replies import MICROSECOND, MILLISECOND
 from adapters.paper.shapes import Shape
 
@@ -19,8 +20,12 @@ FAST, SLOW = 0.1, 1.0
 """Seconds between the events of a paced stream."""
 
 _NAME = re.compile(
-    r"(?P<symbol>[^@]+)@(?P<kind>bookTicker|depth(?P<levels>5|10|20)?|trade|aggTrade|avgPrice)(?P<fast>@100ms|@1000ms)?"
+    r"(?P<symbol>[^@]+)@(?P<kind>bookTicker|depth(?P<levels>5|10|20)?|trade|aggTrade|avgPrice|miniTicker|ticker"
+    r"|kline_(?P<interval>\w+))(?P<fast>@100ms|@1000ms)?"
 )
+_OF_TRADES = frozenset({"trade", "aggTrade", "kline", "miniTicker", "ticker"})
+"""Streams that tell what others trade, so that it must be known."""
+_DAY = 86_400_000_000
 
 Send = Callable[[str, bytes], None]
 
@@ -34,6 +39,7 @@ class Stream:
     kind: str
     levels: int
     pace: float
+    interval: str = ""
 
 
 def parse(name: str) -> Stream | None:
@@ -45,14 +51,18 @@ def parse(name: str) -> Stream | None:
     paced = kind.startswith("depth")
     if match["fast"] is not None and not paced:
         return None
-    if kind == "avgPrice":
+    interval = match["interval"] or ""
+    if interval and interval not in INTERVALS:
+        return None
+    if kind in {"avgPrice", "miniTicker", "ticker"} or interval:
         pace = SLOW
     elif paced:
         pace = FAST if match["fast"] == "@100ms" else SLOW
     else:
         pace = 0.0
     levels = int(match["levels"] or 0)
-    return Stream(name, match["symbol"].upper(), "partial" if levels else kind, levels, pace)
+    kind = "partial" if levels else "kline" if interval else kind
+    return Stream(name, match["symbol"].upper(), kind, levels, pace, interval)
 
 
 @dataclass(slots=True)
@@ -93,7 +103,7 @@ class Board:
         topic = self._topics.get(name)
         if topic is None:
             topic = self._topics[name] = _Topic(stream, due=at + stream.pace)
-            if stream.kind in {"trade", "aggTrade"}:
+            if stream.kind in _OF_TRADES:
                 self._follow_trades(stream.symbol, feed)
             elif stream.kind == "depth":
                 feed.begin(name)
@@ -155,6 +165,10 @@ class Board:
                 return [trade_event(trade, stamp, MICROSECOND) for trade in trades]
             case "aggTrade":
                 return aggregates(trades, stamp, MICROSECOND)
+            case "kline":
+                return _candle(stream, feed, stamp)
+            case "miniTicker" | "ticker":
+                return [_statistics(stream, feed, stamp)]
             case _:
                 minutes = feed.book.spec.avg_price_mins
                 return [average_event(stream.symbol, feed.average(), stamp, minutes, MICROSECOND)]
@@ -165,20 +179,48 @@ class Board:
         for listener in list(topic.listeners):
             payload = encoded.get(listener.unit)
             if payload is None:
-                times = {name: cast("int", shape[name]) // listener.unit for name in ("E", "T") if name in shape}
-                payload = encoded[listener.unit] = orjson.dumps({**shape, **times})
+                payload = encoded[listener.unit] = orjson.dumps(_timed(shape, listener.unit))
             listener.tell(topic.stream.name, payload)
 
     # Trades of others -----------------------------------------------------------------------------
 
     def _followed(self, symbol: str) -> bool:
-        return any(
-            topic.stream.symbol == symbol and topic.stream.kind in {"trade", "aggTrade"}
-            for topic in self._topics.values()
-        )
+        return any(topic.stream.symbol == symbol and topic.stream.kind in _OF_TRADES for topic in self._topics.values())
 
     def _follow_trades(self, symbol: str, feed: Feed) -> None:
         book = self._desk.exchange.engine.books[symbol]
         if not book.followed:
             book.followed = True
             feed.skip_trades()
+
+
+def _candle(stream: Stream, feed: Feed, stamp: int) -> list[Shape]:
+    """Write the candle that is open, and before its first time the one that has just closed."""
+    price = feed.book.last_price or feed.average()
+    found = candles(list(feed.book.recent), stream.interval, stamp, price, most=2)
+    opened, span = found[-1]
+    told = [kline_event(stream.symbol, stream.interval, opened, span, stamp)]
+    if len(found) > 1 and stamp - opened < SLOW * 1_000_000:
+        told.insert(0, kline_event(stream.symbol, stream.interval, *found[-2], stamp))
+    return told
+
+
+def _statistics(stream: Stream, feed: Feed, stamp: int) -> Shape:
+    opened = stamp - _DAY
+    recent = [trade for trade in feed.book.recent if trade.time >= opened]
+    span = span_of(recent, feed.book.last_price or feed.average())
+    touch = None if stream.kind == "miniTicker" else ticker_sides(*feed.touch(), "b", "B", "a", "A")
+    return ticker_event(stream.symbol, span, opened, stamp, touch)
+
+
+def _timed(shape: Shape, unit: int) -> Shape:
+    """Write an event's times, which are in microseconds, in another unit."""
+    timed: Shape = {
+        **shape,
+        **{name: cast("int", shape[name]) // unit for name in ("E", "T", "O", "C") if name in shape},
+    }
+    candle = shape.get("k")
+    if isinstance(candle, dict):
+        inner = cast("dict[str, int]", candle)
+        timed["k"] = {**inner, "t": inner["t"] // unit, "T": inner["T"] // unit}
+    return timed

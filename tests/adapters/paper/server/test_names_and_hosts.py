@@ -27,7 +27,7 @@ def test_a_streams_name_says_symbol_kind_and_pace(name: str, symbol: str, kind: 
 
 
 @pytest.mark.parametrize(
-    "name", ["BTCUSDT@trade", "btcusdt", "btcusdt@depth7", "btcusdt@trade@100ms", "btcusdt@kline_1m", "@trade"]
+    "name", ["BTCUSDT@trade", "btcusdt", "btcusdt@depth7", "btcusdt@trade@100ms", "btcusdt@kline_7m", "@trade"]
 )
 def test_a_stream_that_does_not_exist_is_none(name: str) -> None:
     assert parse(name) is None
