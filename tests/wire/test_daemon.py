@@ -31,10 +31,10 @@ from messages.control import (
     Readiness,
     ShutDown,
 )
-from messages.facts import ChildAcknowledged, Fact, StreamGap, TradeBooked
+from messages.facts import ChildAcknowledged, ChildIntended, Fact, StreamGap, TradeBooked
 from messages.market import WatchMarket
 from messages.order import SendOrder, VenueCommand
-from messages.signal import Side, Signal, SignalReceived, Verdict
+from messages.signal import Side, Signal, SignalReceived, TwapOptions, Verdict
 from run import settings_of, start_daemon
 from tests.adapters.binance.worlds import OverTheWire, wired
 
@@ -83,6 +83,11 @@ class Running:
             assert left > 0, f"no {kind.__name__} within {within} s, only {self._seen}"
             self._take(left)
         return found[0]
+
+    def seen(self) -> list[Fact]:
+        """The facts that were told by now."""
+        self._take(0.01)
+        return self._seen
 
     def stop(self) -> None:
         self.root.tell(ShutDown("the test is over"))
@@ -135,3 +140,23 @@ def test_a_stream_that_dies_silently_is_noticed_and_its_fills_are_known_within_t
         booked = daemon.fact(TradeBooked, within=3.0)
         daemon.fact(StreamGap, within=3.0 - (time.monotonic() - traded))
         assert (booked.quantity, booked.maker) == (Decimal("0.4"), True)
+
+
+def test_a_cap_on_participation_counts_what_the_exchange_streams_of_others_trades() -> None:
+    with a_daemon() as daemon:
+        options = TwapOptions(num_chunks=1, max_participation=Decimal("0.5"), interval_seconds=Decimal(60))
+        signal = Signal(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1), id="paced", twap=options)
+        daemon.gate.tell(SignalReceived(signal, reply_to=daemon))
+        traded = Decimal(0)
+        with pytest.raises(AssertionError, match="no ChildIntended"):
+            daemon.fact(ChildIntended, within=1.0)
+        while traded < 5:
+            daemon.world.trade(Side.SELL, "100.00", "0.5")
+            traded += Decimal("0.5")
+            time.sleep(0.1)
+            if any(isinstance(fact, ChildIntended) for fact in daemon.seen()):
+                break
+        intent = daemon.fact(ChildIntended)
+        assert intent.market_volume is not None
+        assert Decimal(2) <= intent.market_volume <= traded
+        assert intent.quantity == 1
