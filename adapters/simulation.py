@@ -50,8 +50,8 @@ from messages.signal import Signal, SignalReceived, Verdict
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 MOST_TOLD = 100
-SELDOM_SECONDS = 2.5
-"""How often runs show symbols that nobody waits for: a quote is good for longer, and looking is half the work."""
+SELDOM_SECONDS = 4.5
+"""How often runs show symbols that nobody waits for: a quote is good for 5 s, and looking was half the work."""
 
 
 MakeMarkets = Callable[[int], Mapping[str, Liquidity]]
