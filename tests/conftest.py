@@ -9,6 +9,7 @@ import pytest
 
 from actors.runtime import Pool, Runtime, Simulation
 from tests.probe import Probe
+from tests.uncounted import mostly_uncounted
 
 DEFAULT_SEEDS = 20
 
@@ -41,7 +42,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     test = pyfuncitem.obj
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
-    for seed in seeds_of(pyfuncitem.config, marker):
+    for seed in mostly_uncounted(seeds_of(pyfuncitem.config, marker)):
         try:
             test(**{**arguments, "seed": seed})
         except BaseException as error:

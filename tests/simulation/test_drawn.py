@@ -22,7 +22,7 @@ def paper(seed: int) -> PaperSettings:
     return PaperSettings(markets=MarketChoice(seed=seed, preset=preset))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.seeds(default=60)
 def test_journal_and_exchange_agree_on_every_seed(seed: int) -> None:
     outcome = simulate(drawn(seed), seed, start_daemon, paper=paper(seed), check_codec=seed % 10 == 0)
@@ -32,7 +32,7 @@ def test_journal_and_exchange_agree_on_every_seed(seed: int) -> None:
     assert all(answer.verdict is not None for answer in outcome.answers)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.seeds(default=20)
 def test_actors_that_stall_change_nothing_that_is_promised(seed: int) -> None:
     with Simulation(seed, stall_probability=0.03, stall_seconds=1.0) as simulation:

@@ -116,7 +116,7 @@ HARMLESS = (
 """Faults after which every order that was sent is found in the end."""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.seeds(default=40)
 def test_faults_that_hide_but_do_not_drop_orders_lose_and_double_nothing(seed: int) -> None:
     with Simulation(seed) as simulation:
@@ -135,7 +135,7 @@ def test_faults_that_hide_but_do_not_drop_orders_lose_and_double_nothing(seed: i
         by_hand(parse_export(world.export()), world.exchange.truth(), world.answers)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.seeds(default=40)
 def test_requests_that_never_arrive_block_their_own_execution_alone(seed: int) -> None:
     with Simulation(seed) as simulation:

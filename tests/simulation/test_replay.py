@@ -41,7 +41,7 @@ def report_of(outcome: Outcome) -> ExecutionReport:
     return closed.report
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not RECORDING.exists(), reason="the recording is not part of the repository")
 def test_twelve_bitcoin_on_a_real_recording_to_the_step_and_twice_the_same() -> None:
     outcome = run_on(RECORDING, "12", 6, 10)

@@ -152,7 +152,7 @@ def crashed_at(simulation: Simulation, message: int, *, comes: bool) -> Stage | 
     return stage
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("comes", [False, True], ids=["nobody comes", "the market comes through"])
 def test_a_crash_at_any_message_while_children_rest_ends_where_an_undisturbed_run_would(*, comes: bool) -> None:
     """Every second message, the even ones or the odd ones."""
