@@ -60,8 +60,9 @@ demo: $(VENV)/.run
 
 # --- Work -----------------------------------------------------------------------------------------------------------
 
+# Processes that tests start find the modules compiled, also where the environment asks for no such files.
 test: $(VENV)/.dev
-	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 2 --dist worksteal --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 check: $(VENV)/.dev
