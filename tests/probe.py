@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 _NOTHING = object()
 
+PATIENCE = 10
+"""How many times longer than asked for a probe waits in real time: a busy machine may hold up anything for seconds."""
+
 
 class _ProbeActor(Actor):
     def __init__(self, name: str, received: queue.SimpleQueue[Any]) -> None:
@@ -29,7 +32,8 @@ class Probe:
     """Stands in for an actor: keeps what it is told, so that a test can expect it in order.
 
     Give others `probe.ref`. All times are seconds of the runtime, so in a simulation an hour of
-    silence is proved at no cost.
+    silence is proved at no cost. In real time a wait for something, of a second or more, says only
+    when to give up, and is longer; what must be quick is tested with `tests.slowness.at_most`.
     """
 
     def __init__(self, runtime: Runtime, name: str = "probe") -> None:
@@ -45,7 +49,7 @@ class Probe:
 
     def expect(self, expected: Any, *, within: float = 1.0) -> Any:
         """Return the next message, which must equal `expected`, or be of that type."""
-        message = self._next(within)
+        message = self._next(self._patient(within))
         wanted = expected.__name__ if isinstance(expected, type) else repr(expected)
         assert message is not _NOTHING, f"expected {wanted} within {within} s, got nothing"
         if isinstance(expected, type):
@@ -61,7 +65,7 @@ class Probe:
 
     def fish_for(self, predicate: Callable[[Any], object], *, within: float = 1.0) -> Any:
         """Return the first message that `predicate` holds for, dropping those before it."""
-        until = self._runtime.now() + within
+        until = self._runtime.now() + self._patient(within)
         dropped = []
         while (message := self._next(max(0.0, until - self._runtime.now()))) is not _NOTHING:
             if predicate(message):
@@ -74,12 +78,12 @@ class Probe:
         if isinstance(self._runtime, Simulation):
             stopped = self._runtime.run_until(ref.actor_stopped.is_set, within)
         else:
-            stopped = ref.actor_stopped.wait(within)
+            stopped = ref.actor_stopped.wait(self._patient(within))
         assert stopped, f"{ref} lives on after {within} s"
 
     def expect_failures(self, count: int = 1, *, within: float = 1.0) -> list[Failure]:
         """Claim the failures of the runtime, which must become exactly so many, and return them."""
-        until = self._runtime.now() + within
+        until = self._runtime.now() + self._patient(within)
         while len(self._runtime.failures) < count and self._runtime.now() < until:
             if isinstance(self._runtime, Simulation):
                 self._runtime.run_until(lambda: len(self._runtime.failures) >= count, within)
@@ -97,6 +101,9 @@ class Probe:
         while (message := self._poll()) is not _NOTHING:
             drained.append(message)
         return drained
+
+    def _patient(self, within: float) -> float:
+        return within if isinstance(self._runtime, Simulation) or within < 1.0 else PATIENCE * within
 
     def _next(self, within: float) -> Any:
         if isinstance(self._runtime, Simulation):

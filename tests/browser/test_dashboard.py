@@ -12,8 +12,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Daemon, Tab, until
+from tests.slowness import at_most
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(600)
 
 OpenTab = Callable[..., Tab]
 IDS = itertools.count()
@@ -107,10 +108,9 @@ def test_fifty_executions_at_once_leave_the_page_quick(daemon: Daemon, open_tab:
     bars = tab.page.get_by_role("progressbar")
     moving = "bars => bars.filter((bar) => Number(bar.getAttribute('aria-valuenow')) > 0).length"
     until(lambda: bars.evaluate_all(moving) >= 20, 15)  # The exchange takes 50 orders in 10 s.
-    began = time.monotonic()
-    rows.nth(49).get_by_role("button", name="Cancel").click()
-    tab.page.locator("#confirm").wait_for()
-    assert time.monotonic() - began < 1.5
+    with at_most(1.5):
+        rows.nth(49).get_by_role("button", name="Cancel").click()
+        tab.page.locator("#confirm").wait_for()
     tab.page.keyboard.press("Escape")
     assert tab.page.evaluate("window.longest") < 1000
     assert tab.gaps() == "0"

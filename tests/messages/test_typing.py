@@ -43,7 +43,7 @@ def handle(message: Ping | Pong) -> None:
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_mypy_finds_each_wrong_send_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "sends.py"
     file.write_text(SENDS)

@@ -17,7 +17,7 @@ from adapters.simulation import parse_export
 from tests.process.conftest import Served
 from tests.process.programs import Done, kinds, run
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 Ask = Callable[..., Done]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.process.programs import Running, kinds
+from tests.slowness import at_most
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 SLICED = {
     "id": "a",
@@ -36,9 +36,8 @@ def test_a_daemon_killed_and_then_stopped_in_the_middle_goes_on_and_agrees_with_
         assert (again["status"], again["duplicate_of"]) == ("duplicate", execution)
         before = filled(daemon, execution)
         daemon.wait_until(lambda: filled(daemon, execution) > before)
-        began = time.monotonic()
-        assert daemon.terminate() == 0
-        assert time.monotonic() - began < 5
+        with at_most(5.0):
+            assert daemon.terminate() == 0
         daemon.start()
         report: Any = daemon.client.wait(execution, 15, every=0.05)["report"]
         assert (report["total_filled"], report["stop_reason"]) == ("0.1", "COMPLETED")

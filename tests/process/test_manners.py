@@ -11,7 +11,7 @@ import pytest
 
 from tests.process.programs import Running, run
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 
 def heard(manager: socket.socket, word: str, seconds: float = 15.0) -> str:

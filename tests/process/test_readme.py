@@ -28,7 +28,7 @@ def test_there_is_no_command_that_is_run_nowhere() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_every_command_of_run_py_does_what_it_says(tmp_path: Path) -> None:
     said: dict[str, list[tuple[int, str]]] = {}
     with Running(tmp_path) as daemon:

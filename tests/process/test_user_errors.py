@@ -10,7 +10,7 @@ import pytest
 
 from tests.process.programs import Done, run
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
 Command = Callable[..., Done]
 

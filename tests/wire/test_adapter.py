@@ -5,7 +5,6 @@ Real sockets on loopback, in real time.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +30,7 @@ from messages.order import (
 from messages.signal import Side
 from tests.adapters.binance.stub import until
 from tests.adapters.binance.worlds import OverTheWire, wired
+from tests.slowness import at_most
 
 pytestmark = pytest.mark.wire
 
@@ -163,11 +163,10 @@ def test_a_stream_that_dies_while_an_order_rests_is_noticed_and_back_within_thre
         world.rest()
         world.event(OrderReport)
         world.call(lambda: world.server.misbehave(death))
-        died_at = time.monotonic()
-        cut = world.stream.fish_for(lambda event: isinstance(event, StreamCut), within=3.0)
-        assert cut.since <= world.runtime.now()
-        world.stream.fish_for(lambda event: isinstance(event, StreamOpened), within=3.0)
-        assert time.monotonic() - died_at < 2.8
+        with at_most(2.8):
+            cut = world.stream.fish_for(lambda event: isinstance(event, StreamCut), within=30.0)
+            assert cut.since <= world.runtime.now()
+            world.stream.fish_for(lambda event: isinstance(event, StreamOpened), within=30.0)
 
 
 def test_a_stream_that_keeps_its_events_to_itself_is_noticed_by_the_report_that_is_missing() -> None:

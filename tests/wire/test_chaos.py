@@ -14,7 +14,7 @@ import pytest
 from tests.chaos_proxy import HANDED_ON, Plan, Trouble
 from tests.wire.chaos_world import SLICE, SLICES, Case, Outcome, play
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
 
 PLACE, REST_PLACE = b'"order.place"', b"POST /api/v3/order "
 CANCEL, REST_CANCEL = b'"order.cancel"', b"DELETE /api/v3/order?"

@@ -29,6 +29,7 @@ from tests.adapters.binance.conftest import MakeVenue
 from tests.adapters.binance.stub import Say, Stub, a_placed, a_queried, a_report, now_ms, until
 from tests.adapters.binance.test_venue_orders import CHILD, an_order, connected
 from tests.probe import Probe
+from tests.slowness import at_most
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
 PROBE = "session.subscriptions"
@@ -182,10 +183,9 @@ def test_a_silently_dead_stream_is_noticed_within_three_seconds_by_default_setti
     venue.tell(an_order(listener.ref, time_in_force="GTC"))
     listener.expect(Acknowledged)
     stub.handlers[PROBE] = lambda _: Say(silent=True)
-    dead_at = time.monotonic()
-    stream.expect(StreamCut, within=3.0)
-    stream.expect(StreamOpened, within=3.0)
-    assert time.monotonic() - dead_at < 2.5
+    with at_most(2.5):
+        stream.expect(StreamCut, within=30.0)
+        stream.expect(StreamOpened, within=30.0)
 
 
 def test_a_taken_order_that_is_not_reported_is_a_cut_though_probes_are_answered(
