@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import orjson
 import pytest
@@ -19,9 +21,10 @@ from adapters.paper.faults import Fault, FaultKind
 from adapters.simulation import chosen
 from run import start_daemon
 from tests.simulation.mutants import sends_twice
+from tests.simulation.whole import a_daemon
 from tests.uncounted import mostly_uncounted
 
-HEAVY_SEEDS, LIGHT_SEEDS, PARTS = 400, 100, 4
+HEAVY_SEEDS, LIGHT_SEEDS, POLICY_SEEDS, PARTS = 400, 100, 60, 4
 
 
 def paper(seed: int) -> PaperSettings:
@@ -56,6 +59,30 @@ def test_nothing_is_broken_under_light_faults() -> None:
     tally = Tally()
     tally.add([endure(seed, Level.LIGHT, start_daemon) for seed in mostly_uncounted(range(LIGHT_SEEDS))])
     assert not tally.failed, [(one.seed, one.violations) for one in tally.failed]
+
+
+def policies(seed: int) -> dict[str, Any]:
+    """Draw what guards do, bounds that are off by default, and how long a wait may take."""
+    chance = random.Random(f"policies-{seed}")
+    names = ("spread", "deviation", "stale", "limit_price", "depth", "symbol_status", "balance")
+    return {
+        **{f"on_{name}": chance.choice(("wait", "skip", "stop")) for name in names},
+        "guard_patience_seconds": chance.choice(("5", "40", "100")),
+        "guard_wait_seconds": chance.choice(("none", "0", "1")),
+        "max_spread_multiple": chance.choice(("none", "3", "20")),
+        "max_depth_share": chance.choice(("none", "0.001", "0.1")),
+        "catch_up_cap": chance.choice(("1", "2", "3.5")),
+        "extra_slots": chance.choice((0, 2, 4)),
+        "jitter": chance.choice(("0", "0.4")),
+    }
+
+
+@pytest.mark.timeout(200)
+def test_nothing_is_broken_under_heavy_faults_whatever_guards_do() -> None:
+    tally = Tally()
+    tally.add([endure(seed, Level.HEAVY, a_daemon(twap=policies(seed))) for seed in range(POLICY_SEEDS)])
+    assert not tally.failed, [(one.seed, one.violations) for one in tally.failed]
+    assert tally.figures["children"] > 100
 
 
 FOUND = (142, 255, 322, 1448, 4325, 5179, 10411, 11421, 12366)
