@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from actors.runtime._actor import Actor, Future, NoRuntime
 from actors.runtime._base import Failure, Runtime, Timer
+from actors.runtime._collector import CalmCollector
 from actors.runtime._mailbox import NodeCrashed
 from actors.runtime._nodes import Node
 from actors.runtime._pool import Pool
@@ -18,6 +19,7 @@ __all__ = [
     "EPOCH",
     "Actor",
     "BlockedTurn",
+    "CalmCollector",
     "Deadlock",
     "Failure",
     "Future",

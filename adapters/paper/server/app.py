@@ -196,8 +196,9 @@ class PaperServer:
             began = loop.time()
             self.exchange.advance(self.desk.now())
             self.desk.publish()
-            self._board.tick(began)
-            self.desk.publish()
+            for _ in self._board.turns(began):
+                self.desk.publish()
+                await asyncio.sleep(0)  # An order that has come meanwhile does not wait for all books.
             await asyncio.sleep(max(self.settings.tick_seconds - (loop.time() - began), 0.001))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from actors.runtime import CalmCollector
 from adapters.paper.account import DEFAULT_BALANCES
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.limits import LimitSettings
@@ -68,7 +69,8 @@ async def _serve(settings: ProcessSettings, announce: Callable[[str], None]) -> 
     server = PaperServer(open_exchange(settings, file), settings.server, flush=None if file is None else file.flush)
     server.desk.faults.set(settings.faults)
     try:
-        with nullcontext() if file is None else file.log_keeper():
+        # Orders are kept for ever: looking through all of them again and again would hold up the loop.
+        with CalmCollector(), nullcontext() if file is None else file.log_keeper():
             await server.start()
             announce(orjson.dumps(addresses(server)).decode())
             if settings.watch_stdin:

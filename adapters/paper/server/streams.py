@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -131,20 +131,23 @@ class Board:
         """List the symbols that somebody listens to."""
         return list(dict.fromkeys(topic.stream.symbol for topic in self._topics.values()))
 
-    def tick(self, at: float) -> None:
-        """Tell what is new; `at` is the loop's time in seconds. The markets are at the present already."""
-        now = self._desk.now()
-        stamp = self._desk.exchange.time(now)
-        feeds = {symbol: self._desk.feed(symbol, now) for symbol in self.symbols()}
-        trades = {symbol: feed.new_trades() for symbol, feed in feeds.items() if self._followed(symbol)}
-        for topic in list(self._topics.values()):
-            feed = feeds[topic.stream.symbol]
-            if topic.stream.pace:
-                if at < topic.due:
-                    continue
-                topic.due = max(topic.due + topic.stream.pace, at)
-            for shape in self._news(topic, feed, trades.get(topic.stream.symbol, []), stamp):
-                self._tell(topic, shape)
+    def turns(self, at: float) -> Iterator[None]:
+        """Tell what is new, a symbol between two yields; `at` is the loop's time in seconds.
+
+        In between others may have their turn: whole books of many symbols take milliseconds.
+        """
+        for symbol in self.symbols():
+            now = self._desk.now()
+            feed, stamp = self._desk.feed(symbol, now), self._desk.exchange.time(now)
+            trades = feed.new_trades() if self._followed(symbol) else []
+            for topic in [topic for topic in self._topics.values() if topic.stream.symbol == symbol]:
+                if topic.stream.pace:
+                    if at < topic.due:
+                        continue
+                    topic.due = max(topic.due + topic.stream.pace, at)
+                for shape in self._news(topic, feed, trades, stamp):
+                    self._tell(topic, shape)
+            yield
 
     def _news(self, topic: _Topic, feed: Feed, trades: list[PublicTrade], stamp: int) -> list[Shape]:
         """Write a topic's news; times are in microseconds."""
