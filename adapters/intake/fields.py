@@ -81,13 +81,7 @@ def parse(body: bytes) -> object:
     if _depth(body) > MAX_DEPTH:
         return malformed(f"nested deeper than {MAX_DEPTH}")
     try:
-        return json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_float=_Number,
-            parse_int=_Number,
-            parse_constant=_Infinite,
-        )
+        return _DECODER.decode(body.decode("utf-8"))
     except BadValue as error:
         return error.refused
     except UnicodeDecodeError:
@@ -122,6 +116,11 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
                 raise BadValue(malformed(f"{shown(key)} comes twice"))
             seen[key] = None
     return values
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_Number, parse_int=_Number, parse_constant=_Infinite
+)
 
 
 def shown(text: str) -> str:
@@ -192,13 +191,15 @@ def _amount(name: str, value: object) -> Decimal:
     """Read a number exactly; its length and exponent are judged as text, so none can cost anything."""
     if not isinstance(value, str):
         raise BadValue(malformed(f"{name} must be a number"))
-    if isinstance(value, _Infinite) or _NOT_FINITE.fullmatch(value):
-        raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is not finite"))
     match = _AMOUNT.fullmatch(value)
     if match is None:
+        if isinstance(value, _Infinite) or _NOT_FINITE.fullmatch(value):
+            raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is not finite"))
         if isinstance(value, _Number):  # JSON has no others than very long ones.
             raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is out of range"))
         raise BadValue(malformed(f"{name} is not a number: {shown(value)}"))
+    if match[3] is None and len(value) <= MAX_MAGNITUDE:
+        return Decimal(value)  # As nearly all are: too short to be out of range.
     exponent = int(match[3] or 0)
     if abs(exponent) > 2 * MAX_MAGNITUDE:
         raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is out of range"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from adapters.intake.fields import BadValue, Refused, read_text
@@ -14,6 +15,7 @@ _DERIVATIVE: Final = re.compile(r".+(?:\.PS?|[._-]?PERP|[_-]SWAP|[0-9]+!|[._-][0
 """Perpetuals as TradingView, Binance, OKX and ccxt write them, continuous and dated futures."""
 
 
+@lru_cache(1024)
 def clean_symbol(text: str) -> str:
     """Write a spot symbol as the venue does, in capitals and without exchange or separator.
 
