@@ -28,7 +28,7 @@ from actors.runtime import Pool
 from actors.signal_gate.dedup import DedupSettings
 from actors.signal_gate.settings import GateSettings
 from actors.twap.settings import TwapSettings
-from adapters import console, exits
+from adapters import completion, console, exits
 from adapters.alert_setup import alert_sender, alert_sinks, route_settings
 from adapters.alerts import AppriseMissing, BadSink
 from adapters.binance.venue import BinanceVenue
@@ -447,7 +447,7 @@ def main() -> None:
     """Run the command line."""
     use_money_context()
     sys.setswitchinterval(0.001)
-    app()
+    app(prog_name=completion.NAME if completion.asked_to_complete() else None)
 
 
 if __name__ == "__main__":

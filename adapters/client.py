@@ -138,6 +138,10 @@ class Client:
             raise Refused(status, body)
         return body
 
+    def present(self) -> Json:
+        """Tell all that the dashboard shows: how it stands, what it works on, signals, alerts, health."""
+        return self._good("GET", "/ui/state")
+
     def events(self, after: int = 0) -> Iterator[Event]:
         """Tell every fact after `after`, old ones first, until the daemon ends the stream.
 

@@ -18,6 +18,8 @@ from adapters import console, exits
 from adapters.binance.keys import check_key
 from adapters.binance.venue import BinanceVenue
 from adapters.client import Client, NotRunning
+from adapters.completion import Shell
+from adapters.completion import script as completion_script
 from adapters.config import DEFAULT_FILE, Config, describe, find_config, load_config, write_commented_toml
 from adapters.console import as_json
 from adapters.doctor import examine_disk, examine_exchange, examine_journal, examine_key
@@ -33,6 +35,7 @@ from adapters.projection import Projection
 from adapters.storage.backup import back_up, restore
 from adapters.storage.codec import export_line
 from adapters.storage.sqlite import SqliteStore
+from adapters.watch import watch as watch_daemon
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Options:
 
 
 app = typer.Typer(
-    add_completion=True,
+    add_completion=False,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     help="Turns trading signals into safely executed orders. Without a command: the daemon.",
@@ -60,6 +63,7 @@ _USUAL = LimitSettings()
 
 Sets = Annotated[list[str] | None, typer.Option("--set", help="A setting, as section.key=value; may be repeated.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Why = Annotated[str, typer.Option(help="Why, for the journal and whoever reads it.")]
 Id = Annotated[str, typer.Argument(help="The execution's id.")]
 
 
@@ -106,7 +110,9 @@ def status(
 ) -> None:
     """Say how the daemon stands and what it works on."""
     with plainly(), suppress(KeyboardInterrupt):
-        raise Exit(console.status(client(context, sets), watch=watch, json=json))
+        if watch:
+            watch_daemon(lambda: client(context, sets), json=json)
+        raise Exit(console.status(client(context, sets), json=json))
 
 
 @app.command()
@@ -173,17 +179,17 @@ def amend(
 
 
 @app.command()
-def halt(context: typer.Context, detail: str = "", sets: Sets = None) -> None:
+def halt(context: typer.Context, detail: Why = "", sets: Sets = None, json: Json = False) -> None:
     """Send no new order until `unhalt`; cancels go on."""
     with plainly():
-        as_json(client(context, sets).halt(detail))
+        raise Exit(console.halting(client(context, sets).halt(detail), json=json))
 
 
 @app.command()
-def unhalt(context: typer.Context, detail: str = "", sets: Sets = None) -> None:
+def unhalt(context: typer.Context, detail: Why = "", sets: Sets = None, json: Json = False) -> None:
     """Lift a halt."""
     with plainly():
-        as_json(client(context, sets).unhalt(detail))
+        raise Exit(console.halting(client(context, sets).unhalt(detail), json=json))
 
 
 @app.command()
@@ -249,33 +255,39 @@ def journal_export(context: typer.Context, sets: Sets = None) -> None:
 
 
 @journal_app.command("verify")
-def journal_verify(context: typer.Context, sets: Sets = None) -> None:
+def journal_verify(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
     """Check the journal's file, every fact and every claim."""
     with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
-        print(f"{store.verify()} facts, all in order: {store.path}")
+        console.facts_in(store.verify(), store.path, "{facts} facts, all in order: {file}", json=json)
 
 
 @journal_app.command("backup")
-def journal_backup(context: typer.Context, file: Path, sets: Sets = None) -> None:
+def journal_backup(context: typer.Context, file: Path, sets: Sets = None, json: Json = False) -> None:
     """Copy the journal into a new file, beside a running daemon too, and check the copy."""
     with plainly():
-        print(f"{back_up(context.obj.load(sets or ()).data_dir, file)} facts are in {file}")
+        console.facts_in(back_up(context.obj.load(sets or ()).data_dir, file), file, json=json)
 
 
 @journal_app.command("restore")
-def journal_restore(context: typer.Context, file: Path, sets: Sets = None) -> None:
+def journal_restore(context: typer.Context, file: Path, sets: Sets = None, json: Json = False) -> None:
     """Put a backup into a data directory that has no journal; see docs/operations.md before."""
     with plainly():
         data_dir = context.obj.load(sets or ()).data_dir
-        print(f"{restore(file, data_dir)} facts are in {data_dir}")
+        console.facts_in(restore(file, data_dir), data_dir, json=json)
 
 
 @app.command()
-def init(path: Path = Path(DEFAULT_FILE)) -> None:
+def init(
+    path: Annotated[Path, typer.Option(help="Where; an existing file is left alone.")] = Path(DEFAULT_FILE),
+    json: Json = False,
+) -> None:
     """Write a configuration file that explains every setting and changes none."""
     with plainly():
         write_commented_toml(path)
-        print(f"{path} is written; every setting is in it as a comment")
+        if json:
+            as_json({"path": str(path)})
+        else:
+            print(f"{path} is written; every setting is in it as a comment")
 
 
 @app.command("config")
@@ -297,17 +309,31 @@ def check_config(
     sample: Annotated[Path | None, typer.Option(help="Read this file as a hook would read a body.")] = None,
     template: Annotated[str | None, typer.Option(help="The template to read it by; none: the signal's form.")] = None,
     sets: Sets = None,
+    json: Json = False,
 ) -> None:
     """Check the configuration without starting anything; 78 names every wrong key.
 
-    With a sample, print what a hook would make of it: each signal, or why it is refused (exit 1).
+    With a sample, print what a hook would make of it: each signal, or why it is refused (exit 1), as JSON.
     """
     with plainly():
         config = context.obj.load(sets or ())
-        if sample is None:
+        if sample is None and json:
+            as_json({"mode": config.mode, "data_dir": str(config.data_dir), "account": config.account})
+        elif sample is None:
             print(f"the configuration is good: mode {config.mode}, data in {config.data_dir}")
         else:
             raise Exit(console.try_sample(sample.read_bytes(), template, config.templates))
+
+
+@app.command()
+def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.")], json: Json = False) -> None:
+    """Print what makes a shell complete `tidegate`: `eval "$(run.py completion bash)"`."""
+    with plainly():
+        text = completion_script(shell, (sys.executable, str(Path(sys.argv[0]).resolve())))
+        if json:
+            as_json({"shell": shell.value, "script": text})
+        else:
+            print(text, end="")
 
 
 def client(context: typer.Context, sets: Sequence[str] | None) -> Client:

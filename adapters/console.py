@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, Final
 
 import orjson
 from rich.console import Console, RenderableType
-from rich.live import Live
 
 from adapters import exits
 from adapters.client import Client, Verb
@@ -19,7 +17,7 @@ from adapters.intake.signals import decode_body, signal_object, verdict_object
 from adapters.intake.template_tables import template_tables
 from adapters.intake.templates import templates_of
 from adapters.report_page import report_page
-from adapters.terminal import executions_table, live_view, report_view, status_line
+from adapters.terminal import executions_table, report_view, status_line
 from messages.signal import Verdict
 
 WIDTH: Final = 120
@@ -30,6 +28,11 @@ _GOOD = frozenset({"accepted", "duplicate"})
 def as_json(value: object) -> None:
     """Write one JSON document and a newline to standard output."""
     print(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def one_line(value: object) -> None:
+    """Write one JSON document on one line, at once."""
+    print(orjson.dumps(value, default=str).decode(), flush=True)
 
 
 def send(client: Client, signal: Mapping[str, object], *, wait: bool, json: bool) -> int:
@@ -54,15 +57,10 @@ def send(client: Client, signal: Mapping[str, object], *, wait: bool, json: bool
     return exits.OK if verdict.get("status") in _GOOD else exits.ERROR
 
 
-def status(client: Client, *, watch: bool, json: bool) -> int:
-    """Say how the daemon stands and what it works on; with `watch` again and again until Ctrl-C."""
+def status(client: Client, *, json: bool) -> int:
+    """Say how the daemon stands and what it works on."""
     if json:
         as_json({**client.status(), "executions": client.executions()})
-    elif watch:
-        with Live(console=Console(), auto_refresh=False) as live:
-            while True:
-                live.update(live_view(client.status(), client.executions()), refresh=True)
-                time.sleep(0.5)
     else:
         show(status_line(client.status()))
         show(executions_table([view for view in client.executions() if view.get("report") is None]))
@@ -103,6 +101,23 @@ def command(client: Client, execution: str, verb: Verb, body: Mapping[str, objec
     else:
         print(f"{verb}: {answer.get('detail') or 'done'}")
     return exits.OK if answer.get("done", True) else exits.ERROR
+
+
+def halting(answer: Mapping[str, object], *, json: bool) -> int:
+    """Say what became of a halt, or of its end."""
+    if json:
+        as_json(dict(answer))
+    else:
+        print("trading is halted: no new order goes out" if answer.get("status") == "halted" else "trading goes on")
+    return exits.OK
+
+
+def facts_in(facts: int, file: Path, text: str = "{facts} facts are in {file}", *, json: bool) -> None:
+    """Say how many facts a journal, or a copy of one, has."""
+    if json:
+        as_json({"facts": facts, "file": str(file)})
+    else:
+        print(text.format(facts=facts, file=file))
 
 
 def findings(found: Sequence[Finding], *, json: bool) -> int:

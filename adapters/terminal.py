@@ -110,12 +110,14 @@ def _amount(value: object) -> Decimal | None:
     return amount if amount.is_finite() else None
 
 
-def _word(value: object) -> Text:
+def word(value: object) -> Text:
+    """Write a code, in its colour if it has one."""
     text = NOTHING if value in {None, ""} else str(value)
     return Text(text, style=_COLOURS.get(text.partition(":")[0], ""))
 
 
-def _share(part: object, whole: object) -> str:
+def share(part: object, whole: object) -> str:
+    """Write a part of a whole in per cent; a dash without a whole."""
     done, of = _amount(part), _amount(whole)
     return NOTHING if done is None or not of else f"{done / of * 100:.0f} %"
 
@@ -127,35 +129,30 @@ def executions_table(executions: Sequence[Json], title: str | None = None) -> Re
     """List executions, one a line, in the order given."""
     if not executions:
         return Text("no executions")
-    table = _table(title, "execution", "order", "state")
+    drawn = table(title, "execution", "order", "state")
     for name in ("quantity", "filled", "%", "average", "bps", "fees"):
-        table.add_column(name, justify="right", overflow="fold")
+        drawn.add_column(name, justify="right", overflow="fold")
     for view in executions:
         figures = _figures_of(view)
-        table.add_row(
+        drawn.add_row(
             str(view.get("execution_id", NOTHING)),
             f"{view.get('side', '')} {view.get('symbol', '')}",
-            _word(str(view.get("stop_reason") or view.get("state") or "").partition(":")[0]),
+            word(str(view.get("stop_reason") or view.get("state") or "").partition(":")[0]),
             figure(view.get("quantity")),
             figure(figures.get("total_filled")),
-            _share(figures.get("total_filled"), view.get("quantity")),
+            share(figures.get("total_filled"), view.get("quantity")),
             price(figures.get("average_price")),
             bps(figures.get("arrival_slippage_bps")),
             amounts(figures.get("total_fees")),
         )
-    return table
-
-
-def live_view(status: Json, executions: Sequence[Json], *, newest: int = 20) -> RenderableType:
-    """Draw what `status --watch` repeats: how the daemon stands, then its latest executions."""
-    return Group(status_line(status), executions_table(executions[-newest:]))
+    return drawn
 
 
 def status_line(status: Json) -> Text:
     """Say in one line how the daemon stands: its readiness, then every plain figure beside it."""
     line = Text("tidegate ")
     readiness = status.get("readiness") or status.get("status")
-    line.append_text(_word(readiness))
+    line.append_text(word(readiness))
     for name, value in status.items():
         if name in {"readiness", "status"} or isinstance(value, Mapping | list | tuple):
             continue
@@ -179,7 +176,7 @@ def report_view(report: Json, execution_id: str = "") -> RenderableType:
     lines.add_column(style="dim")
     lines.add_column()
     for name, value in report_rows(report, execution_id):
-        lines.add_row(name, _word(value) if name == "outcome" else Text(value))
+        lines.add_row(name, word(value) if name == "outcome" else Text(value))
     return Group(lines, Text(), _children(report))
 
 
@@ -187,12 +184,12 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
     """List what a report says, as names and figures in their units; costs are positive."""
     symbol, side = report.get("symbol", ""), report.get("side", "")
     filled = f"{figure(report.get('total_filled'))} of {figure(report.get('quantity'))}"
-    share = _share(report.get("total_filled"), report.get("quantity"))
+    done = share(report.get("total_filled"), report.get("quantity"))
     off, most = percent(report.get("tracking_error_percent")), percent(report.get("max_lag_percent"))
     return [
         ("execution", f"{execution_id}  {side} {symbol}".strip()),
         ("outcome", str(report.get("stop_reason") or NOTHING)),
-        ("filled", f"{filled} ({share}) for {figure(report.get('filled_quote'))}"),
+        ("filled", f"{filled} ({done}) for {figure(report.get('filled_quote'))}"),
         ("average price", price(report.get("average_price"))),
         ("arrival price", price(report.get("arrival_price"))),
         ("slippage vs arrival", _parts(report, "arrival_slippage_bps", ("drift", "spread", "walk"))),
@@ -215,7 +212,7 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
         *_timing(report),
         *_swept(report),
         ("in doubt", seconds(report.get("unknown_seconds"))),
-        ("share of the market", _share(report.get("participation"), "1")),
+        ("share of the market", share(report.get("participation"), "1")),
     ]
 
 
@@ -261,16 +258,16 @@ def _children(report: Json) -> RenderableType:
     orders = report.get("orders")
     if not isinstance(orders, list | tuple) or not orders:
         return Text("no child orders")
-    table = _table(None, "child order", "slice", "outcome")
+    drawn = table(None, "child order", "slice", "outcome")
     for name in ("quantity", "executed", "average", "fees", "polls"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("failure")
+        drawn.add_column(name, justify="right", overflow="fold")
+    drawn.add_column("failure")
     for order in orders:
         if isinstance(order, Mapping):
-            table.add_row(
+            drawn.add_row(
                 str(order.get("client_order_id", NOTHING)),
                 f"{order.get('slice')}.{order.get('attempt')}",
-                _word(order.get("outcome")),
+                word(order.get("outcome")),
                 figure(order.get("quantity")),
                 figure(order.get("executed_quantity")),
                 price(order.get("average_price")),
@@ -278,7 +275,7 @@ def _children(report: Json) -> RenderableType:
                 str(order.get("polls", 0)),
                 str(order.get("failure_reason") or ""),
             )
-    return table
+    return drawn
 
 
 # The demo -----------------------------------------------------------------------------------------
@@ -286,28 +283,29 @@ def _children(report: Json) -> RenderableType:
 
 def demo_table(rows: Sequence[tuple[str, Json, Json | None]]) -> RenderableType:
     """Draw the demo's end: each signal by its name, its verdict, and its report if it was worked."""
-    table = _table(None, "signal", "verdict", "reason")
+    drawn = table(None, "signal", "verdict", "reason")
     for name in ("filled", "average", "slippage bps", "fees"):
-        table.add_column(name, justify="right", overflow="fold")
+        drawn.add_column(name, justify="right", overflow="fold")
     for name, verdict, report in rows:
         known = report or {}
-        table.add_row(
+        drawn.add_row(
             name,
-            _word(verdict.get("status")),
+            word(verdict.get("status")),
             str(verdict.get("reason") or known.get("stop_reason") or ""),
             figure(known.get("total_filled")),
             price(known.get("average_price")),
             bps(known.get("arrival_slippage_bps")),
             amounts(known.get("total_fees")),
         )
-    return table
+    return drawn
 
 
-def _table(title: str | None, *columns: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
+def table(title: str | None, *columns: str) -> Table:
+    """Begin a table in the style of all of them, with its first columns."""
+    drawn = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     for name in columns:
-        table.add_column(name, no_wrap=True)
-    return table
+        drawn.add_column(name, no_wrap=True)
+    return drawn
 
 
 def rendered(what: RenderableType, width: int = WIDTH, *, colours: bool = False) -> str:

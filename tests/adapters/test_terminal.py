@@ -13,7 +13,6 @@ from adapters.terminal import (
     demo_table,
     executions_table,
     figure,
-    live_view,
     price,
     rendered,
     report_view,
@@ -204,16 +203,6 @@ def test_executions_are_listed_with_their_own_figures_or_their_report_s() -> Non
 
 def test_no_executions_are_said_in_words() -> None:
     assert rendered(executions_table([])) == "no executions"
-
-
-def test_the_live_view_says_how_the_daemon_stands_and_shows_the_newest() -> None:
-    status = {"readiness": "READY", "detail": "", "open_children": 2, "symbols": ["BTCUSDT"]}
-    many = [{**RUNNING, "execution_id": f"execution{n:04}"} for n in range(30)]
-
-    text = rendered(live_view(status, many, newest=5))
-
-    assert text.splitlines()[0] == "tidegate READY  open children 2"
-    assert [n for n in range(30) if f"execution{n:04}" in text] == [25, 26, 27, 28, 29]
 
 
 def test_the_demo_ends_with_verdicts_fills_and_costs() -> None:
