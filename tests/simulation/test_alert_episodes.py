@@ -1,0 +1,159 @@
+"""Each kind of alert on the whole daemon: raised once and cleared once, though the process dies in between.
+
+What happens is what really makes it happen: the exchange, the market and the signals are troubled, no fact is made up.
+An alert that stands for an hour or a day stands for a minute here. `tests/actors/test_alerts_over_crashes.py` has every
+kind at every moment of a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from actors import notifier
+from actors.alerts import RULES, Alerts
+from actors.exchange.actor import ExchangeActor
+from actors.runtime import Simulation
+from adapters.paper.faults import Fault, FaultKind
+from adapters.paper.wording import order_params
+from messages.control import DaemonUp, HaltTrading, ResumeTrading
+from messages.ids import microseconds, milliseconds
+from messages.order import LimitsSeen, SendOrder
+from messages.signal import Reason, Side
+from tests.simulation.test_halts import actor_ref
+from tests.simulation.whole import D, Stage
+
+A_MINUTE = timedelta(minutes=1)
+FIVE = {"num_chunks": 5, "interval_seconds": 10}
+DIRECT = {"num_chunks": 1}
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What makes an alert of a kind, and what ends it (nothing, where it passes by itself)."""
+
+    kind: str
+    begins: Callable[[Stage], object]
+    ends: Callable[[Stage], object] = lambda _: None
+    faults: tuple[Fault, ...] = field(default=())
+
+
+def up(stage: Stage) -> DaemonUp:
+    assert stage.world.news.up is not None
+    return stage.world.news.up
+
+
+def contradict(stage: Stage) -> None:
+    stage.accepted("0.01", id="a")
+    verdict = stage.buy("0.02", id="a").verdict
+    assert verdict is not None
+    assert verdict.reason is Reason.CONFLICT
+
+
+def fill_in_part(stage: Stage) -> None:
+    stage.levels([("41999.99", "100")], [("42000.01", "0.004"), ("43000", "100")])
+    stage.accepted("0.01")
+
+
+def stop_early(stage: Stage) -> None:
+    stage.accepted("0.5", twap=FIVE, limit_price="42100")
+    stage.until("ChildClosed")
+    stage.touch("42200", "42200.1")
+
+
+def trade_elsewhere(stage: Stage) -> None:
+    now = stage.sim.wall_time()
+    foreign = SendOrder(
+        client_order_id="web-1",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        order_type="LIMIT",
+        time_in_force="GTC",
+        quantity=D("0.1"),
+        limit_price=D(40_000),
+        request_timestamp=milliseconds(now),
+        recv_window=2000,
+        reply_to=stage.world.news,  # type: ignore[arg-type] # nobody is told
+    )
+    stage.world.exchange.place(order_params(foreign), microseconds(now))
+    stage.world.exchange.drain()
+    stage.world.crash()  # It is looked for at the next start.
+    stage.start()
+
+
+def move_money(stage: Stage) -> None:
+    stage.report(stage.accepted("0.01"))
+    stage.run(10.0)
+    stage.world.exchange.account.free["USDT"] += 5
+    stage.world.crash()
+    stage.start()
+
+
+def use(weight: int) -> Callable[[Stage], object]:
+    """What an answer's headers would say; many real requests would take minutes to come to it."""
+    return lambda _: actor_ref(ExchangeActor).tell(LimitsSeen(used_weight=weight, weight_limit=6000))
+
+
+LOST = (Fault(kind=FaultKind.LOST_REPLY, nth=(1,)), Fault(kind=FaultKind.LOST_EVENT, probability=1.0))
+LATE = (Fault(kind=FaultKind.SLOW_ENGINE, nth=(1,), milliseconds=120_000),)
+SILENCE = (Fault(kind=FaultKind.STREAM_CUT, nth=(1,), milliseconds=30_000),)
+EPISODES = (
+    Episode("conflict", contradict),
+    Episode("partial_fill", fill_in_part),
+    Episode("early_stop", stop_early),
+    Episode("unknown_outcome", lambda stage: stage.accepted("0.5", twap=FIVE), lambda stage: stage.run(120.0), LOST),
+    Episode("reappeared", lambda stage: stage.accepted("0.01", twap=DIRECT), faults=LATE),
+    Episode(
+        "halt",
+        lambda stage: up(stage).exchange.tell(HaltTrading(reason="MANUAL", detail="a look")),
+        lambda stage: up(stage).exchange.tell(ResumeTrading(detail="all is well")),
+    ),
+    Episode("stream_down", lambda stage: stage.accepted("0.5", twap=FIVE), lambda stage: stage.run(60.0), SILENCE),
+    Episode(
+        "clock_skew",
+        lambda stage: stage.world.exchange.set_skew(1_500_000),
+        lambda stage: stage.world.exchange.set_skew(0),
+    ),
+    Episode("foreign_order", trade_elsewhere),
+    Episode("balance_mismatch", move_money),
+    Episode("limits_near", use(5_000), use(600)),
+)
+
+
+def said(stage: Stage, kind: str) -> list[str]:
+    return [line["type"] for line in stage.lines() if line["type"].startswith("Alert") and line["kind"] == kind]
+
+
+@pytest.fixture
+def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shown for an hour or a day is shown for a minute: virtual days are cheap, but not free."""
+    rules = tuple(rule if rule.lasts is None else replace(rule, lasts=A_MINUTE) for rule in RULES)
+    monkeypatch.setattr(notifier, "Alerts", partial(Alerts, rules))
+
+
+@pytest.mark.usefixtures("short_memory")
+@pytest.mark.parametrize("episode", EPISODES, ids=lambda episode: episode.kind)
+def test_an_alert_is_raised_once_and_cleared_once_though_the_process_dies(
+    episode: Episode, simulation: Simulation
+) -> None:
+    stage = Stage(simulation, *episode.faults).start()
+    stage.run(5.0)
+    episode.begins(stage)
+    assert simulation.run_until(lambda: bool(said(stage, episode.kind)), 400.0), "it was never raised"
+    stage.world.crash()
+    stage.start()
+    stage.run(5.0)
+    raised = said(stage, episode.kind)
+    assert raised[0] == "AlertRaised"
+    assert raised in (["AlertRaised"], ["AlertRaised", "AlertCleared"])
+    episode.ends(stage)
+    stage.run(90.0)
+    assert said(stage, episode.kind) == ["AlertRaised", "AlertCleared"]
+    stage.world.crash()
+    stage.start()
+    stage.run(90.0)
+    assert said(stage, episode.kind) == ["AlertRaised", "AlertCleared"]
