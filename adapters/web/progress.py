@@ -11,11 +11,16 @@ from adapters.execution_views import ExecutionView
 from adapters.lateness import due_at
 from adapters.views import Json, iso, optional
 from messages.execution import Plan
+from messages.facts import ChildIntended
 from messages.money import BPS, ZERO, plain
 from messages.signal import Side
 
 _SHOWN: Final = Context(prec=12, rounding=ROUND_HALF_EVEN)
 """Digits of a price that nobody pays, such as an average."""
+
+UNSEEN_AFTER_SECONDS: Final = 2.0
+UNSEEN: Final = "depth, the usual spread, symbol status, balance or the request budget"
+"""What may hold a due child up though spread and price are good: the page has no eyes for these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +94,24 @@ def waits_for(
         return "the outcome of a child order is being proven"
     if halted:
         return "trading is halted"
-    if any(not child.over for child in view.children.values()):
-        return "a child order is working"
+    working = next((child for child in view.children.values() if not child.over), None)
+    if working is not None:
+        return _at_work(working.intent)
     slot = -1 if now < plan.start_at else int((now - plan.start_at).total_seconds() / float(plan.interval_seconds))
     if slot >= 0 and now < due_at(plan, slot):
         slot -= 1
     if slot <= view.last_slot or view.traded.quantity >= view.quantity:
         return None
-    return failing_guard(view, plan, market)
+    failing = failing_guard(view, plan, market)
+    if failing is None and (now - due_at(plan, slot)).total_seconds() > UNSEEN_AFTER_SECONDS:
+        return UNSEEN
+    return failing
+
+
+def _at_work(intent: ChildIntended) -> str:
+    if intent.order_type != "LIMIT_MAKER" or intent.limit_price is None:
+        return "a child order is working"
+    return f"a child order rests at {plain(intent.limit_price)}"
 
 
 def failing_guard(view: ExecutionView, plan: Plan, market: Market | None) -> str | None:

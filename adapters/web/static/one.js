@@ -6,6 +6,8 @@ import { $, attribute, cell, figures, h, keyed, row, show, text } from "/ui/stat
 import { amount, bps, brief, clock, duration, fees, percent, price, quantity, seconds, tone, words } from "/ui/static/format.js";
 import { paceWords } from "/ui/static/running.js";
 
+const FEW = 10;
+
 export class One {
   constructor() {
     this.id = null;
@@ -13,12 +15,19 @@ export class One {
     this.price = new PriceChart($("price-chart"));
     this.schedule = new ScheduleChart($("schedule-chart"));
     this.asking = false;
+    this.all = false;
+    $("children-all").addEventListener("click", () => {
+      this.all = true;
+      this.#children();
+      $("children-table").focus();
+    });
   }
 
   /** Show this execution from now on; null for none. */
   choose(id) {
     if (id === this.id) return;
     this.id = id;
+    this.all = false;
     this.view = null;
     this.stale = true;
     show($("one"), false);
@@ -100,8 +109,11 @@ export class One {
 
   #children() {
     const { children } = this.view;
-    const newestFirst = [...children].reverse().slice(0, 100);
+    const newestFirst = [...children].reverse().slice(0, this.all ? 100 : FEW);
+    text($("children-none"), this.view.report ? "No child order was sent." : "No child order yet.");
     show($("children-none"), !children.length);
+    show($("children-all"), children.length > newestFirst.length && !this.all);
+    text($("children-all"), `Show ${children.length > 100 ? "the last 100" : `all ${children.length}`} child orders`);
     show($("children-table"), children.length > 0);
     keyed($("children-table").tBodies[0], newestFirst, (child) => child.client_order_id, childRow);
   }
@@ -122,6 +134,8 @@ export class One {
       ["Fees in bps", bps(report.fees_bps)],
       ["Children sent", String(report.children_sent)],
       ["Waited for guards", waits(report)],
+      ...(report.children_rested ? [["Rested in the book", `${report.children_rested} children, ${quantity(report.maker_filled)} made`]] : []),
+      ...(report.timing_waits ? [["Waited for the pressure", `${duration(Number(report.timing_seconds))}, moved ${cost(report.timing_bps)}`]] : []),
       ...(Number(report.swept) ? [["Swept up at the end", quantity(report.swept)]] : []),
       ...(report.participation ? [["Share of the market", percent(report.participation, "1")]] : []),
       ["Began", clock(report.started_at)],

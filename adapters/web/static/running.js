@@ -35,7 +35,7 @@ export class Executions {
     const done = h("span"), pace = h("span", { class: "under" });
     const average = h("span"), arrival = h("span", { class: "under" });
     const arrivalCost = h("span"), twapCost = h("span");
-    const next = h("span"), waiting = h("span", { class: "under" });
+    const next = h("span"), waiting = h("span", { class: "under waits" });
     const state = h("span", { class: "pill" }), children = h("span", { class: "under" });
     const button = (verb, label, props = {}) => h("button", { type: "button", "aria-label": `${label} ${first.side} ${first.symbol} ${first.execution_id}`, ...props, onclick: () => this.ask(verb, first) }, label);
     const pause = button("pause", "Pause"), resume = button("resume", "Resume"), cancel = button("cancel", "Cancel");
@@ -102,5 +102,6 @@ export function paceWords(one) {
 function childWords(one) {
   if (one.unknown_children) return `${one.unknown_children} of unknown outcome`;
   const sent = `${one.children_sent} sent`;
-  return one.open_children ? `${sent}, ${one.open_children} open` : sent;
+  const skipped = one.slots_skipped ? `, ${one.slots_skipped} skipped` : "";
+  return one.open_children ? `${sent}, ${one.open_children} open${skipped}` : `${sent}${skipped}`;
 }

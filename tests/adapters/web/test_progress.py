@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from adapters.execution_views import ExecutionView
 from adapters.lateness import Lateness
-from adapters.web.progress import Market, progress, scheduled_by
+from adapters.web.progress import UNSEEN, Market, progress, scheduled_by
 from messages.facts import (
     ChildAbsent,
     ChildUnknown,
@@ -135,6 +136,16 @@ def test_a_state_that_sends_nothing_is_what_is_waited_for(fact: Fact, word: str)
 def test_an_open_child_is_waited_for() -> None:
     assert waiting(a_view(a_planned(), an_intent()), 31) == "a child order is working"
     assert waiting(a_view(a_planned(), an_intent(), an_acknowledged(status="FILLED")), 31) == "a child order is working"
+
+
+def test_a_child_that_rests_in_the_book_says_where() -> None:
+    resting = replace(an_intent(), order_type="LIMIT_MAKER", limit_price=D("41999.50"), time_in_force=None)
+    assert waiting(a_view(a_planned(), resting), 31) == "a child order rests at 41999.5"
+
+
+def test_a_due_child_that_does_not_come_though_the_market_is_good_has_a_cause_that_is_not_seen_here() -> None:
+    assert waiting(a_view(a_planned()), 1) is None
+    assert waiting(a_view(a_planned()), 3) == UNSEEN
 
 
 def test_an_unknown_outcome_is_waited_for_until_it_is_proven() -> None:
