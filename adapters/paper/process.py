@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import orjson
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 3.0
 
 
