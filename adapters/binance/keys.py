@@ -28,6 +28,9 @@ class KeyProblem:
     dangerous: bool
 
 
+UNREACHABLE = "UNREACHABLE"
+"""The name of the problem that says nothing of the key: the venue could not be asked."""
+
 _DANGERS = (
     ("enable_withdrawals", True, "WITHDRAWALS", "the key may withdraw; switch that off"),
     ("enable_internal_transfer", True, "TRANSFER", "the key may transfer to other accounts; switch that off"),
@@ -68,13 +71,15 @@ async def fetch_problems(settings: BinanceSettings) -> tuple[KeyProblem, ...]:
     try:
         answer = await rest.ask("GET", "sapi/account/apiRestrictions", signed=True)
         if not answer.good:
-            return (_unanswered(answer),)
+            return (_unanswered(answer, UNREACHABLE if answer.status >= 500 else "NOT_ANSWERED"),)
         return problems_of(decode(KeyRestrictions, answer.body))
-    except (RequestNotSent, RequestUnknown, Unreadable) as error:
+    except (RequestNotSent, RequestUnknown) as error:
+        return (_unanswered(error, UNREACHABLE),)
+    except Unreadable as error:
         return (_unanswered(error),)
     finally:
         await rest.close()
 
 
-def _unanswered(why: Answer | Exception) -> KeyProblem:
-    return KeyProblem("NOT_ANSWERED", f"what the key may do could not be found out: {why}", dangerous=False)
+def _unanswered(why: Answer | Exception, name: str = "NOT_ANSWERED") -> KeyProblem:
+    return KeyProblem(name, f"what the key may do could not be found out: {why}", dangerous=False)

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
+from adapters import exchanges, exits
+from adapters.binance.keys import KeyProblem
 from adapters.config import Config
 from adapters.exchanges import paper_command, paper_settings
 from run import settings_of
@@ -12,6 +16,25 @@ def test_the_paper_exchange_gets_the_bounds_that_are_configured() -> None:
     command = paper_command(config)
     assert command[command.index("--orders-per-10-seconds") + 1] == "7"
     assert paper_settings(config, 1).limits.orders_per_10_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (KeyProblem("UNREACHABLE", "no answer", dangerous=False), exits.UNAVAILABLE),
+        (KeyProblem("NOT_ANSWERED", "status 400", dangerous=False), exits.KEY_REFUSED),
+        (KeyProblem("WITHDRAWALS", "it may withdraw", dangerous=True), exits.KEY_REFUSED),
+    ],
+)
+def test_a_network_that_is_down_is_no_refused_key_for_the_service_manager_does_not_try_that_again(
+    monkeypatch: pytest.MonkeyPatch, problem: KeyProblem, code: int
+) -> None:
+    monkeypatch.setattr(exchanges, "check_key", lambda *_, **__: (problem,))
+    live = {"mode": "live", "consent": "main", "venue": {"api_key": "k", "api_secret": "s"}}
+    with pytest.raises(exits.Exit) as end, exchanges.exchange_of(Config.model_validate(live)):
+        pass
+    assert end.value.code == code
+    assert problem.detail in end.value.text
 
 
 def test_the_numbers_of_a_proof_reach_the_watcher() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.binance.keys import KeyProblem, check_key
+from adapters.binance.keys import UNREACHABLE, KeyProblem, check_key
 from tests.adapters.binance.conftest import settings_for
 from tests.adapters.binance.stub import Say, Stub
 
@@ -55,14 +55,18 @@ def test_what_is_not_told_is_not_taken_for_safe(stub: Stub) -> None:
     assert len(check_key(settings_for(stub))) == 6
 
 
-@pytest.mark.parametrize(
-    "told", [Say(status=404, text="<html>"), Say(status=400, code=-2015), Say(body=[]), Say(drop=True)]
-)
+@pytest.mark.parametrize("told", [Say(status=404, text="<html>"), Say(status=400, code=-2015), Say(body=[])])
 def test_a_venue_that_does_not_say_is_a_problem_that_nobody_overrides(stub: Stub, told: Say) -> None:
     stub.handlers[PATH] = lambda _: told
     assert names(check_key(settings_for(stub), allow_dangerous=True)) == {"NOT_ANSWERED"}
 
 
+@pytest.mark.parametrize("told", [Say(drop=True), Say(status=503, text="<html>")])
+def test_a_venue_in_trouble_says_nothing_of_the_key(stub: Stub, told: Say) -> None:
+    stub.handlers[PATH] = lambda _: told
+    assert names(check_key(settings_for(stub), allow_dangerous=True)) == {UNREACHABLE}
+
+
 def test_a_venue_that_is_not_there_is_a_problem(stub: Stub) -> None:
     settings = settings_for(stub, rest_url="http://127.0.0.1:9")
-    assert names(check_key(settings)) == {"NOT_ANSWERED"}
+    assert names(check_key(settings)) == {UNREACHABLE}
