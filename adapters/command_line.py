@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from actors.runtime import Pool
@@ -23,7 +22,7 @@ from adapters.completion import script as completion_script
 from adapters.config import DEFAULT_FILE, Config, describe, find_config, load_config, write_commented_toml
 from adapters.console import as_json
 from adapters.doctor import examine_disk, examine_exchange, examine_journal, examine_key
-from adapters.exchanges import exchange_of, market_choice
+from adapters.exchanges import exchange_of, market_choice, read_balances
 from adapters.exits import Exit, plainly
 from adapters.logging import setup_logging
 from adapters.paper.account import DEFAULT_BALANCES
@@ -210,8 +209,10 @@ def doctor(context: typer.Context, sets: Sets = None, json: Json = False) -> Non
 
 @app.command("paper-exchange")
 def paper_exchange(
-    port: Annotated[int, typer.Option(help="Loopback port; 0 takes a free one.")] = 0,
-    market: Annotated[str, typer.Option(help="synthetic or replay:FILE[,FILE...].")] = "synthetic",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Loopback port; 0 takes a free one.")] = 0,
+    market: Annotated[
+        str, typer.Option(help="synthetic, replay:FILE[,FILE...] or ow:q=...,rho=...,lam=....")
+    ] = "synthetic",
     preset: Annotated[str, typer.Option(help="btc, alt, thin or stress for all symbols, or what is usual.")] = "usual",
     seed: Annotated[int, typer.Option(help="What the synthetic market is drawn from.")] = 1,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Keep the account there.")] = None,
@@ -228,7 +229,7 @@ def paper_exchange(
 ) -> None:
     """Run the paper exchange on its own: Binance's REST, WebSocket API and streams on one loopback port."""
     with plainly():
-        held = {asset: Decimal(amount) for asset, amount in orjson.loads(balances).items()} if balances else None
+        held = None if balances is None else read_balances(balances)
         settings = ProcessSettings(
             server=ServerSettings(port=port),
             markets=market_choice(market, preset, seed),
@@ -242,7 +243,18 @@ def paper_exchange(
             data_dir=data_dir,
             watch_stdin=watch_stdin,
         )
-        run_paper_exchange(settings, lambda line: print(line, flush=True))
+        try:
+            if data_dir is not None:
+                data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Exit(exits.UNUSABLE, f"the directory {data_dir} cannot be used: {error.strerror}") from None
+        try:
+            run_paper_exchange(settings, lambda line: print(line, flush=True))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            advice = "End what listens there, or choose another port (--port; 0 takes a free one)."
+            raise Exit(exits.PORT_IN_USE, f"port {port} is already in use. {advice}") from None
 
 
 @journal_app.command("export")

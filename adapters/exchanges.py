@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import orjson
 
 from adapters import exits
-from adapters.binance.keys import check_key
+from adapters.binance.keys import UNREACHABLE, check_key
 from adapters.binance.settings import BinanceSettings
 from adapters.config import Config
 from adapters.exits import Exit
@@ -71,7 +72,10 @@ def exchange_of(config: Config) -> Iterator[BinanceSettings]:
         quiet_seconds=QUIET_SECONDS,
     )
     if config.mode == "live" and (problems := check_key(settings, allow_dangerous=venue.allow_dangerous_key)):
-        raise Exit(exits.KEY_REFUSED, f"this key is refused: {'; '.join(problem.detail for problem in problems)}")
+        said = "; ".join(problem.detail for problem in problems)
+        if all(problem.name == UNREACHABLE for problem in problems):  # Which says nothing of the key: try again later.
+            raise Exit(exits.UNAVAILABLE, f"the exchange cannot be reached: {said}")
+        raise Exit(exits.KEY_REFUSED, f"this key is refused: {said}")
     yield settings
 
 
@@ -85,3 +89,14 @@ def paper_settings(config: Config, seed: int) -> PaperSettings:
     choice = market_choice(config.paper.market, config.paper.preset, seed)
     limits = LimitSettings(orders_per_10_seconds=config.paper.orders_per_10_seconds)
     return PaperSettings(markets=choice, balances=config.paper.balances, limits=limits)
+
+
+def read_balances(text: str) -> dict[str, Decimal]:
+    """Read what a new account holds, as `{"BTC": "10"}`; `Exit` if that is not it."""
+    try:
+        held = {str(asset): Decimal(str(amount)) for asset, amount in dict(orjson.loads(text)).items()}
+    except (ValueError, TypeError, InvalidOperation):
+        held = {}
+    if not held or not all(asset and amount.is_finite() and amount >= 0 for asset, amount in held.items()):
+        raise Exit(exits.USAGE, f'balances {text!r}: should be JSON such as {{"BTC": "10", "USDT": "100000"}}')
+    return held

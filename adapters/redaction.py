@@ -13,8 +13,11 @@ _NAMES = (
 )
 _SECRET_NAME = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
 _NAMED_VALUE = re.compile(
-    rf"((?:{_NAMES})[\"']?\s*[:=]\s*[\"']?(?:(?:Bearer|Basic)\s+)?)([^\"'&\s,;)}}\]]+)", re.IGNORECASE
+    rf"((?:{_NAMES})[\"']?\s*[:=]\s*[\"']?(?:(?:Bearer|Basic)\s+)?)"
+    r"(?!(?:is|or|should|stands|names|belongs|needs|has) [a-z])([^\"'&\s,;)}\]]+)",
+    re.IGNORECASE,
 )
+"""A name and what follows it; but what begins with such a word and goes on is a sentence about a setting."""
 _BEARER = re.compile(r"(\b(?:Bearer|Basic)\s+)([A-Za-z0-9._~+/=-]{6,})", re.IGNORECASE)
 _HOOK_PATH = re.compile(r"(/hook/)([^\s\"'/?]+)")
 _USER_IN_URL = re.compile(r"(://[^\s/:@]*:)([^\s/@]+)(?=@)")

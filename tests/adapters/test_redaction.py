@@ -52,6 +52,14 @@ def test_a_secret_is_taken_out_of_a_text_and_the_rest_is_kept(text: str, kept: s
     assert kept in clean
 
 
+@pytest.mark.parametrize(
+    "text", ['venue.api_key: is needed in mode "live"', "http.token: should have at least 22 random characters"]
+)
+def test_a_sentence_about_a_setting_is_left_readable(text: str) -> None:
+    assert redact_text(text) == text
+    assert redact_text("api_secret: is-this-hush and more") == f"api_secret: {MASK} and more"
+
+
 def test_a_text_without_a_secret_is_left_alone() -> None:
     text = "execution abc: slice 3 of 5 filled 0.1 BTC at 42000 (token bucket at 40%)"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,15 @@ def test_a_start_that_cannot_be_says_why(
         (("journal", "export", "--set", "data_dir=/nowhere/at/all"), 73),
         (("journal", "verify", "--set", "data_dir=/nowhere/at/all"), 73),
         (("report", "x", "--set", "data_dir=/nowhere/at/all"), 73),
+        (("paper-exchange", "--balances", "nonsense"), 2),
+        (("paper-exchange", "--balances", "[1]"), 2),
+        (("paper-exchange", "--balances", "{}"), 2),
+        (("paper-exchange", "--balances", '{"BTC": "x"}'), 2),
+        (("paper-exchange", "--balances", '{"BTC": -1}'), 2),
+        (("paper-exchange", "--balances", '{"BTC": "NaN"}'), 2),
+        (("paper-exchange", "--port", "65536"), 2),
+        (("paper-exchange", "--market", "nonsense"), 2),
+        (("paper-exchange", "--data-dir", "/proc/nowhere"), 73),
         (("simulate", "--seeds", "abc"), 2),
         (("simulate", "--seeds", "1:2:3:4"), 2),
         (("simulate", "--seeds", "5:5"), 2),
@@ -132,6 +142,21 @@ def test_a_command_that_cannot_be_says_why(command: Command, arguments: tuple[st
     done = command(*arguments)
     assert done.code == code, (done.out, done.err)
     assert done.err.strip()
+
+
+def test_a_port_that_is_taken_is_said_by_the_paper_exchange_too(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command("paper-exchange", "--port", str(port))
+    assert done.code == 71
+    assert done.err.startswith(f"tidegate: port {port} is already in use. ")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_what_live_mode_needs_is_said_in_words_that_can_be_read(command: Command) -> None:
+    done = command("check-config", "--set", "mode=live")
+    assert 'venue.api_key: is needed in mode "live"' in done.err
+    assert "****" not in done.err
 
 
 def test_every_wrong_key_is_named_at_once(command: Command) -> None:
