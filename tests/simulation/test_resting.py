@@ -12,7 +12,9 @@ from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.venue import LatencySettings
 from adapters.simulation import parse_export
 from messages.control import HaltTrading, ResumeTrading
+from messages.execution import ExecutionReport
 from tests.simulation.test_crashes import DOWN_SECONDS, everything_known, restarted
+from tests.simulation.test_physics import SIGNED
 from tests.simulation.whole import D, Stage, by_hand
 
 BODY: dict[str, Any] = {
@@ -164,3 +166,54 @@ def test_a_crash_at_any_message_while_children_rest_ends_where_an_undisturbed_ru
             assert everything_known(stage), "something is still unknown"
             ends_whole(stage)
     assert message > 150, "the execution was too short to be worth a crash"
+
+
+# What it costs, in a mirror -----------------------------------------------------------------------
+
+MIDDLE = D(42_000)
+COURSE = (
+    ("41999.99", "5", "42000.01", "5"),
+    ("41998.90", "5", "41999.95", "0.03"),  # The asks come through the first post, for a part of it.
+    ("41999.40", "5", "42000.30", "5"),
+    ("42000.70", "5", "42001.10", "5"),
+)
+"""Bid and ask with what stands there, one after the other, each for some seconds."""
+
+
+def played(side: str, kind: str) -> ExecutionReport:
+    """Work 0.4 BTC on that course, or sell them on its mirror image about 42,000."""
+    with Simulation(1) as simulation:
+        stage = Stage(simulation, check_codec=False).start()
+        for step, (bid, bids, ask, asks) in enumerate(COURSE):
+            near = ((bid, bids), (ask, asks))
+            if side == "sell":
+                near = ((str(2 * MIDDLE - D(ask)), asks), (str(2 * MIDDLE - D(bid)), bids))
+            stage.levels([near[0], ("41990", "100")], [near[1], ("42010", "100")])
+            if not step:
+                stage.run(3.0)
+                stage.world.send({**BODY, "side": side, "twap": {**BODY["twap"], "child": kind, "timing": True}})
+            stage.run(4.0)
+        assert simulation.run_until(lambda: not stage.world.news.open, 300.0)
+        stage.check()
+        (closed,) = stage.world.news.closed.values()
+        return closed.report
+
+
+@pytest.mark.parametrize("kind", ["passive", "auto", "ioc"])
+def test_selling_is_buying_in_a_mirror_and_the_parts_of_a_cost_add_up(kind: str) -> None:
+    buy, sell = played("buy", kind), played("sell", kind)
+    assert buy.maker_filled == sell.maker_filled
+    assert (D(0) < buy.maker_filled < D("0.2")) is (kind == "passive")
+    for name in SIGNED:
+        one, other = getattr(buy, name), getattr(sell, name)
+        assert (one is None) is (other is None), name
+        if name in {"fees_bps", "total_shortfall_bps"}:
+            continue  # A fee is a share of the price, which a mirror about the arrival price does not keep.
+        assert one is None or abs(one - other) < D("1e-9"), name
+    for report in (buy, sell):
+        parts = (report.drift_bps, report.spread_bps, report.walk_bps)
+        assert report.arrival_slippage_bps is not None
+        assert abs(sum(part for part in parts if part is not None) - report.arrival_slippage_bps) < D("1e-9")
+    assert buy.timing_bps == sell.timing_bps
+    made = [order for order in buy.orders if order.maker_quantity]
+    assert all(order.spread_bps is not None and order.spread_bps < 0 for order in made)

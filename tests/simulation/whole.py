@@ -56,8 +56,8 @@ A_BREATH = 1.0
 class Stage:
     """A world with books that a test sets, one daemon in it, and shorthands for what tests do to it.
 
-    What stands in a book is set anew every second, a step more or less of it, for a market that never
-    moves is a stale one.
+    What stands in a book is set anew every second, a step more or less of its deepest bid, for a market
+    that never moves is a stale one.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Stage:
         self._breaths += 1
         more = D(self._breaths % 2)
         for symbol, (bids, asks) in self._books.items():
-            deeper = [(price, str(D(quantity) + more)) for price, quantity in bids]
+            deeper = [*bids[:-1], *((price, str(D(quantity) + more)) for price, quantity in bids[-1:])]
             self.world.exchange.steering[symbol].steer().set_levels(deeper, asks)
         self.sim.tell_after(A_BREATH, self, breath)
 

@@ -266,3 +266,45 @@ def test_a_resting_order_at_the_touch_is_filled_by_the_others_at_its_own_price()
     times = [trade.time for trade in exchange.engine.trades]
     assert times == sorted(times)
     assert times[0] > NOW
+
+
+@pytest.mark.parametrize(("preset", "pays"), [("btc", False), ("alt", True)])
+def test_resting_gains_what_the_rule_says_and_nothing_for_free(preset: str, pays: bool) -> None:
+    """Gain = p (spread - A), p the share that fills and A the move against what fills, buys and sales paired."""
+    gains, against, spreads = [], [], []
+    for seed in range(3):
+        exchange = PaperExchange(PaperSettings(markets=MarketChoice(seed=seed, preset=preset)), now=NOW)
+        for post in range(16):
+            now = NOW + post * 9 * SECOND
+            spread, results = posted(exchange, now)
+            spreads.append(spread)
+            gains += [gain for gain, _ in results]
+            against += [moved for _, moved in results if moved is not None]
+    gain, filled = statistics.mean(gains), len(against) / len(gains)
+    rule = filled * (statistics.mean(spreads) - statistics.mean(against))
+    assert gain == pytest.approx(rule, abs=0.25)
+    assert (gain > 0) is pays
+
+
+def posted(exchange: PaperExchange, now: int) -> tuple[float, list[tuple[float, float | None]]]:
+    """Rest both ways for eight seconds, then cross: the spread, each one's gain, the move against what filled."""
+    bid, ask = (levels[0][0] for levels in exchange.look("BTCUSDT", now))
+    middle = (bid + ask) / 2
+    orders = []
+    for side, price in ((Side.BUY, bid), (Side.SELL, ask)):
+        params = {"symbol": "BTCUSDT", "side": side.value, "type": "LIMIT_MAKER", "quantity": "0.001"}
+        orders.append((side, price, exchange.place({**params, "price": str(price)}, now).order.order_id))
+    for tenth in range(1, 81):
+        exchange.advance(now + tenth * SECOND // 10)
+    later = [levels[0][0] for levels in exchange.look("BTCUSDT", now + 8 * SECOND)]
+    results: list[tuple[float, float | None]] = []
+    for side, price, order_id in orders:
+        order = exchange.engine.orders["BTCUSDT", order_id]
+        filled = not order.left
+        crossed = later[1] if side is Side.BUY else later[0]
+        paid, took = price if filled else crossed, ask if side is Side.BUY else bid
+        moved = float(side.sign * (middle - (later[0] + later[1]) / 2) / middle * 10_000)
+        results.append((float(side.sign * (took - paid) / middle * 10_000), moved if filled else None))
+        if not order.status.final:
+            exchange.cancel({"symbol": "BTCUSDT", "orderId": str(order_id)}, now + 8 * SECOND)
+    return float((ask - bid) / middle * 10_000), results
