@@ -468,6 +468,10 @@ QueryAnswer = (
 )
 
 
+LATE_REPLY = "LATE_REPLY"
+"""The execution type of a report that is no event of the stream: a reply that nobody waited for any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
     """The user-data stream tells a change of an order (`executionReport`), with its trade if any.

@@ -13,7 +13,7 @@ from actors.halts import HALTS, INVARIANT
 from actors.order_watcher.attempt import FENCE_CANCEL, TIMEOUT_CANCEL
 from actors.order_watcher.holdings import Holdings
 from actors.order_watcher.inquiry import Answered, Asker
-from actors.order_watcher.ledger import Ledger
+from actors.order_watcher.ledger import Ledger, contradiction
 from actors.order_watcher.outcomes import Effect, effect_of
 from actors.order_watcher.proof import BEFORE_TIMESTAMP_MS, Moment
 from actors.order_watcher.prover import Inquire, Prover
@@ -49,6 +49,7 @@ from messages.facts import (
 from messages.ids import milliseconds, parse_child_id
 from messages.market import SymbolRules
 from messages.order import (
+    LATE_REPLY,
     Acknowledged,
     AdoptChild,
     AllOrdersFound,
@@ -339,7 +340,8 @@ class OrderWatcher(Follower, Child):
             return
         match word:
             case OrderReport(order=order, trade=trade):
-                self._prover.stream_alive(order.update_time)
+                if word.execution_type != LATE_REPLY:  # That did not come over the stream.
+                    self._prover.stream_alive(order.update_time)
                 reason = None if word.reason == "NONE" else word.reason
                 self._hear(ledger, order, () if trade is None else (trade,), "stream", reason)
             case Acknowledged(order=order, trades=trades):
@@ -472,6 +474,10 @@ class OrderWatcher(Follower, Child):
         known_id = ledger.attempt.order_id
         if order is not None and known_id not in {None, order.order_id}:
             self._tell_foreign(order)  # Two orders under one id: this one is not the one we know.
+            return
+        strange = None if order is None else contradiction(ledger.intent, order)
+        if strange is not None:  # Merged, it could never be taken back; what is true will be said again.
+            self._exchange.tell(HaltTrading(reason=INVARIANT, detail=strange))
             return
         believed_gone = ledger.attempt.life.gone
         facts = self._register.with_corrections(ledger.hear(order, trades, source, reason))

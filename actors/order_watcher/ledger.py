@@ -20,7 +20,7 @@ from messages.facts import (
     TradeBooked,
 )
 from messages.ids import from_milliseconds
-from messages.money import ZERO
+from messages.money import ZERO, plain
 from messages.order import OrderSnapshot, OrderStatus, Source, Trade
 
 
@@ -204,3 +204,20 @@ class Ledger:
         elif outcome is ChildOutcome.TIMEOUT:
             words.append("not filled in time")
         return " ".join(words)
+
+
+def contradiction(intent: ChildIntended, order: OrderSnapshot) -> str | None:
+    """Say in which figures the venue's order is not the one that was intended; None if it is."""
+    told = [
+        f"{name} {there} instead of {here}"
+        for name, there, here in (
+            ("symbol", order.symbol, intent.symbol),
+            ("side", order.side.value, intent.side.value),
+            ("quantity", plain(order.quantity), plain(intent.quantity)),
+            ("price", plain(order.price), None if intent.limit_price is None else plain(intent.limit_price)),
+        )
+        if here is not None and there != here
+    ]
+    if order.executed_quantity > order.quantity:
+        told.append(f"executed {plain(order.executed_quantity)} of {plain(order.quantity)}")
+    return f"the exchange tells of {intent.client_order_id} with {', '.join(told)}" if told else None

@@ -32,6 +32,7 @@ from messages.ids import parse_child_id
 from messages.market import QuoteSeen, SymbolRules
 from messages.money import ZERO, plain
 from messages.order import (
+    LATE_REPLY,
     Acknowledged,
     BalancesFound,
     BalancesSeen,
@@ -363,6 +364,6 @@ def late_reports(reply: Acknowledged, number: int) -> list[OrderReport]:
     Their `report_id` is negative, -`number`, for the venue gave them none.
     """
     return [
-        OrderReport(order=reply.order, report_id=-number, execution_type="LATE_REPLY", trade=trade)
+        OrderReport(order=reply.order, report_id=-number, execution_type=LATE_REPLY, trade=trade)
         for trade in reply.trades or (None,)
     ]

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from actors.order_watcher.actor import OrderWatcher, WatcherSettings
 from actors.runtime import EPOCH, Simulation
-from messages.control import ActorReady, CaughtUp, Ping, Pong, ReportSettled, Settled
+from messages.control import ActorReady, CaughtUp, HaltTrading, Ping, Pong, ReportSettled, Settled
 from messages.execution import ChildOutcome
 from messages.facts import (
     AttemptReappeared,
@@ -45,6 +46,7 @@ from messages.order import (
     StreamCut,
     StreamOpened,
 )
+from messages.signal import Side
 from tests.actors.order_watcher.stage import (
     FOREVER,
     FULL,
@@ -717,3 +719,35 @@ def test_a_child_that_rested_through_a_crash_is_timed_out_when_it_would_have_bee
     assert cancels(world) == []
     world.wait(0.2)
     assert cancels(world) == [A_CANCEL]
+
+
+# What cannot be true ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"quantity": D("0.2")}, "quantity 0.2 instead of 0.1"),
+        ({"price": D("42086.00")}, "price 42086 instead of 42085"),
+        ({"side": Side.SELL}, "side SELL instead of BUY"),
+        ({"executed_quantity": D("0.11")}, "executed 0.11 of 0.1"),
+    ],
+)
+@pytest.mark.parametrize("path", ["reply", "stream", "query"])
+def test_another_order_under_the_right_id_is_not_believed_and_halts_trading(
+    sent: World, changes: dict[str, Any], words: str, path: str
+) -> None:
+    order = replace(an_order("FILLED", "0.1"), **changes)
+    match path:
+        case "reply":
+            sent.tell(Acknowledged(client_order_id=CHILD, order=order, trades=(a_trade(),)))
+        case "stream":
+            sent.tell(report(order, a_trade()))
+        case _:
+            sent.tell(OrderFound(client_order_id=CHILD, order=order))
+    assert sent.kinds() == []
+    halt = sent.exchange.expect(HaltTrading)
+    assert halt.reason == "INVARIANT"
+    assert words in halt.detail
+    sent.tell(FULL)
+    assert sent.kinds() == [ChildAcknowledged, TradeBooked, ChildClosed]
