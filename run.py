@@ -47,6 +47,7 @@ from adapters.intake.jsonl import JsonLines, apart
 from adapters.intake.settings import http_settings, secrets_of
 from adapters.logging import change_level, setup_logging
 from adapters.loop_thread import LoopThread
+from adapters.lost_journal import find_own_orders, is_new, refuse_if_lost, refuse_to_rebuild_what_is_in_use, since
 from adapters.paper.audit import audit
 from adapters.paper.process import truth_of
 from adapters.patience import telling
@@ -86,8 +87,8 @@ SILENT_START_SECONDS = 15.0
 # Configuration into settings ------------------------------------------------------------------------------------------
 
 
-def settings_of(config: Config) -> DaemonSettings:
-    """Hand each actor what the configuration says for it."""
+def settings_of(config: Config, *, rebuild_since: int | None = None) -> DaemonSettings:
+    """Hand each actor what the configuration says for it; for `rebuild_since` see `WatcherSettings`."""
     twap = config.twap.model_dump(exclude={"depth_bps"})
     return DaemonSettings(
         mode=config.mode,
@@ -113,6 +114,7 @@ def settings_of(config: Config) -> DaemonSettings:
             engine_wait_seconds=float(config.watcher.engine_wait_seconds),
             margin_seconds=float(config.watcher.margin_seconds),
             absent_after_seconds=float(config.watcher.absent_after_seconds),
+            rebuild_since=rebuild_since,
         ),
         gate=GateSettings(
             accounts=(config.account,),
@@ -147,6 +149,7 @@ class House:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.mail: queue.SimpleQueue[DaemonNews | int] = queue.SimpleQueue()
+        self.rebuild_since: int | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -170,6 +173,16 @@ class House:
         """Take news of the daemon, or the number of a signal of the system."""
         self.mail.put(message)
 
+    def look_for_a_lost_journal(self, *, rebuild: bool) -> None:
+        """See to it that a new journal does not hide that there was another one. Raises `Exit`."""
+        config, days = self.config, float(self.config.dedup.retention_days)
+        if rebuild:
+            self.rebuild_since = since(self.pool, days)
+        elif is_new(self.store):
+            with telling("the exchange to say whether it has orders of an earlier journal"):
+                found = find_own_orders(self.pool, self.venue, config.gate.symbols, since(self.pool, days))
+            refuse_if_lost(found, config.data_dir, days)
+
     def start(self) -> None:
         """Start the daemon; what becomes of it comes as mail."""
         venue = self.vitals.tap(self.venue)
@@ -178,7 +191,7 @@ class House:
             store=self.timed_store,
             venue=venue,
             market=venue,
-            settings=settings_of(self.config),
+            settings=settings_of(self.config, rebuild_since=self.rebuild_since),
             alerts=self.alerts,
         )
 
@@ -223,10 +236,17 @@ class House:
 
 
 def serve(
-    config: Config, *, stdin: bool, follow: Path | None = None, reread: Callable[[], Config] | None = None
+    config: Config,
+    *,
+    stdin: bool,
+    follow: Path | None = None,
+    reread: Callable[[], Config] | None = None,
+    rebuild: bool = False,
 ) -> int:
     """Run the daemon until it is told to end, or must; return the exit code. `reread` is for SIGHUP."""
     make_directory(config.data_dir)
+    if rebuild:
+        refuse_to_rebuild_what_is_in_use(config.data_dir)
     try:
         settings = http_settings(config)
     except (OSError, ValueError) as error:
@@ -237,6 +257,7 @@ def serve(
         with House(config) as house, LoopThread(house.pool, close_seconds=2.0) as loop:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
                 signal.signal(number, lambda number, _frame: house.tell(number))
+            house.look_for_a_lost_journal(rebuild=rebuild)
             http = HttpIntake(loop, settings, sources=house.sources())
             return Service(house, http, stdin=stdin, follow=follow, reread=reread).run()
     finally:
@@ -352,13 +373,16 @@ def daemon(
     context: typer.Context,
     stdin: Annotated[bool, typer.Option("--stdin", help="Take signals as JSON lines, answer verdicts.")] = False,
     follow: Annotated[Path | None, typer.Option("--follow", help="Take JSON lines from a file that grows.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild-from-exchange", help="The journal is lost: book what the exchange still knows.")
+    ] = False,
     sets: Sets = None,
 ) -> None:
     """Run the daemon in the foreground, until SIGTERM or Ctrl-C."""
     with plainly():
         options = context.obj
         reread = partial(options.load, sets or ())
-        raise Exit(serve(reread(), stdin=stdin, follow=follow, reread=reread))
+        raise Exit(serve(reread(), stdin=stdin, follow=follow, reread=reread, rebuild=rebuild))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from messages.facts import (
     ExecutionQuarantined,
     Fact,
     ForeignOrderSeen,
+    JournalRebuilt,
     RateLimited,
     SignalConflict,
     TradingHalted,
@@ -159,6 +160,17 @@ RULES: tuple[Rule, ...] = (
         "warning",
         lambda fact: f"{fact.symbol}/{fact.order_id}",
         lambda fact: f"an order that this journal does not know: {fact.side} {plain(fact.quantity)} {fact.symbol}",
+        lasts=A_DAY,
+    ),
+    begins(
+        JournalRebuilt,
+        "rebuilt",
+        "warning",
+        lambda _: "journal",
+        lambda fact: (
+            f"the journal was rebuilt from the exchange: {fact.orders} own orders of {fact.executions} executions "
+            f"since {fact.since:%Y-%m-%d %H:%M} UTC are booked, {fact.cancelled} were open and are cancelled"
+        ),
         lasts=A_DAY,
     ),
     begins(

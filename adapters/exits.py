@@ -41,7 +41,14 @@ TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (DirectoryLocked, LOCKED, "Stop that daemon first, or give this one a directory of its own (--set data_dir=...)."),
     (NoJournal, UNUSABLE, "A daemon makes one when it starts; say where that runs (--set data_dir=...)."),
     (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),
-    (JournalDamaged, DAMAGED, "Nothing was changed. Keep the file, restore a backup, or start on a new data_dir."),
+    (
+        JournalDamaged,
+        DAMAGED,
+        (
+            "Nothing was changed. Keep the file: move it away, then restore a backup (run.py journal restore FILE), "
+            "or, if there is none, run.py daemon --rebuild-from-exchange."
+        ),
+    ),
     (StoreFailed, JOURNAL, "Check the disk (space, health); nothing was sent that is not journalled."),
     (
         PortInUse,

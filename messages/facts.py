@@ -478,6 +478,19 @@ class TradesSummed(Fact):
     last_trades: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRebuilt(Fact):
+    """What the exchange still has of a journal that was lost is booked: own orders since `since`.
+
+    `orders` of `executions` were found, `cancelled` of them were still open.
+    """
+
+    since: datetime
+    orders: int
+    executions: int
+    cancelled: int
+
+
 # Daemon, Notifier ---------------------------------------------------------------------------------
 
 
@@ -552,6 +565,7 @@ FACTS: dict[str, type[Fact]] = {
         BalanceMismatch,
         BalancesNoted,
         TradesSummed,
+        JournalRebuilt,
         EpochStarted,
         ExecutionQuarantined,
         AlertRaised,

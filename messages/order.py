@@ -556,10 +556,12 @@ class VenueTime:
 class AdoptChild:
     """OrderWatcher asks ExchangeActor what to do about an own order that the journal does not know.
 
-    It takes the order in as a child of its execution, or cancels it if that is not known either.
+    It takes the order in as a child of its execution, or cancels it if that is not known either. With
+    `rebuilding` there is nothing that could know it: every order is taken in.
     """
 
     order: OrderSnapshot
+    rebuilding: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

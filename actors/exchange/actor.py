@@ -202,8 +202,8 @@ class ExchangeActor(Follower, Child):
                 self._take_answer(message)
             case ReadinessChanged() | HaltTrading() | ResumeTrading() | CancelEverything():
                 self._steer(message)
-            case AdoptChild(order=order):
-                self._adopt(order)
+            case AdoptChild(order=order, rebuilding=rebuilding):
+                self._adopt(order, rebuilding=rebuilding)
             case ProbeStream():
                 self._probe(message)
             case ConnectExchange():
@@ -390,7 +390,7 @@ class ExchangeActor(Follower, Child):
 
     # Orders that the journal does not know --------------------------------------------------------
 
-    def _adopt(self, order: OrderSnapshot) -> None:
+    def _adopt(self, order: OrderSnapshot, *, rebuilding: bool) -> None:
         """Take in an own order that the journal does not know, or cancel it if nobody wants it."""
         child, name = order.client_order_id, parse_child_id(order.client_order_id)
         if name is None or name.cancel is not None or self._door.journal_lost:
@@ -401,7 +401,7 @@ class ExchangeActor(Follower, Child):
             return  # The journal has told of it meanwhile.
         price = order.price or (order.executed_quote / order.executed_quantity if order.executed_quantity else ONE)
         known = self._door.exposures.knows(execution_id) and not self._door.exposures.has_seen(execution_id, child)
-        if known and child not in self._adopted:
+        if (known or rebuilding) and child not in self._adopted:
             self._adopted[child] = None
             self.append(_adopted(order, name.slice, name.attempt, execution_id, price, self._settings.recv_window_ms))
         elif not order.status.final:

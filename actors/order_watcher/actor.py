@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from actors.follower import Follower
-from actors.halts import HALTS, INVARIANT
+from actors.halts import HALTS, INVARIANT, REBUILT
 from actors.order_watcher.attempt import FENCE_CANCEL, TIMEOUT_CANCEL
 from actors.order_watcher.holdings import Holdings
 from actors.order_watcher.inquiry import Answered, Asker
@@ -17,6 +17,7 @@ from actors.order_watcher.ledger import Ledger, contradiction
 from actors.order_watcher.outcomes import Effect, effect_of
 from actors.order_watcher.proof import BEFORE_TIMESTAMP_MS, Moment
 from actors.order_watcher.prover import Inquire, Prover
+from actors.order_watcher.rebuild import Rebuild
 from actors.order_watcher.recovery import Recovery
 from actors.order_watcher.register import REGISTER_FACTS, Register
 from actors.order_watcher.settings import WatcherSettings
@@ -210,6 +211,7 @@ class OrderWatcher(Follower, Child):
             absent=self._conclude_absent,
         )
         self._recovery, self._holdings = Recovery(), Holdings()
+        self._rebuild = Rebuild(settings.rebuild_since)
         self._rules: dict[str, SymbolRules] | None = None
         self._found: tuple[tuple[str, Decimal, Decimal], ...] | None = None
         self._balances_asked = self._balances_compared = False
@@ -274,7 +276,7 @@ class OrderWatcher(Follower, Child):
             return
         match fact:
             case ChildIntended(client_order_id=child, adopted=True):
-                self._resume_watch(child)
+                self._take_in(child)
             case ChildIntended(client_order_id=child):
                 self._begin_watch(child)
                 early = self._early.pop(child, None)
@@ -301,6 +303,9 @@ class OrderWatcher(Follower, Child):
         for word in waiting:
             self._take_word(word)
         self._begin_sweeps()
+        if self._rebuild.going_on:
+            detail = "the journal is rebuilt from the exchange: see what was found, then lift this by hand"
+            self._exchange.tell(HaltTrading(reason=REBUILT, detail=detail))
         self._go_on()
 
     # What is said of orders -----------------------------------------------------------------------
@@ -529,6 +534,10 @@ class OrderWatcher(Follower, Child):
                 pass  # No order came of it.
 
     def _tell_foreign(self, order: OrderSnapshot) -> None:
+        if self._rebuild.take(order):
+            self._exchange.tell(AdoptChild(order=order, rebuilding=True))
+        if self._rebuild.going_on and parse_child_id(order.client_order_id) is not None:
+            return
         fact = self._register.foreign(order)
         if fact is not None:
             self.append(fact)
@@ -570,6 +579,18 @@ class OrderWatcher(Follower, Child):
             self._prover.begin(watch.ledger.intent.symbol, at_once=True)
         else:
             self._start_chase(watch, at_once=True)
+
+    def _take_in(self, child: str) -> None:
+        """Watch an order that the journal did not know; one of a journal that was lost is cancelled if open."""
+        found = self._rebuild.taken_in(child)
+        if found is None:
+            self._resume_watch(child)
+            return
+        watch = self._begin_watch(child, recovered=True)
+        self._hear(watch.ledger, found, (), "recovery")
+        if not found.status.final:
+            self._cancel(watch, "of a journal that was lost")
+        self._tell_if_settled()
 
     def _schedule_poll(self, symbol: str, due: float) -> None:
         timer = self._polls.get(symbol)
@@ -745,6 +766,11 @@ class OrderWatcher(Follower, Child):
                 self._relay(query, urgent=True)
         if not self._recovery.done:
             return
+        if self._rebuild.going_on:  # That takes its time, and nothing new is sent before a person has looked.
+            self._ready_told = True
+            self._told.tell(ActorReady(self.name))
+            self._tell_if_settled()
+            return
         if not self._register.open_count and not self._balances_compared:
             self._ask_balances()
             return
@@ -759,6 +785,8 @@ class OrderWatcher(Follower, Child):
         for intent in doubted:
             oldest[intent.symbol] = min(intent.request_timestamp, oldest.get(intent.symbol, intent.request_timestamp))
         symbols = dict.fromkeys((*self._settings.symbols, *oldest))
+        if self._rebuild.since is not None:
+            oldest = {symbol: min(self._rebuild.since, oldest.get(symbol, self._rebuild.since)) for symbol in symbols}
         return [(symbol, self._register.last_trade(symbol), oldest.get(symbol)) for symbol in symbols]
 
     def _asked_now(self) -> Moment:
@@ -773,7 +801,7 @@ class OrderWatcher(Follower, Child):
 
     def _ask_balances(self) -> None:
         """Ask what the account holds, if trades must explain it and none can come meanwhile."""
-        if self._register.open_count or self._balances_compared or self._balances_asked:
+        if self._register.open_count or self._balances_compared or self._balances_asked or self._rebuild.going_on:
             return
         self._balances_asked, self._found, self._intents_before = True, None, self._intents
         self._relay(QueryBalances(reply_to=self.actor_ref), urgent=True)
@@ -822,6 +850,8 @@ class OrderWatcher(Follower, Child):
     # Settling -------------------------------------------------------------------------------------
 
     def _tell_if_settled(self) -> None:
+        if self._ready_told and not self._register.open_count and (rebuilt := self._rebuild.over()) is not None:
+            self.append(rebuilt)
         if self._ready_told and not self._register.open_count and not self._balances_compared:
             self.runtime.tell_after(QUIET_SECONDS, self.actor_ref, _AskBalances())
         if self._settling and not self._register.open_count:

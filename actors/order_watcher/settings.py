@@ -13,6 +13,8 @@ class WatcherSettings:
     `timeout_seconds` a resting one is cancelled and of any other the outcome is unknown. What is
     said of an own order that the journal has not told yet waits for `early_seconds`. `remembered`
     is the number of ended orders kept at hand for late news. `symbols` are read at each start.
+    With `rebuild_since` (ms since 1970) the journal is a new one in place of one that was lost, and all
+    own orders since then are booked and, if open, cancelled.
 
     Of the proof of an absence: the venue's engine may sit on what it has let in for
     `engine_wait_seconds`, `margin_seconds` are added to that; `negatives` answers on each path that
@@ -26,6 +28,7 @@ class WatcherSettings:
     early_seconds: float = 1.0
     remembered: int = 10_000
     symbols: tuple[str, ...] = ()
+    rebuild_since: int | None = None
     engine_wait_seconds: float = 10.0
     margin_seconds: float = 5.0
     absent_after_seconds: float = 60.0

@@ -24,6 +24,7 @@ from messages.facts import (
     ExecutionQuarantined,
     Fact,
     ForeignOrderSeen,
+    JournalRebuilt,
     RateLimited,
     SignalConflict,
     TradingHalted,
@@ -95,6 +96,16 @@ RAISED: list[tuple[Fact, str, str, str, str]] = [
         "critical",
         CHILD,
         "an order believed to be over is FILLED, 0.1 executed",
+    ),
+    (
+        JournalRebuilt(since=EPOCH, orders=12, executions=3, cancelled=2),
+        "rebuilt",
+        "warning",
+        "journal",
+        (
+            "the journal was rebuilt from the exchange: 12 own orders of 3 executions since 2026-01-01 00:00 UTC "
+            "are booked, 2 were open and are cancelled"
+        ),
     ),
     (HALTED, "halt", "critical", "trading", "no new orders: OPERATOR: lunch"),
     (TradingHalted(reason="OPERATOR", detail=""), "halt", "critical", "trading", "no new orders: OPERATOR"),

@@ -14,11 +14,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import run
-from actors.daemon import Daemon
+from actors.daemon import Daemon, DaemonSettings
 from actors.exchange.actor import ExchangeActor
 from actors.journal import Journal
 from actors.order_watcher.actor import OrderWatcher
 from actors.signal_gate.actor import SignalGate
+from adapters.config import Config
 
 CRITICAL: dict[str, Any] = {one.__name__: one for one in (Journal, SignalGate, ExchangeActor, OrderWatcher, Daemon)}
 
@@ -35,7 +36,11 @@ def main() -> None:
         receive(self, message)
 
     broken.on_receive = hang
-    run.settings_of = lambda config: replace(settings_of(config), ping_seconds=0.5, silence_seconds=5.0)
+
+    def impatient(config: Config, *, rebuild_since: int | None = None) -> DaemonSettings:
+        return replace(settings_of(config, rebuild_since=rebuild_since), ping_seconds=0.5, silence_seconds=5.0)
+
+    run.settings_of = impatient
     sys.argv = [run.__file__, *arguments]
     run.main()
 

@@ -52,7 +52,7 @@ def nothing(directory: Path) -> None:
 
 
 STARTS: tuple[tuple[str, Callable[[Path], None], tuple[str, ...], int, tuple[str, ...]], ...] = (
-    ("damaged", a_damaged_journal, (), 65, ("journal.sqlite", "backup")),
+    ("damaged", a_damaged_journal, (), 65, ("journal.sqlite", "backup", "--rebuild-from-exchange")),
     ("something else", a_journal_of_something_else, (), 65, ("journal.sqlite",)),
     ("file in its place", a_file_in_its_place, (), 73, ("data", "data_dir")),
     (
