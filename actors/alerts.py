@@ -79,6 +79,9 @@ def ends(of: type[F], kind: str, subject: Callable[[F], str], text: Callable[[F]
     return Rule(of, kind, None, subject, text)
 
 
+BY_THE_EXCHANGE = "EXCHANGE_CANCELED"
+"""The exchange's word for an order that it ended by itself, in maintenance for instance (protocol §7.3)."""
+
 RULES: tuple[Rule, ...] = (
     begins(
         SignalConflict,
@@ -97,6 +100,15 @@ RULES: tuple[Rule, ...] = (
         when=lambda fact: (
             fact.outcome is ChildOutcome.PARTIAL or (fact.executed_quantity > 0 and fact.status != "FILLED")
         ),
+        lasts=AN_HOUR,
+    ),
+    begins(
+        ChildClosed,
+        "exchange_cancelled",
+        "error",
+        lambda fact: fact.symbol,
+        lambda fact: f"the exchange itself ended an order of {fact.symbol}: maintenance, or a halt of the symbol",
+        when=lambda fact: BY_THE_EXCHANGE in (fact.failure_reason or ""),
         lasts=AN_HOUR,
     ),
     begins(

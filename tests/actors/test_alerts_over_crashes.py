@@ -58,6 +58,10 @@ CASES: dict[str, Case] = {
         AN_HOUR.total_seconds(),
     ),
     "partial_fill": Case(a_child_closed(outcome=ChildOutcome.PARTIAL), AN_HOUR.total_seconds()),
+    "exchange_cancelled": Case(
+        a_child_closed(outcome=ChildOutcome.FAILED, status="EXPIRED", failure_reason="EXPIRED EXCHANGE_CANCELED"),
+        AN_HOUR.total_seconds(),
+    ),
     "early_stop": Case(a_closed(reason="SPREAD_TOO_WIDE"), A_DAY.total_seconds()),
     "quarantine": Case(ExecutionQuarantined(execution_id=EXECUTION, detail="x"), A_DAY.total_seconds()),
     "unknown_outcome": Case(

@@ -232,3 +232,14 @@ def test_older_filters_and_other_states_are_understood() -> None:
     assert not rules.trading
     assert not rules.spot
     assert rules.status == "CANCEL_ONLY"
+
+
+HUGE = 2**63 - 1
+
+
+def test_ids_beyond_the_reach_of_a_float_come_in_exactly() -> None:
+    report = order_report(raw(a_report(x="TRADE", X="FILLED", i=HUGE, t=HUGE - 2, I=HUGE - 4)))
+    assert (report.order.order_id, report.report_id) == (HUGE, HUGE - 4)
+    assert report.trade is not None
+    assert report.trade.trade_id == HUGE - 2
+    assert snapshot_of(decode(QueriedOrder, raw(a_queried(orderId=2**53 + 1)))).order_id == 2**53 + 1

@@ -197,3 +197,11 @@ def test_a_line_ends_in_a_newline_and_holds_no_other() -> None:
 def test_a_line_that_is_no_export_is_refused() -> None:
     with pytest.raises(UnreadableFact, match="not a line"):
         import_line(b'{"seq":"one"}')
+
+
+def test_ids_beyond_the_reach_of_a_float_are_kept_and_exported_exactly() -> None:
+    booked = a_trade_booked(order_id=2**63 - 1, trade_id=2**53 + 1)
+    kind, body = type(booked).__name__, encode(booked)
+    assert decode(kind, body) == booked
+    assert b"9223372036854775807" in export_line(Committed(1, NOW, booked))
+    assert b"9007199254740993" in export_line(Committed(1, NOW, booked))

@@ -1,0 +1,100 @@
+"""A server whose certificate nobody vouches for, or that has expired: it gets not one byte of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from actors.runtime import Pool
+from adapters.binance.settings import BinanceSettings
+from adapters.binance.venue import BinanceVenue
+from messages.order import NotSent, QueryFailed, QueryOpenOrders
+from tests.adapters.binance.test_venue_orders import an_order
+from tests.probe import Probe
+
+pytestmark = pytest.mark.wire
+
+PEM = Path(__file__).parent / "certificates" / "self-signed.pem"
+"""A key and a certificate for localhost, good for a hundred years, signed by itself alone."""
+
+
+class Impostor:
+    """Speaks TLS with a certificate of its own, and notes who finishes the handshake and what is said then."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.heard = b""
+        self.port = 0
+
+    async def start(self) -> asyncio.Server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(PEM)
+        outer = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self._context, self.port = context, outer.sockets[0].getsockname()[1]
+        return outer
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tried += 1
+        try:
+            await writer.start_tls(self._context)
+            self.heard += await reader.read(65536)
+        except (OSError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+
+
+@contextmanager
+def impostor() -> Iterator[Impostor]:
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    there = Impostor()
+    server = asyncio.run_coroutine_threadsafe(there.start(), loop).result(5)
+    try:
+        yield there
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
+def until(happened: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_to_a_server_with_a_false_certificate_nothing_is_said_and_attempts_become_rare() -> None:
+    with Pool(1) as pool, impostor() as there:
+        host = f"127.0.0.1:{there.port}"
+        settings = BinanceSettings(
+            rest_url=f"https://{host}",
+            ws_api_url=f"wss://{host}/ws-api/v3",
+            stream_url=f"wss://{host}",
+            api_key="the-key",
+            api_secret="the-secret",
+            query_seconds=2.0,
+            order_seconds=2.0,
+        )
+        listener: Probe = Probe(pool)
+        with BinanceVenue(pool, settings) as venue:
+            until(lambda: there.tried >= 4)
+            venue.tell(an_order(reply_to=listener.ref))
+            listener.expect(NotSent)
+            venue.tell(QueryOpenOrders(symbol="BTCUSDT", reply_to=listener.ref))
+            listener.expect(QueryFailed)
+            before = there.tried
+            time.sleep(1.0)
+            assert there.tried - before < 15, "a storm of attempts"
+        assert there.heard == b""
