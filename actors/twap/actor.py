@@ -30,7 +30,7 @@ from actors.twap.execution import (
     Skip,
     Wait,
 )
-from actors.twap.guards import bounds_of, forgiven, policy_of, reason_of, unbounded
+from actors.twap.guards import bounds_of, forgiven, policy_of, reason_of, unbounded, waits_until
 from actors.twap.holdup import HoldUp
 from actors.twap.participation import QUIET, Volume, together
 from actors.twap.placing import place_of
@@ -299,10 +299,14 @@ class TWAPActor(Follower, Child):
         self._pace_until = now + (slot_end - now) * float(self._plan.slot_deadline)
         timing = None if serve.timed_until is None else Timing(until=self._clock.moment(serve.timed_until))
         fresh_until = None if serve.posts_until is None else self.runtime.now() + FRESH_SECONDS
-        deadline = self._clock.moment(serve.guards_until)
-        if self._hold_up is not None:  # What has been waited for beyond its slot is waited for as long as may be.
-            deadline = min(self._clock.moment(serve.slot_end), self._gives_up_at(self._hold_up))
+        deadline = self._deadline(serve.guards_until, serve)
         self._await(self._bounds(), deadline, timing, fresh_until, self._maker_terms(serve))
+
+    def _deadline(self, guards_until: datetime, serve: Serve) -> float:
+        """Say until when guards are waited for; one that has outlasted its slot for as long as may be."""
+        if self._hold_up is None:
+            return self._clock.moment(guards_until)
+        return min(self._clock.moment(serve.slot_end), self._gives_up_at(self._hold_up))
 
     def _bounds(self) -> Bounds:
         execution = self._execution
@@ -353,9 +357,10 @@ class TWAPActor(Follower, Child):
             awaited = together(self._before, awaited)
         if awaited.held and awaited.quote is not None:
             self._place(self._serving, awaited)
-        elif self._pacing and awaited.failed == StopReason.LIQUIDITY:
-            self._before = awaited  # The market was too quiet for the whole child: what may go now?
-            self._await(self._bounds(), self.runtime.now())
+        elif self._pacing:  # The market was too quiet for the whole child, or is unfit just now: what may go?
+            self._before = awaited
+            until = waits_until(self._plan, self._clock.now(), self._serving.slot_end)
+            self._await(self._bounds(), self._deadline(until, self._serving))
         else:
             self._failed(awaited)
 

@@ -68,7 +68,7 @@ def next_due(view: ExecutionView, plan: Plan, now: datetime) -> datetime | None:
     """Say when the next slot is due; None when nothing is left to buy or sell, or no slot comes any more."""
     if view.report is not None or view.state == "CANCELLING" or view.traded.quantity >= view.quantity:
         return None
-    slots = len(plan.slices) + plan.extra_slots
+    slots = len(plan.slices) + plan.extra_slots + (plan.remainder == "sweep")
     return next((due for slot in range(slots) if (due := due_at(plan, slot)) > now), None)
 
 

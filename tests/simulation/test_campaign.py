@@ -80,7 +80,9 @@ def policies(seed: int) -> dict[str, Any]:
 @pytest.mark.timeout(200)
 def test_nothing_is_broken_under_heavy_faults_whatever_guards_do() -> None:
     tally = Tally()
-    tally.add([endure(seed, Level.HEAVY, a_daemon(twap=policies(seed))) for seed in range(POLICY_SEEDS)])
+    tally.add(
+        [endure(seed, Level.HEAVY, a_daemon(twap=policies(seed))) for seed in mostly_uncounted(range(POLICY_SEEDS))]
+    )
     assert not tally.failed, [(one.seed, one.violations) for one in tally.failed]
     assert tally.figures["children"] > 100
 

@@ -85,7 +85,7 @@ def test_at_the_slots_deadline_what_is_allowed_goes_and_the_rest_follows_later(s
     run_to(simulation, 24.0)
     stage.answer(await_, market("500.4"), failed="LIQUIDITY", detail="the market has yet to trade 0.6", waited=24.0)
     await_ = stage.asked()
-    assert (await_.deadline, await_.bounds.min_traded) == (24.0, None)  # the guards are judged once more
+    assert (await_.deadline, await_.bounds.min_traded) == (30.0, None)  # the guards are judged once more
     stage.answer(await_, market("500.4"))
     place = stage.exchange.expect(PlaceChild, within=0.0)
     assert (place.quantity, place.market_volume) == (D("0.04"), D("0.4"))
@@ -114,6 +114,10 @@ def test_a_guard_that_fails_while_the_market_is_waited_for_is_no_license(simulat
     await_ = stage.asked()
     run_to(simulation, 24.0)
     stage.answer(await_, market("600"), failed="SPREAD_TOO_WIDE", detail="0.61%", waited=24.0)
+    await_ = stage.asked()
+    assert (await_.deadline, await_.bounds.min_traded) == (30.0, None)  # the spread is waited for as ever
+    run_to(simulation, 30.0)
+    stage.answer(await_, market("600"), failed="SPREAD_TOO_WIDE", detail="0.61%", waited=6.0)
     stage.ended(StopReason.SPREAD_TOO_WIDE, "0.61%")
     assert not stage.exchange.messages()
 
