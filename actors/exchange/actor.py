@@ -328,6 +328,7 @@ class ExchangeActor(Follower, Child):
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """The past is folded: now the venue may be asked about the present."""
+        self._take_held_cancels()
         self._open()
 
     def _halt(self, reason: str, detail: str) -> None:
@@ -410,8 +411,8 @@ class ExchangeActor(Follower, Child):
     # Cancels --------------------------------------------------------------------------------------
 
     def _cancel(self, cancel: CancelChild) -> None:
-        if self._watcher is None:
-            self._held_cancels.append(cancel)
+        if self._watcher is None or not (self.caught_up or self._door.journal_lost):
+            self._held_cancels.append(cancel)  # How it is numbered, and whether it is over, is not known yet.
             return
         exposure = self._door.exposures.get(cancel.execution_id)
         child = cancel.client_order_id
@@ -421,6 +422,11 @@ class ExchangeActor(Follower, Child):
             self._cancel_unjournalled(child, cancel.symbol, cancel.order_id)
             return
         self._append_cancel(cancel.execution_id, child, cancel.symbol, cancel.order_id, cancel.reason)
+
+    def _take_held_cancels(self) -> None:
+        held, self._held_cancels = self._held_cancels, []
+        for cancel in held:
+            self._cancel(cancel)
 
     def _append_cancel(self, execution_id: str, child: str, symbol: str, order_id: int | None, reason: str) -> None:
         self.append(
@@ -497,9 +503,7 @@ class ExchangeActor(Follower, Child):
     def _connect(self, connect: ConnectExchange) -> None:
         self._watcher, self._gate = connect.watcher, connect.gate
         self._venue.tell(ReportLimits(listener=self.actor_ref))
-        held, self._held_cancels = self._held_cancels, []
-        for cancel in held:
-            self._cancel(cancel)
+        self._take_held_cancels()
         self._open()
 
     def _open(self) -> None:

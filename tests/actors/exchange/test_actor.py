@@ -11,8 +11,11 @@ from actors.exchange.budget import BudgetLimits
 from actors.runtime import EPOCH, Simulation
 from messages.control import (
     ActorReady,
+    Append,
     CancelEverything,
     CaughtUp,
+    Committed,
+    Follow,
     HaltTrading,
     Ping,
     Pong,
@@ -757,6 +760,29 @@ def test_cancels_are_numbered_on_over_a_restart(simulation: Simulation) -> None:
     world = connected(simulation, *EXECUTION_FACTS, an_intent(), before)
     world.tell(a_cancel())
     assert world.venue.expect(SendCancel).cancel_id == cancel_id(CHILD, 5)
+
+
+def test_a_cancel_that_comes_before_the_past_is_folded_waits_and_is_numbered_on(simulation: Simulation) -> None:
+    journal, parent, venue = (Probe(simulation, name) for name in ("journal", "parent", "venue"))
+    exchange = ExchangeActor.start(parent.ref, "exchange", journal=journal.ref, venue=venue.ref, settings=SETTINGS)
+    journal.expect(Follow)
+    exchange.tell(ConnectExchange(watcher=parent.ref, gate=parent.ref))
+    exchange.tell(a_cancel())
+    journal.expect_none(within=1.0)
+    before = ChildCancelRequested(
+        execution_id=EXECUTION,
+        client_order_id=CHILD,
+        cancel_id=cancel_id(CHILD, 0),
+        symbol="BTCUSDT",
+        order_id=None,
+        reason="",
+    )
+    for seq, fact in enumerate((*EXECUTION_FACTS, an_intent(), before), 1):
+        exchange.tell(Committed(seq, EPOCH, fact))
+    exchange.tell(CaughtUp(5, "journal"))
+    (fact,) = journal.expect(Append).facts
+    assert isinstance(fact, ChildCancelRequested)
+    assert fact.cancel_id == cancel_id(CHILD, 1)
 
 
 def test_a_child_that_is_over_is_not_cancelled(simulation: Simulation) -> None:
