@@ -163,7 +163,12 @@ class Rest:
         seconds: float | None = None,
         trace: Trace | None = None,
     ) -> Answer:
-        """Send one request to a whole address; `ask` and the library's own methods end up here."""
+        """Send one request to a whole address; `ask` and the library's own methods end up here.
+
+        Inside a Retry-After nothing is sent, whoever asks.
+        """
+        if (held := self._limits.held_until()) is not None:  # The clock's questions, too, come along here.
+            raise RequestNotSent(f"the venue wants to hear nothing until {held.isoformat()}")
         trace = trace or Trace()
         text = await self._payload(params) if signed else rest_payload(params)
         verb = method.upper()
