@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
-from typing import assert_never, get_args
+from typing import assert_never
 
 from actors.exchange.budget import Priority, weight_of
 from actors.exchange.door import Door
 from actors.exchange.exposure import EXPOSURE_FACTS
+from actors.exchange.intents import intent_of, intent_of_adopted
 from actors.exchange.outbox import Outbox
 from actors.exchange.refresh import Need, Refresh
 from actors.exchange.settings import ExchangeSettings
@@ -50,7 +50,7 @@ from messages.facts import (
 )
 from messages.ids import cancel_id, child_id, milliseconds, parse_child_id
 from messages.market import BalancesChanged, RulesChanged, SymbolRules
-from messages.money import ONE, ZERO
+from messages.money import ONE
 from messages.order import (
     AdoptChild,
     BalancesFound,
@@ -63,7 +63,6 @@ from messages.order import (
     OpenUserStream,
     OrderReply,
     OrderSnapshot,
-    OrderType,
     PlaceChild,
     ProbeStream,
     Query,
@@ -360,7 +359,7 @@ class ExchangeActor(Follower, Child):
         self._door.budget.spend(0, now, orders=1)
         self._not_after[child] = place.not_after
         timestamp = int(self._venue_milliseconds())
-        self.append(_intent(place, child, timestamp, self._settings.recv_window_ms))
+        self.append(intent_of(place, child, timestamp, self._settings.recv_window_ms))
 
     def _send(self, intent: ChildIntended) -> None:
         """Send a durable intent, once, or journal why it was not sent."""
@@ -404,7 +403,9 @@ class ExchangeActor(Follower, Child):
         known = self._door.exposures.knows(execution_id) and not self._door.exposures.has_seen(execution_id, child)
         if (known or rebuilding) and child not in self._adopted:
             self._adopted[child] = None
-            self.append(_adopted(order, name.slice, name.attempt, execution_id, price, self._settings.recv_window_ms))
+            self.append(
+                intent_of_adopted(order, name.slice, name.attempt, execution_id, price, self._settings.recv_window_ms)
+            )
         elif not order.status.final:
             self._append_cancel(execution_id, child, order.symbol, order.order_id, "unknown to the journal")
 
@@ -643,70 +644,3 @@ class ExchangeActor(Follower, Child):
         if known and not self._door.known:
             self._door.known = True
             self._told.tell(ActorReady(self.name))
-
-
-def _intent(place: PlaceChild, child: str, timestamp: int, recv_window: int) -> ChildIntended:
-    return ChildIntended(
-        execution_id=place.execution_id,
-        client_order_id=child,
-        slice=place.slice,
-        attempt=place.attempt,
-        incarnation=place.incarnation,
-        symbol=place.symbol,
-        side=place.side,
-        order_type=place.order_type,
-        time_in_force=place.time_in_force,
-        quantity=place.quantity,
-        limit_price=place.limit_price,
-        request_timestamp=timestamp,
-        recv_window=recv_window,
-        bid=place.quote.bid,
-        ask=place.quote.ask,
-        fee_mid=place.fee_mid,
-        quote_age_seconds=Decimal(f"{place.quote_age:.6f}"),
-        spread=place.quote.spread,
-        deviation=place.deviation,
-        mid_integral=place.mid_integral,
-        mid_seconds=place.mid_seconds,
-        waited_seconds=place.waited_seconds,
-        waited_for=place.waited_for,
-        market_volume=place.market_volume,
-        timed_seconds=place.timed_seconds,
-        fit_mid=place.fit_mid,
-        rest_seconds=place.rest_seconds,
-        adverse_bps=None if place.choice is None else place.choice.adverse_bps,
-        gain_bps=None if place.choice is None else place.choice.gain_bps,
-    )
-
-
-def _adopted(
-    order: OrderSnapshot, slice_: int, attempt: int, execution_id: str, price: Decimal, recv_window: int
-) -> ChildIntended:
-    """Make the intent that the journal lacks for an order that is there; what nobody knows is zero."""
-    return ChildIntended(
-        execution_id=execution_id,
-        client_order_id=order.client_order_id,
-        slice=slice_,
-        attempt=attempt,
-        incarnation=0,
-        symbol=order.symbol,
-        side=order.side,
-        order_type=_type_of(order.order_type),
-        time_in_force=None,
-        quantity=order.quantity,
-        limit_price=order.price or None,
-        request_timestamp=order.time,
-        recv_window=recv_window,
-        bid=price,
-        ask=price,
-        quote_age_seconds=ZERO,
-        spread=ZERO,
-        deviation=ZERO,
-        mid_integral=ZERO,
-        mid_seconds=ZERO,
-        adopted=True,
-    )
-
-
-def _type_of(text: str) -> OrderType:
-    return next((kind for kind in get_args(OrderType) if kind == text), "LIMIT")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import assert_never
 
 from actors.follower import Follower
 from actors.halts import HALTS, INVARIANT, REBUILT
 from actors.order_watcher.attempt import FENCE_CANCEL, TIMEOUT_CANCEL
-from actors.order_watcher.holdings import Holdings
+from actors.order_watcher.balance_check import BalanceCheck, Balances
 from actors.order_watcher.inquiry import Answered, Asker
 from actors.order_watcher.ledger import Ledger, contradiction
 from actors.order_watcher.outcomes import Effect, effect_of
@@ -21,6 +20,18 @@ from actors.order_watcher.rebuild import Rebuild
 from actors.order_watcher.recovery import Recovery
 from actors.order_watcher.register import REGISTER_FACTS, Register
 from actors.order_watcher.settings import WatcherSettings
+from actors.order_watcher.timers import (
+    AskAgain,
+    AskBalances,
+    Chase,
+    EarlyOver,
+    Poll,
+    Recheck,
+    SettleOver,
+    Sweep,
+    Timed,
+    TimedOut,
+)
 from actors.order_watcher.watch import Watch, Watches, gap_before, order_question, trades_question
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
@@ -48,7 +59,6 @@ from messages.facts import (
     StreamGap,
 )
 from messages.ids import milliseconds, parse_child_id
-from messages.market import SymbolRules
 from messages.order import (
     LATE_REPLY,
     Acknowledged,
@@ -104,73 +114,10 @@ STREAM_DOWN_SECONDS = 10.0
 """A stream that is back sooner was no trouble: each is cut once a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Poll:
-    """Time to see which orders of a symbol are silent."""
-
-    symbol: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Chase:
-    """Time to ask again about an order that something is missing of."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class _TimedOut:
-    """The time allowed for an order is over."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class _EarlyOver:
-    """The journal had time enough to tell of this order."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class _SettleOver:
-    """The time allowed for settling is over."""
-
-    report: ReportSettled
-
-
-@dataclass(frozen=True, slots=True)
-class _AskAgain:
-    """Time to put the questions of the start again that brought no answer."""
-
-    query: Query
-
-
-@dataclass(frozen=True, slots=True)
-class _Recheck:
-    """Time to see whether an own order that the journal does not know is still open."""
-
-    symbol: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Sweep:
-    """Time to see whether an order believed absent has appeared."""
-
-    wait: float
-
-
-@dataclass(frozen=True, slots=True)
-class _AskBalances:
-    """Nothing of ours has been open for a while: time to compare balances."""
-
-
-_Timed = _Poll | _Chase | _TimedOut | _EarlyOver | _SettleOver | _AskAgain | _Recheck | _Sweep | _AskBalances | Inquire
-
 __all__ = ["OrderWatcher", "WatcherMessage", "WatcherSettings"]
 
 WatcherMessage = (
-    OrderReply | CancelReply | QueryAnswer | UserEvent | ReportSettled | Ping | FactNews | VenueTime | Answered | _Timed
+    OrderReply | CancelReply | QueryAnswer | UserEvent | ReportSettled | Ping | FactNews | VenueTime | Answered | Timed
 )
 
 
@@ -210,12 +157,8 @@ class OrderWatcher(Follower, Child):
             exchange=exchange,
             absent=self._conclude_absent,
         )
-        self._recovery, self._holdings = Recovery(), Holdings()
+        self._recovery, self._balances = Recovery(), BalanceCheck()
         self._rebuild = Rebuild(settings.rebuild_since)
-        self._rules: dict[str, SymbolRules] | None = None
-        self._found: tuple[tuple[str, Decimal, Decimal], ...] | None = None
-        self._balances_asked = self._balances_compared = False
-        self._intents = self._intents_before = 0
         self._sweep: Timer | None = None
         self._rechecks: dict[str, Timer] = {}
         self._polls: dict[str, Timer] = {}
@@ -244,16 +187,16 @@ class OrderWatcher(Follower, Child):
                 self._prover.learn_time(zero)
             case ReportSettled():
                 self._settling.append(message)
-                self.runtime.tell_at(message.deadline, self.actor_ref, _SettleOver(message))
+                self.runtime.tell_at(message.deadline, self.actor_ref, SettleOver(message))
                 self._tell_if_settled()
             case Ping(reply_to=reply_to):
                 self.runtime.send(reply_to, Pong(self.name))
-            case _Poll() | _Chase() | _TimedOut() | _EarlyOver() | _SettleOver() | Inquire():
+            case Poll() | Chase() | TimedOut() | EarlyOver() | SettleOver() | Inquire():
                 self._take_timer(message)
-            case _AskAgain() | _Recheck() | _Sweep() | _AskBalances():
+            case AskAgain() | Recheck() | Sweep() | AskBalances():
                 self._take_timer(message)
             case RulesFound(rules=rules):
-                self._rules = (self._rules or {}) | {rule.symbol: rule for rule in rules}
+                self._balances.learn(rules)
                 self._compare_balances()
             case Answered():
                 self._take_answered(message)
@@ -267,8 +210,7 @@ class OrderWatcher(Follower, Child):
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold what bears on orders."""
         self._register.fold(fact)
-        self._holdings.fold(fact)
-        self._intents += isinstance(fact, ChildIntended)
+        self._balances.fold(fact)
 
     def on_news_of(self, fact: Fact) -> None:
         """Watch a new child; stop watching one that was not sent."""
@@ -406,9 +348,8 @@ class OrderWatcher(Follower, Child):
     def _take_failure(self, failed: QueryFailed) -> None:
         """A query that failed proves nothing; it may say that none can succeed."""
         self._halt_after(failed.code, failed.detail)
-        if isinstance(failed.query, QueryBalances) and self._balances_asked:
-            self._balances_asked = False
-            self.runtime.tell_after(ASK_AGAIN_SECONDS, self.actor_ref, _AskBalances())
+        if isinstance(failed.query, QueryBalances) and self._balances.failed():
+            self.runtime.tell_after(ASK_AGAIN_SECONDS, self.actor_ref, AskBalances())
 
     def _halt_after(self, code: int | None, detail: str) -> None:
         reason = None if code is None else HALTS.get(code)
@@ -448,7 +389,7 @@ class OrderWatcher(Follower, Child):
             return
         again = self._recovery.take(answered)
         if again is not None:
-            self.runtime.tell_after(ASK_AGAIN_SECONDS, self.actor_ref, _AskAgain(again))
+            self.runtime.tell_after(ASK_AGAIN_SECONDS, self.actor_ref, AskAgain(again))
         if isinstance(answer, TradesFound):
             self._look_for_owners(answer)
         self._go_on()
@@ -488,8 +429,8 @@ class OrderWatcher(Follower, Child):
         facts = self._register.with_corrections(ledger.hear(order, trades, source, reason))
         if facts:
             self.append(*facts)
-            if self._holdings.unsummed >= SUM_EVERY:
-                self.append(self._holdings.summary(self._register.last_trades))
+            if self._balances.holdings.unsummed >= SUM_EVERY:
+                self.append(self._balances.holdings.summary(self._register.last_trades))
             if self._register.overfilled(ledger.intent.execution_id):
                 detail = f"{ledger.intent.execution_id} is filled above what was asked"
                 self._exchange.tell(HaltTrading(reason=INVARIANT, detail=detail))
@@ -521,7 +462,7 @@ class OrderWatcher(Follower, Child):
             if parse_child_id(child) is None or len(self._early) >= MOST_EARLY:
                 return False
             wait = self._settings.early_seconds
-            early = _Early(self.runtime.tell_after(wait, self.actor_ref, _EarlyOver(child)))
+            early = _Early(self.runtime.tell_after(wait, self.actor_ref, EarlyOver(child)))
             self._early[child] = early
         early.said.append(word)
         return True
@@ -549,7 +490,7 @@ class OrderWatcher(Follower, Child):
         self._exchange.tell(AdoptChild(order=order))
         timer = self._rechecks.get(order.symbol)
         if not order.status.final and (timer is None or not timer.pending):
-            message = _Recheck(order.symbol)
+            message = Recheck(order.symbol)
             self._rechecks[order.symbol] = self.runtime.tell_after(STRANGER_SECONDS, self.actor_ref, message)
 
     # Asking ---------------------------------------------------------------------------------------
@@ -566,7 +507,7 @@ class OrderWatcher(Follower, Child):
         # One that may rest is given its time on top: whoever placed it cancels it then.
         allowed = self._settings.timeout_seconds + float(ledger.intent.rest_seconds or 0)
         due = now + max(0.0, allowed - age)
-        watch.deadline = self.runtime.tell_at(due, self.actor_ref, _TimedOut(child))
+        watch.deadline = self.runtime.tell_at(due, self.actor_ref, TimedOut(child))
         self._watches.add(watch)
         self._schedule_poll(ledger.intent.symbol, now + self._settings.poll_interval_seconds)
         return watch
@@ -595,7 +536,7 @@ class OrderWatcher(Follower, Child):
     def _schedule_poll(self, symbol: str, due: float) -> None:
         timer = self._polls.get(symbol)
         if timer is None or not timer.pending:
-            self._polls[symbol] = self.runtime.tell_at(due, self.actor_ref, _Poll(symbol))
+            self._polls[symbol] = self.runtime.tell_at(due, self.actor_ref, Poll(symbol))
 
     def _poll(self, symbol: str, *, silent_for: float) -> None:
         """Ask for the open orders of a symbol if any that should be final by now is not."""
@@ -616,7 +557,7 @@ class OrderWatcher(Follower, Child):
             return
         watch.round = 0
         delay = 0.0 if at_once else gap_before(0)
-        message = _Chase(watch.ledger.intent.client_order_id)
+        message = Chase(watch.ledger.intent.client_order_id)
         watch.chase = self.runtime.tell_after(delay, self.actor_ref, message)
 
     def _chase(self, child: str) -> None:
@@ -634,7 +575,7 @@ class OrderWatcher(Follower, Child):
             watch.ledger.polls += bool(questions)
             watch.round += 1
             delay = gap_before(watch.round)
-            watch.chase = self.runtime.tell_after(delay, self.actor_ref, _Chase(child))
+            watch.chase = self.runtime.tell_after(delay, self.actor_ref, Chase(child))
 
     def _relay(self, query: Query, *, urgent: bool = False) -> None:
         self.runtime.send(self._exchange, Relay(query=query, urgent=urgent))
@@ -686,30 +627,30 @@ class OrderWatcher(Follower, Child):
         self._settle(ledger, ledger.attempt.absent(proof))
         self._begin_sweeps()
 
-    def _take_timer(self, timer: _Timed) -> None:
+    def _take_timer(self, timer: Timed) -> None:
         match timer:
             case Inquire(symbol=symbol):
                 self._prover.turn(symbol)
-            case _AskAgain(query=query):
+            case AskAgain(query=query):
                 if query in self._recovery.missing:
                     self._relay(query, urgent=True)
-            case _Recheck(symbol=symbol):
+            case Recheck(symbol=symbol):
                 self._relay(QueryOpenOrders(symbol=symbol, reply_to=self.actor_ref))
-            case _Sweep(wait=wait):
+            case Sweep(wait=wait):
                 self._sweep_for_absent(wait)
-            case _AskBalances():
+            case AskBalances():
                 self._ask_balances()
-            case _Poll(symbol=symbol):
+            case Poll(symbol=symbol):
                 self._poll(symbol, silent_for=self._settings.poll_interval_seconds)
-            case _Chase(child=child):
+            case Chase(child=child):
                 self._chase(child)
-            case _TimedOut(child=child):
+            case TimedOut(child=child):
                 self._time_out(child)
-            case _EarlyOver(child=child):
+            case EarlyOver(child=child):
                 early = self._early.pop(child, None)
                 for word in [] if early is None else early.said:
                     self._take_stranger(word)
-            case _SettleOver(report=report):
+            case SettleOver(report=report):
                 if report in self._settling:
                     self._settling.remove(report)
                     self.runtime.send(report.reply_to, Settled(self.name, self._register.open_count))
@@ -771,7 +712,7 @@ class OrderWatcher(Follower, Child):
             self._told.tell(ActorReady(self.name))
             self._tell_if_settled()
             return
-        if not self._register.open_count and not self._balances_compared:
+        if not self._register.open_count and not self._balances.done:
             self._ask_balances()
             return
         self._ready_told = True
@@ -801,30 +742,23 @@ class OrderWatcher(Follower, Child):
 
     def _ask_balances(self) -> None:
         """Ask what the account holds, if trades must explain it and none can come meanwhile."""
-        if self._register.open_count or self._balances_compared or self._balances_asked or self._rebuild.going_on:
+        if self._register.open_count or self._balances.done or self._balances.asked or self._rebuild.going_on:
             return
-        self._balances_asked, self._found, self._intents_before = True, None, self._intents
+        self._balances.begin()
         self._relay(QueryBalances(reply_to=self.actor_ref), urgent=True)
 
-    def _take_balances(self, balances: tuple[tuple[str, Decimal, Decimal], ...]) -> None:
-        if self._balances_asked and self._intents == self._intents_before:
-            self._found = balances
-            self._compare_balances()
-        self._balances_asked = False
-        if self._found is None or self._balances_compared:
+    def _take_balances(self, balances: Balances) -> None:
+        self._balances.found(balances)
+        self._compare_balances()
+        if not self._balances.waits_for_rules:
             self._go_on()
 
     def _compare_balances(self) -> None:
-        """Compare once a start; a symbol whose assets nobody knows any more can't be compared."""
-        if self._found is None or self._balances_compared:
+        facts = self._balances.compare()
+        if facts is None:
             return
-        if self._holdings.symbols and self._rules is None:
-            return
-        rules, self._balances_compared = self._rules or {}, True
-        if all(symbol in rules for symbol in self._holdings.symbols):
-            facts = self._holdings.compare(self._found, rules)
-            if facts:
-                self.append(*facts)
+        if facts:
+            self.append(*facts)
         self._go_on()
 
     # The watch list -------------------------------------------------------------------------------
@@ -835,7 +769,7 @@ class OrderWatcher(Follower, Child):
             if self._sweep is not None:
                 self._sweep.cancel()
             due = wait if delay is None else delay
-            self._sweep = self.runtime.tell_after(due, self.actor_ref, _Sweep(wait))
+            self._sweep = self.runtime.tell_after(due, self.actor_ref, Sweep(wait))
 
     def _sweep_for_absent(self, wait: float) -> None:
         since: dict[str, int] = {}
@@ -852,8 +786,8 @@ class OrderWatcher(Follower, Child):
     def _tell_if_settled(self) -> None:
         if self._ready_told and not self._register.open_count and (rebuilt := self._rebuild.over()) is not None:
             self.append(rebuilt)
-        if self._ready_told and not self._register.open_count and not self._balances_compared:
-            self.runtime.tell_after(QUIET_SECONDS, self.actor_ref, _AskBalances())
+        if self._ready_told and not self._register.open_count and not self._balances.done:
+            self.runtime.tell_after(QUIET_SECONDS, self.actor_ref, AskBalances())
         if self._settling and not self._register.open_count:
             settling, self._settling = self._settling, []
             for report in settling:
