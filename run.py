@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from logging import ERROR, INFO
 from pathlib import Path
@@ -38,7 +39,7 @@ from adapters.command_line import Json, Options, Sets, app
 from adapters.config import Config, ConfigError
 from adapters.console import as_json
 from adapters.demo import Demo
-from adapters.exchanges import ENVIRONMENTS, exchange_of, paper_settings
+from adapters.exchanges import ENVIRONMENTS, exchange_of, paper_settings, quiet_until_of
 from adapters.exits import Exit, plainly
 from adapters.fact_log import FactLog
 from adapters.intake.followed import FollowedFile
@@ -71,7 +72,7 @@ from messages.control import (
     Readiness,
     ShutDown,
 )
-from messages.facts import AlertCleared, AlertRaised
+from messages.facts import AlertCleared, AlertRaised, RateLimited
 from messages.market import WatchMarket
 from messages.money import use_money_context
 from messages.order import VenueCommand
@@ -160,7 +161,9 @@ class House:
             self.alerts = stack.enter_context(alert_sender(self.config))
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
             with telling("the paper exchange to start" if self.config.mode == "paper" else "the key to be checked"):
-                self.exchange = stack.enter_context(exchange_of(self.config))
+                told = self.store.read(kinds=(RateLimited.__name__,), archived=False)
+                quiet_until = quiet_until_of(told, datetime.now(UTC))
+                self.exchange = stack.enter_context(exchange_of(self.config, quiet_until))
             self.pool = stack.enter_context(Pool(4, close_seconds=2.0))
             self.venue = stack.enter_context(BinanceVenue(self.pool, self.exchange))
             self._stack = stack.pop_all()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from adapters.paper.exchange import PaperSettings
 from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import MarketChoice, recorded_symbols
 from adapters.paper.process import PaperProcess
+from messages.control import Committed
+from messages.facts import RateLimited
 from messages.ids import Environment
 from messages.money import plain
 
@@ -40,8 +43,11 @@ def paper_command(config: Config) -> list[str]:
 
 
 @contextmanager
-def exchange_of(config: Config) -> Iterator[BinanceSettings]:
-    """Say where the exchange is and who we are there; in paper mode it runs for as long as this is entered."""
+def exchange_of(config: Config, quiet_until: datetime | None = None) -> Iterator[BinanceSettings]:
+    """Say where the exchange is and who we are there; in paper mode it runs for as long as this is entered.
+
+    Before `quiet_until` it is asked nothing, not even what the key may do.
+    """
     environment, recv_window = ENVIRONMENTS[config.mode], config.venue.recv_window_ms
     if config.mode == "paper":
         kind, _, files = config.paper.market.partition(":")
@@ -57,6 +63,7 @@ def exchange_of(config: Config) -> Iterator[BinanceSettings]:
                 environment=environment,
                 recv_window_ms=recv_window,
                 quiet_seconds=QUIET_SECONDS,
+                quiet_until=quiet_until,
             )
         return
     venue = config.venue
@@ -70,6 +77,7 @@ def exchange_of(config: Config) -> Iterator[BinanceSettings]:
         environment=environment,
         recv_window_ms=recv_window,
         quiet_seconds=QUIET_SECONDS,
+        quiet_until=quiet_until,
     )
     if config.mode == "live" and (problems := check_key(settings, allow_dangerous=venue.allow_dangerous_key)):
         said = "; ".join(problem.detail for problem in problems)
@@ -77,6 +85,13 @@ def exchange_of(config: Config) -> Iterator[BinanceSettings]:
             raise Exit(exits.UNAVAILABLE, f"the exchange cannot be reached: {said}")
         raise Exit(exits.KEY_REFUSED, f"this key is refused: {said}")
     yield settings
+
+
+def quiet_until_of(facts: Iterable[Committed], now: datetime) -> datetime | None:
+    """Say until when the venue wants to hear nothing, by what the journal remembers of it at `now`; None if it may."""
+    left = [c.fact.left(c.at, now) for c in facts if isinstance(c.fact, RateLimited)]
+    longest = max(left, default=timedelta())
+    return now + longest if longest > timedelta() else None
 
 
 def market_choice(market: str, preset: str, seed: int) -> MarketChoice:

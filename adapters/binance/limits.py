@@ -28,14 +28,14 @@ ORDERS_UNSAID_SECONDS: Final = 10.0
 class Limits:
     """Remembers limits and holds, and tells whoever asked for it; lives on the loop's thread."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        """Begin with nothing known and nobody told."""
+    def __init__(self, runtime: Runtime, quiet_until: datetime | None = None) -> None:
+        """Begin with nothing known and nobody told; before `quiet_until` nothing may be sent, as of an earlier life."""
         self._runtime = runtime
         self._listener: Tells[LimitsSeen] | None = None
         self._weight_limit: int | None = None
         self._order_limits: dict[int, int] = {}
         self._told = LimitsSeen()
-        self._all_until: datetime | None = None
+        self._all_until = quiet_until
         self._orders_until: datetime | None = None
 
     def report_to(self, listener: Tells[LimitsSeen]) -> None:

@@ -56,7 +56,7 @@ class Queries:
     def __init__(self, settings: BinanceSettings, *, signer: Signer, runtime: Runtime) -> None:
         """Make REST, with all that it needs to know of the venue; `rest.open` starts it."""
         self._settings = settings
-        self.limits = Limits(runtime)
+        self.limits = Limits(runtime, settings.quiet_until)
         self.rest = Rest(settings, signer=signer, limits=self.limits)
         self.clock = self.rest.clock = Clock(
             self._server_time,

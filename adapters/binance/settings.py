@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from messages.ids import Environment
@@ -22,7 +23,8 @@ class BinanceSettings:
     order that was taken is not reported within `report_seconds`. Every connection is replaced after
     `swap_seconds`, ahead of the venue's own cut after a day. A watched symbol is told at most every
     `hot_seconds` or `cold_seconds`; with `quiet_seconds` the touch is asked for over REST when a
-    stream has been silent for so long (None: silence is left to age).
+    stream has been silent for so long (None: silence is left to age). Before `quiet_until` (aware UTC)
+    the venue wants to hear nothing, as it said to an earlier life of ours.
     """
 
     rest_url: str
@@ -34,6 +36,7 @@ class BinanceSettings:
     private_key_pass: str | None = field(default=None, repr=False)
     environment: Environment = "p"
     recv_window_ms: int = 2_000
+    quiet_until: datetime | None = None
 
     order_seconds: float = 10.0
     cancel_seconds: float = 5.0

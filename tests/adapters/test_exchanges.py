@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,8 +8,11 @@ import pytest
 from adapters import exchanges, exits
 from adapters.binance.keys import KeyProblem
 from adapters.config import Config
-from adapters.exchanges import paper_command, paper_settings
+from adapters.exchanges import paper_command, paper_settings, quiet_until_of
+from messages.control import Committed
+from messages.facts import RateLimited
 from run import settings_of
+from tests.factories import NOW
 
 
 def test_the_paper_exchange_gets_the_bounds_that_are_configured() -> None:
@@ -43,3 +47,15 @@ def test_the_numbers_of_a_proof_reach_the_watcher() -> None:
     assert {name: Decimal(str(getattr(watcher, name))) for name in numbers} == {
         name: Decimal(value) for name, value in numbers.items()
     }
+
+
+def test_what_the_journal_remembers_of_a_ban_holds_for_what_is_left_of_it() -> None:
+    def told(minutes: int, at: datetime) -> Committed:
+        return Committed(1, at, RateLimited(until=at + timedelta(minutes=minutes), banned=True, detail=""))
+
+    facts = [told(2, NOW - timedelta(minutes=5)), told(30, NOW - timedelta(minutes=10)), told(1, NOW)]
+    assert quiet_until_of(facts, NOW) == NOW + timedelta(minutes=20)
+    assert quiet_until_of(facts[:1], NOW) is None
+    assert quiet_until_of([], NOW) is None
+    set_back = NOW - timedelta(days=1)
+    assert quiet_until_of(facts[2:], set_back) == set_back + timedelta(minutes=1), "no longer than was asked for"

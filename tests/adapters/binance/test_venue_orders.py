@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -452,6 +453,35 @@ def test_inside_a_retry_after_nothing_is_sent(
     venue.tell(query)
     assert listener.expect(QueryFailed).until == refused.until
     assert len(stub.asked) == count
+
+
+def test_in_a_ban_not_even_the_clock_is_asked_for(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
+    stub.handlers["order.place"] = lambda _: Say(
+        status=418, code=-1003, message="banned", data={"retryAfter": now_ms() + 60_000}
+    )
+    venue = make_venue(time_refresh_seconds=0.02)
+    connected(venue)
+    until(lambda: len(stub.asked_for("GET /api/v3/time")) > 10)
+    venue.tell(an_order(listener.ref))
+    assert listener.expect(Refused).until is not None
+    time.sleep(0.05)  # Real time: what was on its way has arrived.
+    count = len(stub.asked)
+    time.sleep(0.3)  # Real time: fifteen times as long as the clock usually waits.
+    assert len(stub.asked) == count
+
+
+def test_a_ban_of_an_earlier_life_holds_from_the_first_moment(
+    stub: Stub, make_venue: MakeVenue, listener: Probe
+) -> None:
+    venue = make_venue(quiet_until=datetime.now(UTC) + timedelta(seconds=60))
+    venue.tell(an_order(listener.ref))
+    assert isinstance(listener.fish_for(lambda _: True), Refused | NotSent)
+    query = QueryBalances(reply_to=listener.ref)
+    venue.tell(query)
+    assert listener.expect(QueryFailed).until is not None
+    time.sleep(0.2)  # Real time: in which the clock and both sockets would have been heard of.
+    assert stub.asked == []
+    assert stub.handshakes == []
 
 
 def test_a_ban_is_said_to_be_one(stub: Stub, make_venue: MakeVenue, listener: Probe, stream: Probe) -> None:
