@@ -1,4 +1,4 @@
-"""What an execution costs: one order, a naive TWAP, ours, and the best schedule of a block book, in pairs.
+"""What an execution costs: one order, a naive TWAP, ours in four ways, and a block book's best schedule, in pairs.
 
 Run `python -m bench.execution_quality [--seeds N] [--tune] [--markets btc,...] [--size F] [--write]`. Each
 seed is one stretch of market, which every policy meets unchanged, buying and selling; own orders only
@@ -50,6 +50,7 @@ BLOCK_SECONDS = 60
 
 FIXED = LatencySettings(sigma=0.0)
 SPLITTING_SAVES = 0.75
+AUTO_SAVES_BPS = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +304,18 @@ def _shown(lines: Sequence[Line]) -> bool:
             saved = line.saved.mean
             print(f"splitting saves {saved:.0%} of the impact on the recording (to be shown: {SPLITTING_SAVES:.0%})")
             shown = shown and saved >= SPLITTING_SAVES
+        for cell in line.cells:
+            if cell.policy == "auto" and cell.difference is not None:
+                shown = _auto_shown(line.market, cell.difference) and shown
     return shown
+
+
+def _auto_shown(market: str, difference: Estimate) -> bool:
+    """Whether `auto` is not worse than the baseline beyond its interval, and better by enough on the recording."""
+    print(f"{market}: auto against naive {difference} bps")
+    if market == "recording":
+        return difference.mean <= -AUTO_SAVES_BPS
+    return difference.low <= 0
 
 
 if __name__ == "__main__":

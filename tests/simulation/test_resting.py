@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from actors.runtime import Simulation
+from adapters.paper.account import Fees, Rates
+from adapters.paper.exchange import PaperSettings
 from adapters.paper.faults import Fault, FaultKind
+from adapters.paper.markets import MarketChoice
 from adapters.paper.venue import LatencySettings
-from adapters.simulation import parse_export
+from adapters.scenarios import Scenario, TimedSignal
+from adapters.simulation import parse_export, simulate
 from messages.control import HaltTrading, ResumeTrading
 from messages.execution import ExecutionReport
 from tests.simulation.test_crashes import DOWN_SECONDS, everything_known, restarted
 from tests.simulation.test_physics import SIGNED
-from tests.simulation.whole import D, Stage, by_hand
+from tests.simulation.whole import D, Stage, a_daemon, by_hand, check_outcome
 
 BODY: dict[str, Any] = {
     "id": "x",
@@ -217,3 +221,29 @@ def test_selling_is_buying_in_a_mirror_and_the_parts_of_a_cost_add_up(kind: str)
     assert buy.timing_bps == sell.timing_bps
     made = [order for order in buy.orders if order.maker_quantity]
     assert all(order.spread_bps is not None and order.spread_bps < 0 for order in made)
+
+
+# The choice of kind auto --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("maker_fee", "rests"), [("0.001", False), ("0.0002", True)])
+def test_auto_rests_where_makers_pay_enough_less_and_takes_where_they_do_not(maker_fee: str, *, rests: bool) -> None:
+    """A synthetic BTCUSDT, looked at for four minutes before; the account's fees come with the venue's rules."""
+    paper = PaperSettings(
+        markets=MarketChoice(seed=3, preset="btc"), fees=Fees(default=Rates(maker=D(maker_fee), taker=D("0.001")))
+    )
+    twap = {"child": "auto", "interval_seconds": "10", "num_chunks": 4}
+    signal = TimedSignal(240.0, {"id": "a", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.4"})
+    daemon = a_daemon(gate={"symbols": ["BTCUSDT"]}, twap=twap)
+    outcome = simulate(Scenario("auto", (signal,)), 3, daemon, paper=paper)
+    check_outcome(outcome)
+    (closed,) = outcome.closed
+    report = closed.report
+    assert report.total_filled == D("0.4")
+    figures = [(one.adverse_bps, one.gain_bps) for one in report.orders if one.gain_bps is not None]
+    assert figures, "the market was seen for long enough"
+    assert all(adverse is not None and adverse > 0 for adverse, _ in figures)
+    assert all((gain > 0) is rests for _, gain in figures)
+    assert (report.children_rested > 0) is rests
+    assert report.fees_bps is not None
+    assert (report.fees_bps < 9) is rests

@@ -85,3 +85,25 @@ def test_a_cancel_that_is_wished_before_the_venue_may_be_talked_to_goes_out_afte
     simulation.run(0.0)
     (sent,) = [message for message in world.sent() if isinstance(message, SendCancel)]
     assert (sent.order_id, sent.cancel_id) == (1001, cancel_id(CHILD, 0))
+
+
+def test_a_cancel_that_is_wished_before_the_journal_is_folded_takes_no_number_that_was_given(
+    simulation: Simulation,
+) -> None:
+    """Seed 117 of the campaign under heavy faults: two cancels had one name."""
+    earlier = ChildCancelRequested(
+        execution_id=EXECUTION,
+        client_order_id=CHILD,
+        cancel_id=cancel_id(CHILD, 0),
+        symbol="BTCUSDT",
+        order_id=1001,
+        reason="fence",
+    )
+    world = started(simulation, *RESTING, earlier)
+    wish = CancelChild(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", order_id=1001, reason="timeout")
+    world.exchange.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
+    world.exchange.tell(wish)
+    simulation.run(0.0)
+    names = [fact.cancel_id for fact in world.journal.of(ChildCancelRequested)]
+    assert names[-1] == cancel_id(CHILD, 1)
+    assert len(set(names)) == len(names)
