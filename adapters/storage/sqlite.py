@@ -34,6 +34,9 @@ LOG_HEADER, FRAME_HEADER, PAGE_BYTES = 32, 24, 4096
 CACHE_KILOBYTES = 16_000
 logger = logging.getLogger("tidegate.journal")
 
+REMEMBERED_READ = 20_000
+"""Facts that are kept as they were read while a start's actors read them one after the other."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MIGRATIONS: tuple[str, ...] = (
@@ -116,6 +119,7 @@ class SqliteStore:
     def _open(self, path: Path) -> None:
         self.path = path
         self._poison: str | None = None
+        self._lately_read: dict[int, Committed] = {}
         writable = self._directory is not None
         if writable:
             try:
@@ -217,6 +221,7 @@ class SqliteStore:
         """
         if self._poison is not None:
             raise StoreFailed(f"the store has failed before: {self._poison}")
+        self._lately_read.clear()  # The start is over, or about to be.
         try:
             self._transact(records)
         except ClaimBroken:
@@ -310,18 +315,26 @@ class SqliteStore:
         table = _WHOLE if archived else "facts"
         query = f"SELECT seq, at, type, body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq LIMIT {PAGE}"  # noqa: S608
         while True:
-            page = self._page(query, (after, *bindings))
+            page = self._page(query, (after, *bindings), remember=not archived)
             yield from page
             if len(page) < PAGE:
                 return
             after = page[-1].seq
 
-    def _page(self, query: str, bindings: tuple[int | str, ...]) -> list[Committed]:
+    def _page(self, query: str, bindings: tuple[int | str, ...], *, remember: bool) -> list[Committed]:
         seq = 0
         page = []
+        known = self._lately_read
         try:
             for seq, at, kind, body in self._connection.execute(query, bindings):
-                page.append(Committed(seq, _EPOCH + timedelta(microseconds=at), decode(kind, body)))
+                committed = known.get(seq)
+                if committed is None:
+                    committed = Committed(seq, _EPOCH + timedelta(microseconds=at), decode(kind, body))
+                    if remember:
+                        known[seq] = committed
+                page.append(committed)
+            while len(known) > REMEMBERED_READ:
+                del known[next(iter(known))]
         except UnreadableFact as error:
             raise self._damaged(f"fact {seq}: {error}") from error
         except apsw.Error as error:

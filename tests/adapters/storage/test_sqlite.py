@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from adapters.storage import sqlite
+from adapters.storage.codec import decode
 from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
 from adapters.storage.sqlite import APPLICATION_ID, MIGRATIONS, JournalDamaged, SqliteStore
 from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
@@ -587,3 +588,24 @@ def test_a_full_disk_stops_the_archiving_and_not_the_journal(store: SqliteStore)
     fill(store, 1)
     store.archive(range(1, 400))
     assert store.verify() == TAIL + 401
+
+
+def test_what_several_read_one_after_the_other_is_decoded_once_and_let_go_of_with_the_next_append(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = fill(store, 1500)
+    decoded: list[str] = []
+
+    def count(kind: str, body: str) -> Fact:
+        decoded.append(kind)
+        return decode(kind, body)
+
+    monkeypatch.setattr(sqlite, "decode", count)
+    for _ in range(3):
+        assert list(store.read(archived=False)) == records
+    assert len(decoded) == 1500
+    fill(store, 1)
+    assert len(store._lately_read) == 0
+    monkeypatch.setattr(sqlite, "REMEMBERED_READ", 100)
+    assert len(list(store.read(archived=False))) == 1501
+    assert len(store._lately_read) == 100
