@@ -12,6 +12,7 @@ from functools import partial
 from logging import ERROR, INFO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Annotated, Self
 
 import orjson
@@ -32,6 +33,7 @@ from actors.twap.settings import TwapSettings
 from adapters import completion, console, exits
 from adapters.alert_setup import alert_sender, alert_sinks, route_settings
 from adapters.alerts import AppriseMissing, BadSink
+from adapters.binance.rest import import_client
 from adapters.binance.venue import BinanceVenue
 from adapters.campaign.many import Task, run_campaign
 from adapters.campaign.weather import Level
@@ -160,10 +162,13 @@ class House:
             stack.enter_context(log_keeper_of(self.store))
             self.alerts = stack.enter_context(alert_sender(self.config))
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
+            importing = Thread(target=import_client, name="import", daemon=True)
+            importing.start()  # It takes a while, in which another process starts, too.
             with telling("the paper exchange to start" if self.config.mode == "paper" else "the key to be checked"):
                 told = self.store.read(kinds=(RateLimited.__name__,), archived=False)
                 quiet_until = quiet_until_of(told, datetime.now(UTC))
                 self.exchange = stack.enter_context(exchange_of(self.config, quiet_until))
+            importing.join()
             self.pool = stack.enter_context(Pool(4, close_seconds=2.0))
             self.venue = stack.enter_context(BinanceVenue(self.pool, self.exchange))
             self._stack = stack.pop_all()
