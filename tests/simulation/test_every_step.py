@@ -56,7 +56,7 @@ def test_whatever_happens_at_a_step_all_ends_known_and_agreed(do: Do, *, lasting
             judge(play(simulation, steps), simulation)
         if len(steps.taken) < at:
             break
-        at += 1 if ALL else 41
+        at += 1 if ALL else 67
     assert at > first + FEWEST_STEPS // 2
 
 
@@ -69,5 +69,5 @@ def test_after_a_crash_at_any_message_all_ends_known_and_agreed() -> None:
             judge(stage, simulation)
         if not stage.world.daemon_node.crashes or at > stage.world.daemon_node.handled:
             break
-        at += 1 if ALL else 97
+        at += 1 if ALL else 211
     assert at > FEWEST_MESSAGES
