@@ -90,8 +90,12 @@ class Daemon:
             return False
 
 
+PATIENCE = 6
+"""How many times longer than asked for a wait goes on before it is given up: a busy machine holds up everything."""
+
+
 def until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE * seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come to pass in time"
         time.sleep(0.05)
@@ -148,7 +152,7 @@ def open_tab(daemon: Daemon, chromium: Any) -> Iterator[Callable[..., Tab]]:
 
     def open_tab(*, unlocked: bool = True, width: int = 1280, height: int = 900, **options: Any) -> Tab:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         tab = Tab(context.new_page())
         tab.page.goto(daemon.url + (f"#token={daemon.token}" if unlocked else ""))

@@ -24,7 +24,7 @@ from adapters.simulation import parse_export
 
 ROOT = Path(__file__).parents[2]
 RUN = str(ROOT / "run.py")
-PATIENCE = 45.0
+PATIENCE = 180.0
 
 
 def environment() -> dict[str, str]:
