@@ -9,13 +9,11 @@ import queue
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
 import pytest
 
-from adapters.binance.venue import BinanceVenue
 from adapters.config import Config
 from adapters.paper.server.connection import Stall
 from adapters.paper.server.control import StreamsOrder
@@ -32,8 +30,6 @@ from messages.control import (
     ShutDown,
 )
 from messages.facts import ChildAcknowledged, ChildIntended, Fact, StreamGap, TradeBooked
-from messages.market import WatchMarket
-from messages.order import SendOrder, VenueCommand
 from messages.signal import Side, Signal, SignalReceived, TwapOptions, Verdict
 from run import settings_of, start_daemon
 from tests.adapters.binance.worlds import OverTheWire, wired
@@ -45,18 +41,6 @@ BIDS, ASKS = [("100.00", "1"), ("99.00", "2")], [("100.10", "1"), ("102.00", "2"
 F = TypeVar("F", bound=Fact)
 
 
-class Resting:
-    """Stands between the daemon and the venue and lets every order rest at the bid, where it would take."""
-
-    def __init__(self, venue: BinanceVenue) -> None:
-        self._venue = venue
-
-    def tell(self, message: VenueCommand | WatchMarket, /) -> None:
-        if isinstance(message, SendOrder):
-            message = replace(message, time_in_force="GTC", limit_price=Decimal(100))
-        self._venue.tell(message)
-
-
 class Running:
     """A daemon and what it tells."""
 
@@ -64,7 +48,7 @@ class Running:
         self.world = world
         self._news: queue.SimpleQueue[DaemonNews | FactNews | Verdict] = queue.SimpleQueue()
         self._seen: list[Fact] = []
-        venue = Resting(world.venue)
+        venue = world.venue
         config = Config.model_validate({"gate": {"symbols": ["BTCUSDT"]}})
         self.root = start_daemon(self, store=MemoryStore(), venue=venue, market=venue, settings=settings_of(config))
         while not isinstance(up := self._news.get(timeout=5), DaemonUp):
@@ -132,7 +116,8 @@ def test_a_stream_that_dies_silently_is_noticed_and_its_fills_are_known_within_t
     death: StreamsOrder,
 ) -> None:
     with a_daemon() as daemon:
-        signal = Signal(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1), id="one")
+        resting = TwapOptions(child="passive")
+        signal = Signal(symbol="BTCUSDT", side=Side.BUY, quantity=Decimal(1), id="one", twap=resting)
         daemon.gate.tell(SignalReceived(signal, reply_to=daemon))
         daemon.fact(ChildAcknowledged)
         daemon.world.call(lambda: daemon.world.server.misbehave(death))
