@@ -62,6 +62,15 @@ RAISED: list[tuple[Fact, str, str, str, str]] = [
     ),
     (PARTIAL, "partial_fill", "warning", CHILD, "child order filled in part: 0.04 BTCUSDT, then EXPIRED"),
     (
+        a_child_closed(
+            outcome=ChildOutcome.FAILED, executed_quantity=Decimal(0), failure_reason="EXPIRED EXCHANGE_CANCELED"
+        ),
+        "exchange_cancelled",
+        "error",
+        "BTCUSDT",
+        "the exchange itself ended an order of BTCUSDT: maintenance, or a halt of the symbol",
+    ),
+    (
         a_closed(reason="SPREAD_TOO_WIDE", detail="0.61%"),
         "early_stop",
         "warning",
