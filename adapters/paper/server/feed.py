@@ -17,6 +17,7 @@ DEEPEST = 5000
 """Levels a side that anyone gets to see."""
 
 _Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
+_Prices = tuple[dict[Decimal, None], dict[Decimal, None]]
 
 
 class Feed:
@@ -33,7 +34,7 @@ class Feed:
         self.update_id = start // 1000
         self._touch: tuple[Level | None, Level | None] | None = None
         self._levels: tuple[tuple[Level, ...], tuple[Level, ...]] = ((), ())
-        self._bases: dict[str, tuple[int, _Sides]] = {}
+        self._bases: dict[str, tuple[int, _Sides, _Prices]] = {}
         self._last_trade = book.last_trade_id
 
     # Books ----------------------------------------------------------------------------------------
@@ -52,6 +53,9 @@ class Feed:
         asks = tuple(islice(self.book.levels(Side.SELL), DEEPEST))
         touch = (bids[0] if bids else None), (asks[0] if asks else None)
         if (bids, asks) != self._levels or touch != self._touch:
+            for _, sides, changed in self._bases.values():
+                for old, new, prices in zip(sides, (dict(bids), dict(asks)), changed, strict=True):
+                    prices.update(_changes(old, new))
             self._levels, self._touch = (bids, asks), touch
             self.update_id += 1
         return self._levels
@@ -70,7 +74,7 @@ class Feed:
         """Begin a series of differences, at the book as it is now."""
         if name not in self._bases:
             bids, asks = self.levels()
-            self._bases[name] = self.update_id, (dict(bids), dict(asks))
+            self._bases[name] = self.update_id, (dict(bids), dict(asks)), ({}, {})
 
     def end(self, name: str) -> None:
         """End a series of differences."""
@@ -78,24 +82,20 @@ class Feed:
 
     def difference(self, name: str, now: int, unit: int = MILLISECOND) -> Shape | None:
         """Write what has changed since this series' last one, None if nothing has."""
-        last, (old_bids, old_asks) = self._bases[name]
+        last, _, changed = self._bases[name]
         bids, asks = self.levels()
-        if self.update_id == last:
-            return None
         new_bids, new_asks = dict(bids), dict(asks)
-        changed_bids = _changes(old_bids, new_bids, reverse=True)
-        changed_asks = _changes(old_asks, new_asks, reverse=False)
-        if not changed_bids and not changed_asks:
+        if self.update_id == last or not any(changed):
             return None
-        self._bases[name] = self.update_id, (new_bids, new_asks)
+        self._bases[name] = self.update_id, (new_bids, new_asks), ({}, {})
         return {
             "e": "depthUpdate",
             "E": now // unit,
             "s": self.book.spec.symbol,
             "U": last + 1,
             "u": self.update_id,
-            "b": changed_bids,
-            "a": changed_asks,
+            "b": _present(changed[0], new_bids, reverse=True),
+            "a": _present(changed[1], new_asks, reverse=False),
         }
 
     # Trades ---------------------------------------------------------------------------------------
@@ -130,10 +130,14 @@ def _rows(levels: tuple[Level, ...]) -> list[list[str]]:
     return [[text(price), text(quantity)] for price, quantity in levels]
 
 
-def _changes(old: dict[Decimal, Decimal], new: dict[Decimal, Decimal], *, reverse: bool) -> list[list[str]]:
-    changed = {price: quantity for price, quantity in new.items() if old.get(price) != quantity}
-    changed |= {price: Decimal(0) for price in old if price not in new}
-    return _rows(tuple(sorted(changed.items(), reverse=reverse)))
+def _changes(old: dict[Decimal, Decimal], new: dict[Decimal, Decimal]) -> dict[Decimal, None]:
+    """Name the prices at which two books differ."""
+    return dict.fromkeys(price for price in (*old, *new) if old.get(price) != new.get(price))
+
+
+def _present(prices: dict[Decimal, None], book: dict[Decimal, Decimal], *, reverse: bool) -> list[list[str]]:
+    """Write what stands at these prices now, also where it is as before: a snapshot may have shown it otherwise."""
+    return _rows(tuple((price, book.get(price, Decimal(0))) for price in sorted(prices, reverse=reverse)))
 
 
 def trade_event(trade: PublicTrade, now: int, unit: int = MILLISECOND) -> Shape:

@@ -173,3 +173,17 @@ def test_an_empty_book_is_shown_as_zeros() -> None:
     assert feed.book_ticker()["b"] == "0.00000000"
     assert feed.snapshot(5)["bids"] == []
     assert feed.average() == 0
+
+
+def test_what_only_a_snapshot_has_shown_is_taken_back_by_the_next_difference(
+    feed: Feed, market: ScriptedMarket
+) -> None:
+    feed.begin("x")
+    market.set_levels([("100", "3"), ("99", "2")], [("100.50", "7"), ("101", "1"), ("102", "2")])
+    shown = feed.snapshot(5)
+    assert ["100.50000000", "7.00000000"] in shown["asks"]  # type: ignore[operator]
+    market.set_levels([("100", "1"), ("99", "2")], [("101", "1"), ("102", "2")])
+    event = feed.difference("x", START)
+    assert event is not None
+    assert (event["b"], event["a"]) == ([["100.00000000", "1.00000000"]], [["100.50000000", "0.00000000"]])
+    assert feed.difference("x", START) is None
