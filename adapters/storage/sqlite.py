@@ -21,8 +21,8 @@ JOURNAL_FILE = "journal.sqlite"
 APPLICATION_ID = 0x7469_6465
 """Marks a SQLite file as a journal of ours (PRAGMA application_id); the letters `tide`."""
 
-PAGE = 1000
-"""Facts that `read` fetches at a time, so that nothing stays open while others append."""
+PAGE = 250
+"""Facts that `read` fetches at a time, so that nothing stays open while others append, and none waits long for it."""
 
 BUSY_MILLISECONDS = 2000
 CHECKPOINT_PAGES = 4000
