@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from actors import market_watcher
+from actors.bounds import Breach, judge
 from actors.exchange.actor import ExchangeActor
 from actors.exchange.budget import Budget
 from actors.exchange.door import Door
@@ -36,6 +37,7 @@ from adapters.campaign.course import Ordeal, endure
 from adapters.campaign.weather import Level
 from messages.control import Readiness
 from messages.facts import ChildCancelRequested, ChildIntended, Fact, SignalAccepted
+from messages.market import Bounds, Quote
 from messages.money import ZERO
 from messages.order import order_of
 from run import start_daemon
@@ -272,9 +274,13 @@ def burst_after_a_stall(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Execution, "_due", due)
 
 
-@mutant("takes a market that is stale, crossed or wide for a good one")
+@mutant("takes a market that is old, far off or wide for a good one")
 def guard_error_means_fine(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(market_watcher, "judge", lambda quote, age, bounds: None)
+    def fine(quote: Quote | None, age: float, bounds: Bounds, usual_spread: Decimal | None = None) -> Breach | None:
+        known = quote is not None and bounds.min_traded is None  # What is counted is no guard.
+        return None if known else judge(quote, age, bounds, usual_spread)
+
+    patch.setattr(market_watcher, "judge", fine)
 
 
 @mutant("goes on after a restart without asking about the orders that were open")

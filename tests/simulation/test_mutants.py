@@ -29,7 +29,7 @@ HINTS = {
     "verdict_before_commit": 141,
     "dedup_forgets_on_restart": 4,
     "burst_after_a_stall": 4,
-    "guard_error_means_fine": 9,
+    "guard_error_means_fine": 20,
     "no_recovery": 4,
     "reuses_an_id": 2,
 }
