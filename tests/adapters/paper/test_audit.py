@@ -25,6 +25,7 @@ from messages.facts import (
     AlertRaised,
     AttemptReappeared,
     ChildAbsent,
+    ChildCancelRequested,
     ChildNotSent,
     ChildRefused,
     ChildUnknown,
@@ -332,6 +333,24 @@ def a_trade_comes_after_the_end_without_a_word(run: Run) -> None:
     place = run.index("TradeBooked", client_order_id=name_a(5))
     run.journal[place], run.journal[place + 1] = run.journal[place + 1], run.journal[place]
     run.renumber()
+
+
+def ask_to_cancel_a2(run: Run, seconds: float) -> None:
+    name = name_a(2)
+    cancel = ChildCancelRequested(
+        execution_id=A,
+        client_order_id=name,
+        cancel_id=f"{name}_c0",
+        symbol="BTCUSDT",
+        order_id=1004,
+        reason="fence",
+    )
+    run.add(seconds, cancel, place=run.index("TradingHalted"))
+
+
+@breaks(conduct.monotone)
+def a_child_is_cancelled_long_after_its_end(run: Run) -> None:
+    ask_to_cancel_a2(run, 65)
 
 
 @breaks(conduct.monotone)
@@ -883,6 +902,13 @@ def test_a_late_trade_with_its_word_and_its_correction_is_no_fault() -> None:
 def test_after_a_cancel_the_exchange_may_show_the_cancel_s_id() -> None:
     run = clean_run()
     run.order(name_a(3))["clientOrderId"] = f"{name_a(3)}_c0"
+
+    assert judge(run).ok
+
+
+def test_a_cancel_and_an_end_may_cross() -> None:
+    run = clean_run()
+    ask_to_cancel_a2(run, 60.5)
 
     assert judge(run).ok
 
