@@ -74,6 +74,7 @@ from messages.control import (
     Readiness,
     ShutDown,
 )
+from messages.execution import WaitsFor
 from messages.facts import AlertCleared, AlertRaised, RateLimited
 from messages.market import WatchMarket
 from messages.money import use_money_context
@@ -137,10 +138,13 @@ def start_daemon(
     market: Tells[WatchMarket],
     settings: DaemonSettings | None = None,
     alerts: Tells[AlertRaised | AlertCleared] | None = None,
+    lookout: Tells[WaitsFor] | None = None,
 ) -> ActorRef[Daemon]:
     """Start the root actor on the current runtime; without settings, with the defaults of paper mode."""
     settings = settings or settings_of(Config())
-    return Daemon.start(observer, store=store, venue=venue, market=market, settings=settings, alerts=alerts)
+    return Daemon.start(
+        observer, store=store, venue=venue, market=market, settings=settings, alerts=alerts, lookout=lookout
+    )
 
 
 # A daemon in real time ------------------------------------------------------------------------------------------------
@@ -201,6 +205,7 @@ class House:
             market=venue,
             settings=settings_of(self.config, rebuild_since=self.rebuild_since),
             alerts=self.alerts,
+            lookout=self.vitals,
         )
 
     def sources(self) -> Sources:

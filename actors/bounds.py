@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from messages.execution import StopReason
+from messages.execution import Guard, StopReason
 from messages.market import Bounds, Quote, QuoteSeen
 from messages.money import ZERO, plain
 from messages.signal import Side
@@ -15,10 +15,11 @@ MOST_DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """The bound that a market breaks, and the figures of it for people."""
+    """The bound that a market breaks: why an execution would end for it, its figures for people, and its name."""
 
     reason: StopReason
     detail: str
+    guard: Guard
 
 
 def sound(quote: Quote | QuoteSeen) -> bool:
@@ -36,11 +37,11 @@ def judge(quote: Quote | None, age: float, bounds: Bounds, usual_spread: Decimal
     the side, and a move in favour breaks it only where `both_sides` count; a figure equal to its bound holds.
     """
     if quote is None:
-        return Breach(StopReason.STALE_MARKET, "no quote")
+        return Breach(StopReason.STALE_MARKET, "no quote", "age")
     if not sound(quote):
-        return Breach(StopReason.STALE_MARKET, f"{plain(quote.bid)} / {plain(quote.ask)} is no market")
+        return Breach(StopReason.STALE_MARKET, f"{plain(quote.bid)} / {plain(quote.ask)} is no market", "age")
     if bounds.max_age is not None and age > bounds.max_age:
-        return Breach(StopReason.STALE_MARKET, f"quote {age:.1f} s old")
+        return Breach(StopReason.STALE_MARKET, f"quote {age:.1f} s old", "age")
     mid = quote.mid
     if (breach := _wide(quote, bounds, usual_spread)) is not None:
         return breach
@@ -49,12 +50,12 @@ def judge(quote: Quote | None, age: float, bounds: Bounds, usual_spread: Decimal
         if bounds.both_sides:
             deviation = abs(deviation)
         if deviation > bounds.max_deviation:
-            return Breach(StopReason.PRICE_DEVIATION, percent(deviation, bounds.max_deviation))
+            return Breach(StopReason.PRICE_DEVIATION, percent(deviation, bounds.max_deviation), "deviation")
     if bounds.limit_price is not None:
         touch = quote.touch(bounds.side)
         if bounds.side.sign * (touch - bounds.limit_price) > 0:
             words = "ask {} above {}" if bounds.side is Side.BUY else "bid {} below {}"
-            return Breach(StopReason.LIMIT_PRICE, words.format(plain(touch), plain(bounds.limit_price)))
+            return Breach(StopReason.LIMIT_PRICE, words.format(plain(touch), plain(bounds.limit_price)), "limit price")
     return _thin(quote, bounds) or _quiet(quote, bounds)
 
 
@@ -63,14 +64,14 @@ def _wide(quote: Quote, bounds: Bounds, usual: Decimal | None) -> Breach | None:
         return None
     spread = (quote.ask - quote.bid) / quote.mid
     if bounds.max_spread is not None and spread > bounds.max_spread:
-        return Breach(StopReason.SPREAD_TOO_WIDE, percent(spread, bounds.max_spread))
+        return Breach(StopReason.SPREAD_TOO_WIDE, percent(spread, bounds.max_spread), "spread")
     if bounds.max_spread_multiple is None:
         return None
     if usual is None:
-        return Breach(StopReason.STALE_MARKET, "the usual spread is not known yet")
+        return Breach(StopReason.STALE_MARKET, "the usual spread is not known yet", "usual spread")
     if spread > usual * bounds.max_spread_multiple:
         text = percent(spread, usual * bounds.max_spread_multiple)
-        return Breach(StopReason.SPREAD_TOO_WIDE, f"{text}, usually {percent(usual, ZERO)}")
+        return Breach(StopReason.SPREAD_TOO_WIDE, f"{text}, usually {percent(usual, ZERO)}", "usual spread")
     return None
 
 
@@ -79,9 +80,10 @@ def _thin(quote: Quote, bounds: Bounds) -> Breach | None:
         return None
     depth = quote.depth(bounds.side)
     if depth is None:
-        return Breach(StopReason.LIQUIDITY, "the book is not known")
+        return Breach(StopReason.LIQUIDITY, "the book is not known", "depth")
     if depth < bounds.min_depth:
-        return Breach(StopReason.LIQUIDITY, f"{plain(depth)} near the touch, {plain(bounds.min_depth)} needed")
+        text = f"{plain(depth)} near the touch, {plain(bounds.min_depth)} needed"
+        return Breach(StopReason.LIQUIDITY, text, "depth")
     return None
 
 
@@ -89,10 +91,10 @@ def _quiet(quote: Quote, bounds: Bounds) -> Breach | None:
     if bounds.min_traded is None:
         return None
     if quote.traded is None:
-        return Breach(StopReason.LIQUIDITY, "what the market trades is not known")
+        return Breach(StopReason.LIQUIDITY, "what the market trades is not known", "participation")
     if quote.traded < bounds.min_traded:
         missing = bounds.min_traded - quote.traded
-        return Breach(StopReason.LIQUIDITY, f"the market has yet to trade {plain(missing)}")
+        return Breach(StopReason.LIQUIDITY, f"the market has yet to trade {plain(missing)}", "participation")
     return None
 
 

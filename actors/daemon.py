@@ -45,6 +45,7 @@ from messages.control import (
     Settled,
     ShutDown,
 )
+from messages.execution import WaitsFor
 from messages.facts import (
     AlertCleared,
     AlertRaised,
@@ -139,7 +140,7 @@ JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER = (
 class Daemon(Follower, Parent):
     """Starts everything, says how things stand, and ends the process when it must.
 
-    `alerts` is told each alert once it is durable.
+    `alerts` is told each alert once it is durable, `lookout` what due children wait for.
     `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
     """
@@ -155,8 +156,10 @@ class Daemon(Follower, Parent):
         market: Tells[WatchMarket],
         settings: DaemonSettings,
         alerts: Tells[AlertRaised | AlertCleared] | None = None,
+        lookout: Tells[WaitsFor] | None = None,
     ) -> None:
         super().__init__()
+        self._lookout = lookout
         self._alerts = alerts
         self._observer, self._store, self._settings = observer, store, settings
         self._venue, self._market = venue, market
@@ -260,9 +263,16 @@ class Daemon(Follower, Parent):
     def _start_the_others(self) -> None:
         settings, journal = self._settings, self.children[JOURNAL]
         notifier = self.spawn(NOTIFIER, Notifier, journal=journal, sink=self._alerts)
-        market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market)
+        lookout = self._lookout
+        market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market, lookout=lookout)
         exchange = self.spawn(
-            EXCHANGE, ExchangeActor, journal=journal, venue=self._venue, settings=settings.exchange, troubles=notifier
+            EXCHANGE,
+            ExchangeActor,
+            journal=journal,
+            venue=self._venue,
+            settings=settings.exchange,
+            troubles=notifier,
+            lookout=lookout,
         )
         watching = replace(settings.watcher, symbols=settings.exchange.symbols)
         watcher = self.spawn(

@@ -9,11 +9,13 @@ from typing import assert_never
 
 from actors.adverse import AdverseMoves
 from actors.bounds import Breach, judge, sound
+from actors.lookout import Lookout
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from actors.timing import Patience, due
 from actors.usual import UsualSpread
 from messages.control import ActorReady, Ping, Pong
+from messages.execution import WaitsFor
 from messages.market import (
     Await,
     Awaited,
@@ -228,8 +230,10 @@ class MarketWatcher(Child):
         *,
         venue: Tells[WatchMarket],
         settings: MarketSettings,
+        lookout: Tells[WaitsFor] | None = None,
     ) -> None:
         super().__init__(parent, name)
+        self._lookout = Lookout(lookout, "market")
         self._told, self._venue, self._settings = parent, venue, settings
         self._gate: Tells[QuoteChanged | QuoteLost] | None = None
         self._markets: dict[str, Market] = {}
@@ -392,7 +396,11 @@ class MarketWatcher(Child):
         else:
             ripe = fits and not early and quote is not None and due(request.timing, quote, request.bounds.side, now)
         if not answers or not (ripe or request.deadline <= now):
+            if not request.until_broken:
+                self._lookout.judged(request.key[0], breach, early=early)
             return False
+        if breach is None:  # Whoever hears of a breach may wait on.
+            self._lookout.free(request.key[0])
         self._answer(waiting, breach, choice)
         return True
 
@@ -428,6 +436,7 @@ class MarketWatcher(Child):
     def _withdraw(self, key: Key, then_cool: str | None = None) -> None:
         symbol = self._symbol_of.get(key)
         if symbol is not None:
+            self._lookout.free(key[0])
             self._drop(self._waiting[symbol][key])
             if symbol != then_cool:
                 self._cool(symbol)

@@ -17,6 +17,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from adapters.views import Json, iso
 from messages.control import Committed
+from messages.execution import Holds, WaitsFor
 from messages.market import MarketEvent, MarketGap, QuoteSeen, WatchMarket
 from messages.money import plain
 from messages.order import (
@@ -36,6 +37,7 @@ from messages.refs import Tells
 PRICE_HISTORY: Final = 3_600
 """Seconds of which a price is remembered, for each symbol."""
 REMEMBERED_COMMITS: Final = 1_024
+REMEMBERED_WAITS: Final = 4_096
 
 M = TypeVar("M")
 
@@ -89,6 +91,7 @@ class Vitals:
         self._stream_heard: float | None = None
         self._offset: tuple[int, float] | None = None
         self._limits = LimitsSeen()
+        self._waits: dict[tuple[str, Holds], WaitsFor] = {}
 
     # What passes ------------------------------------------------------------------------------
 
@@ -140,7 +143,22 @@ class Vitals:
             detail=seen.detail,
         )
 
+    def tell(self, message: WaitsFor, /) -> None:
+        """Note what the due child of an execution waits for."""
+        key = message.execution_id, message.by
+        with self._lock:
+            self._waits.pop(key, None)
+            if message.hindrance is not None:
+                self._waits[key] = message
+                if len(self._waits) > REMEMBERED_WAITS:  # Whoever ended while it waited takes nothing back.
+                    del self._waits[next(iter(self._waits))]
+
     # What is told -----------------------------------------------------------------------------
+
+    def waits_for(self, execution_id: str) -> WaitsFor | None:
+        """Tell what the due child of an execution waits for: in the market, else at the exchange's door."""
+        with self._lock:
+            return self._waits.get((execution_id, "market")) or self._waits.get((execution_id, "exchange"))
 
     def touch(self, symbol: str) -> Touch | None:
         """Tell the latest bid and ask of a symbol."""

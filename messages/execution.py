@@ -11,6 +11,16 @@ from typing import Literal
 from messages.refs import Tells
 from messages.signal import CatchUp, ChildKind, Remainder, ScheduleKind, Side
 
+Guard = Literal["spread", "usual spread", "deviation", "age", "limit price", "depth", "participation"]
+"""What a market is judged by before a child may go."""
+AtTheMarket = Guard | Literal["timing", "fresh quote"]
+AtTheDoor = Literal[
+    "symbol status", "balance", "request budget", "rate limit", "clock", "halt", "start or stop", "other"
+]
+Hindrance = AtTheMarket | AtTheDoor
+"""What a child that is due may wait for: what MarketWatcher sees, and what ExchangeActor says."""
+Holds = Literal["market", "exchange"]
+
 
 class StopReason(StrEnum):
     """Why an execution ended; figures for people stand beside it (`SPREAD_TOO_WIDE: 0.61%`)."""
@@ -270,3 +280,16 @@ class AmendExecution:
 
 
 ExecutionCommand = PauseExecution | ResumeExecution | CancelExecution | AmendExecution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitsFor:
+    """Says what an execution's due child waits for, to whoever shows it; of each who says so the latest counts.
+
+    `by` is MarketWatcher or ExchangeActor, `detail` has figures for people. A `hindrance` of None: for nothing more.
+    """
+
+    execution_id: str
+    by: Holds
+    hindrance: Hindrance | None
+    detail: str = ""

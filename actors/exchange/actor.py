@@ -17,6 +17,7 @@ from actors.exchange.settings import ExchangeSettings
 from actors.exchange.signs import Signs
 from actors.follower import Follower
 from actors.halts import BAN, HALTS, INVARIANT
+from actors.lookout import HINDRANCES, Lookout
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from messages.control import (
@@ -34,6 +35,7 @@ from messages.control import (
     TroubleOver,
     TroubleSeen,
 )
+from messages.execution import WaitsFor
 from messages.facts import (
     ChildAcknowledged,
     ChildCancelRequested,
@@ -153,8 +155,10 @@ class ExchangeActor(Follower, Child):
         venue: Tells[VenueCommand],
         settings: ExchangeSettings,
         troubles: Tells[TroubleSeen | TroubleOver] | None = None,
+        lookout: Tells[WaitsFor] | None = None,
     ) -> None:
         super().__init__(parent, name)
+        self._lookout = Lookout(lookout, "exchange")
         self._troubles = troubles
         self.use_journal(journal)
         self._told, self._venue, self._settings = parent, venue, settings
@@ -353,9 +357,11 @@ class ExchangeActor(Follower, Child):
         declined = self._door.judge(place, child, now)
         if declined is not None:
             self.runtime.send(place.reply_to, declined)
+            self._lookout.held(place.execution_id, HINDRANCES.get(declined.reason, "other"), declined.detail)
             if declined.reason is Decline.SYMBOL_STATUS:
                 self._hurry(Need.RULES, self._settings.status_retry_seconds / 2)
             return
+        self._lookout.free(place.execution_id)
         self._door.budget.spend(0, now, orders=1)
         self._not_after[child] = place.not_after
         timestamp = int(self._venue_milliseconds())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 from adapters.execution_views import ExecutionView
 from adapters.lateness import due_at
 from adapters.views import Json, iso, optional
-from messages.execution import Plan
+from messages.execution import Plan, WaitsFor
 from messages.facts import ChildIntended
 from messages.money import BPS, ZERO, plain
 from messages.signal import Side
@@ -18,25 +17,16 @@ from messages.signal import Side
 _SHOWN: Final = Context(prec=12, rounding=ROUND_HALF_EVEN)
 """Digits of a price that nobody pays, such as an average."""
 
-UNSEEN_AFTER_SECONDS: Final = 2.0
-UNSEEN: Final = "depth, the usual spread, symbol status, balance or the request budget"
-"""What may hold a due child up though spread and price are good: the page has no eyes for these."""
+SILENT_AFTER_SECONDS: Final = 2.0
+SILENT: Final = "its turn has come, and nothing was said of it yet"
+"""What is said of a due child of which nobody says why it does not come, as for a moment after a start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
-    """The touch of a symbol and its age in seconds."""
-
-    bid: Decimal
-    ask: Decimal
-    age: float
-
-
-def progress(view: ExecutionView, now: datetime, market: Market | None, *, halted: bool = False) -> Json:
+def progress(view: ExecutionView, now: datetime, wait: WaitsFor | None, *, halted: bool = False) -> Json:
     """Say what a running execution should have filled by now, what it costs so far, and what comes next.
 
     `behind` is the scheduled less the filled quantity (negative: ahead of it); `waiting` says in words why
-    no child goes out right now, None while one is simply not due.
+    no child goes out right now, None while one is simply not due. `wait` is what those say who hold a due one up.
     """
     average, interval = view.traded.average, interval_twap(view)
     figures: Json = {
@@ -55,7 +45,7 @@ def progress(view: ExecutionView, now: datetime, market: Market | None, *, halte
         "behind": plain(scheduled - view.traded.quantity),
         "next_child_at": None if following is None else iso(following),
         "ends_at": iso(view.end_at or due_at(view.plan, len(view.plan.slices))),
-        "waiting": waits_for(view, view.plan, now, market, halted=halted),
+        "waiting": waits_for(view, view.plan, now, wait, halted=halted),
     }
 
 
@@ -83,7 +73,7 @@ def interval_twap(view: ExecutionView) -> Decimal | None:
 
 
 def waits_for(
-    view: ExecutionView, plan: Plan, now: datetime, market: Market | None, *, halted: bool = False
+    view: ExecutionView, plan: Plan, now: datetime, wait: WaitsFor | None, *, halted: bool = False
 ) -> str | None:
     """Say why no child goes out right now."""
     if view.report is not None:
@@ -102,10 +92,9 @@ def waits_for(
         slot -= 1
     if slot <= view.last_slot or view.traded.quantity >= view.quantity:
         return None
-    failing = failing_guard(view, plan, market)
-    if failing is None and (now - due_at(plan, slot)).total_seconds() > UNSEEN_AFTER_SECONDS:
-        return UNSEEN
-    return failing
+    if wait is not None:
+        return words_of(wait, plan)
+    return SILENT if (now - due_at(plan, slot)).total_seconds() > SILENT_AFTER_SECONDS else None
 
 
 def _at_work(intent: ChildIntended) -> str:
@@ -114,25 +103,28 @@ def _at_work(intent: ChildIntended) -> str:
     return f"a child order rests at {plain(intent.limit_price)}"
 
 
-def failing_guard(view: ExecutionView, plan: Plan, market: Market | None) -> str | None:
-    """Name the guard that does not hold on this market, with figures; None if all hold."""
-    if market is None or market.age > float(plan.max_quote_age):
-        return "no quote" if market is None else f"the quote is {market.age:.0f} s old"
-    side, arrival = view.accepted.side, view.accepted.arrival_price
-    mid, spread = (market.bid + market.ask) / 2, market.ask - market.bid
-    if plan.check_spread and spread > plan.max_spread * mid:
-        return f"spread {_percent(spread / mid)} above {_percent(plan.max_spread)}"
-    moved = side.sign * (mid - arrival) / arrival
-    if (abs(moved) if plan.both_sides else moved) > plan.max_deviation:
-        return f"price {_percent(abs(moved))} from arrival, {_percent(plan.max_deviation)} allowed"
-    touch = market.ask if side is Side.BUY else market.bid
-    if view.limit_price is not None and side.sign * (touch - view.limit_price) > 0:
-        return f"{'ask' if side is Side.BUY else 'bid'} {plain(touch)} beyond the limit {plain(view.limit_price)}"
-    return None
+def words_of(wait: WaitsFor, plan: Plan) -> str:
+    """Say in words what a due child waits for: the name of the guard, its figures, and what is allowed."""
+    hindrance, detail = wait.hindrance, wait.detail
+    match hindrance:
+        case "spread":
+            return f"spread: {detail}, {_percent(plan.max_spread)} allowed"
+        case "usual spread":
+            return f"usual spread, at most {plain(plan.max_spread_multiple or ZERO)} times that: {detail}"
+        case "deviation":
+            return f"deviation: {detail} from arrival, {_percent(plan.max_deviation)} allowed"
+        case "age":
+            return f"age of the quote: {detail} when last judged"
+        case "timing":
+            return "timing: the queues at the touch do not press yet"
+        case "fresh quote":
+            return "a quote that is new"
+        case _:
+            return f"{hindrance}: {detail}"
 
 
 def _percent(fraction: Decimal) -> str:
-    return f"{fraction * 100:.2f} %"
+    return f"{plain(fraction * 100)}%"
 
 
 def _cost_bps(side: Side, price: Decimal | None, against: Decimal | None) -> Decimal | None:

@@ -20,7 +20,7 @@ from adapters.tie_metrics import tie_metrics
 from adapters.views import Json, iso
 from adapters.vitals import Vitals
 from adapters.web.assets import HEADERS, Assets
-from adapters.web.progress import Market, progress
+from adapters.web.progress import progress
 from messages.control import DaemonStands
 from messages.money import plain
 
@@ -163,9 +163,8 @@ class Site:
         }
 
     def _progress(self, view: ExecutionView, now: datetime) -> Json:
-        touch = self._sources.vitals.touch(view.accepted.symbol)
-        market = None if touch is None else Market(touch.bid, touch.ask, self._sources.vitals.age(touch))
-        return progress(view, now, market, halted=self._projection.halted is not None)
+        wait = self._sources.vitals.waits_for(view.accepted.execution_id)
+        return progress(view, now, wait, halted=self._projection.halted is not None)
 
 
 def _standing_first(alerts: list[Json]) -> list[Json]:

@@ -34,11 +34,11 @@ def test_without_bounds_every_true_quote_is_fit() -> None:
 
 
 def test_a_rise_from_42000_to_42500_stops_a_buy() -> None:
-    assert judge(around("42500"), 0.0, ALL) == Breach(StopReason.PRICE_DEVIATION, "1.19%")
+    assert judge(around("42500"), 0.0, ALL) == Breach(StopReason.PRICE_DEVIATION, "1.19%", "deviation")
 
 
 def test_a_spread_of_0_6_percent_stops() -> None:
-    assert judge(around("42000", "252"), 0.0, ALL) == Breach(StopReason.SPREAD_TOO_WIDE, "0.60%")
+    assert judge(around("42000", "252"), 0.0, ALL) == Breach(StopReason.SPREAD_TOO_WIDE, "0.60%", "spread")
 
 
 def test_the_spread_comes_before_the_deviation_and_that_before_the_limit() -> None:
@@ -88,14 +88,14 @@ def test_a_spread_equal_to_its_bound_holds(width: str, *, fit: bool) -> None:
     ],
 )
 def test_the_touch_must_not_be_worse_than_the_limit_price(side: Side, limit: str, detail: str | None) -> None:
-    expected = None if detail is None else Breach(StopReason.LIMIT_PRICE, detail)
+    expected = None if detail is None else Breach(StopReason.LIMIT_PRICE, detail, "limit price")
     assert judge(around("42000"), 0.0, bounds(side, limit_price=D(limit))) == expected
 
 
 def test_what_is_not_known_is_never_fine() -> None:
-    assert judge(None, 0.0, bounds()) == Breach(StopReason.STALE_MARKET, "no quote")
+    assert judge(None, 0.0, bounds()) == Breach(StopReason.STALE_MARKET, "no quote", "age")
     assert judge(around("42000"), 5.0, ALL) is None
-    assert judge(around("42000"), 5.01, ALL) == Breach(StopReason.STALE_MARKET, "quote 5.0 s old")
+    assert judge(around("42000"), 5.01, ALL) == Breach(StopReason.STALE_MARKET, "quote 5.0 s old", "age")
 
 
 @pytest.mark.parametrize(

@@ -47,21 +47,25 @@ MULTIPLE = Bounds(side=Side.BUY, arrival_price=D(10_000), max_spread_multiple=D(
 
 def test_a_spread_at_its_multiple_holds_and_one_beyond_it_fails() -> None:
     assert judge(wide(4), 0.0, MULTIPLE, D("0.0001")) is None
-    assert judge(wide(5), 0.0, MULTIPLE, D("0.0001")) == Breach(StopReason.SPREAD_TOO_WIDE, "0.05%, usually 0.01%")
+    assert judge(wide(5), 0.0, MULTIPLE, D("0.0001")) == Breach(
+        StopReason.SPREAD_TOO_WIDE, "0.05%, usually 0.01%", "usual spread"
+    )
 
 
 def test_what_is_usual_must_be_known() -> None:
-    assert judge(wide(1), 0.0, MULTIPLE) == Breach(StopReason.STALE_MARKET, "the usual spread is not known yet")
+    assert judge(wide(1), 0.0, MULTIPLE) == Breach(
+        StopReason.STALE_MARKET, "the usual spread is not known yet", "usual spread"
+    )
 
 
 def test_both_bounds_of_the_spread_count() -> None:
     both = Bounds(side=Side.BUY, arrival_price=D(10_000), max_spread=D("0.0002"), max_spread_multiple=D(4))
-    assert judge(wide(3), 0.0, both, D("0.0001")) == Breach(StopReason.SPREAD_TOO_WIDE, "0.03%")
+    assert judge(wide(3), 0.0, both, D("0.0001")) == Breach(StopReason.SPREAD_TOO_WIDE, "0.03%", "spread")
 
 
 def test_depth_that_is_not_known_is_never_enough() -> None:
     bounds = Bounds(side=Side.SELL, arrival_price=D(10_000), min_depth=D(2))
-    assert judge(wide(1), 0.0, bounds) == Breach(StopReason.LIQUIDITY, "the book is not known")
+    assert judge(wide(1), 0.0, bounds) == Breach(StopReason.LIQUIDITY, "the book is not known", "depth")
     thin, deep = (a_quote(9_999, 10_001, depth_bid=depth, depth_ask=D(0)) for depth in (D("1.9"), D(2)))
-    assert judge(thin, 0.0, bounds) == Breach(StopReason.LIQUIDITY, "1.9 near the touch, 2 needed")
+    assert judge(thin, 0.0, bounds) == Breach(StopReason.LIQUIDITY, "1.9 near the touch, 2 needed", "depth")
     assert judge(deep, 0.0, bounds) is None

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from adapters import vitals as vitals_file
 from adapters.vitals import PRICE_HISTORY, TimedStore, Vitals, quantiles
 from messages.control import Committed, StoreFailed
+from messages.execution import WaitsFor
 from messages.market import MarketGap, QuoteSeen, WatchMarket
 from messages.order import (
     BalancesSeen,
@@ -247,3 +249,29 @@ def test_a_commit_that_fails_is_raised_and_is_no_commit() -> None:
 def test_quantiles_are_figures_that_occurred() -> None:
     assert quantiles([float(n) for n in range(1, 201)]) == {"p50": 101.0, "p99": 199.0, "max": 200.0}
     assert quantiles([3.0]) == {"p50": 3.0, "p99": 3.0, "max": 3.0}
+
+
+# What due children wait for -----------------------------------------------------------------------
+
+
+def test_what_a_child_waits_for_in_the_market_comes_before_what_the_exchange_said() -> None:
+    vitals = Vitals()
+    market = WaitsFor(execution_id="a", by="market", hindrance="depth", detail="x")
+    door = WaitsFor(execution_id="a", by="exchange", hindrance="balance", detail="y")
+    assert vitals.waits_for("a") is None
+    for said in (market, door):
+        vitals.tell(said)
+    assert vitals.waits_for("a") is market
+    assert vitals.waits_for("b") is None
+    vitals.tell(WaitsFor(execution_id="a", by="market", hindrance=None))
+    assert vitals.waits_for("a") is door
+    vitals.tell(WaitsFor(execution_id="a", by="exchange", hindrance=None))
+    assert vitals.waits_for("a") is None
+
+
+def test_of_those_who_take_nothing_back_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vitals_file, "REMEMBERED_WAITS", 2)
+    vitals = Vitals()
+    for name in ("a", "b", "a", "c"):
+        vitals.tell(WaitsFor(execution_id=name, by="market", hindrance="depth"))
+    assert [vitals.waits_for(name) is not None for name in "abc"] == [True, False, True]

@@ -23,6 +23,7 @@ from messages.control import (
     ReadinessChanged,
     ResumeTrading,
 )
+from messages.execution import WaitsFor
 from messages.facts import (
     AttemptReappeared,
     ChildCancelRequested,
@@ -104,6 +105,8 @@ class World:
     gate: Probe
     twap: Probe
     exchange: Any
+    waits: list[tuple[str | None, str]]
+    """What a due child waits for, as whoever shows it was told."""
 
     def tell(self, *messages: object) -> None:
         for message in messages:
@@ -124,14 +127,23 @@ class World:
         return self.twap.expect(ChildDeclined)
 
 
+class Heard:
+    def __init__(self) -> None:
+        self.said: list[tuple[str | None, str]] = []
+
+    def tell(self, message: WaitsFor, /) -> None:
+        self.said.append((message.hindrance, message.detail))
+
+
 def started(simulation: Simulation, *old: Fact, settings: ExchangeSettings = SETTINGS) -> World:
     journal = JournalStub.begun(*old)
     probes = [Probe(simulation, name) for name in ("parent", "venue", "watcher", "gate", "twap")]
     parent, venue, watcher, gate, twap = probes
+    heard = Heard()
     exchange = ExchangeActor.start(
-        parent.ref, "exchange", journal=journal.actor_ref, venue=venue.ref, settings=settings
+        parent.ref, "exchange", journal=journal.actor_ref, venue=venue.ref, settings=settings, lookout=heard
     )
-    return World(simulation, journal, parent, venue, watcher, gate, twap, exchange)
+    return World(simulation, journal, parent, venue, watcher, gate, twap, exchange, heard.said)
 
 
 def connected(simulation: Simulation, *old: Fact, settings: ExchangeSettings = SETTINGS) -> World:
@@ -369,6 +381,19 @@ def test_a_decline_says_which_place_it_is_for_and_when_to_ask_again(world: World
     assert declined.reason is Decline.BALANCE
     assert declined.detail == "4208.5 USDT needed, 4208 free"
     assert declined.retry_at == 5.0
+
+
+def test_what_a_declined_child_waits_for_is_told_once_and_taken_back_when_it_goes(world: World) -> None:
+    world.tell(BalancesSeen(balances=(("USDT", D(4208), D(0)),)))
+    world.place()
+    world.place()
+    assert world.waits == [("balance", "4208.5 USDT needed, 4208 free")]
+    world.tell(BalancesSeen(balances=(("USDT", D(5000), D(0)),)))
+    world.place()
+    assert world.waits[1:] == [(None, "")]
+    world.tell(RulesFound(rules=(rules(trading=False, status="HALT"),)))
+    world.place(slice=1)
+    assert world.waits[2:] == [("symbol status", "BTCUSDT is HALT")]
 
 
 @pytest.mark.parametrize(
