@@ -15,7 +15,7 @@ from typing import assert_never
 from actors.follower import Follower
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
-from actors.twap.clock import Clock, exact_seconds, moment_reached
+from actors.twap.clock import Clock, by_the_venue, exact_seconds, moment_reached
 from actors.twap.commands import fact_of
 from actors.twap.execution import (
     BELOW_MINIMUM,
@@ -182,18 +182,18 @@ class TWAPActor(Follower, Child):
     # Facts ----------------------------------------------------------------------------------------
 
     def on_fact(self, fact: Fact, at: datetime) -> None:
-        """Fold a fact; a wall clock that was ahead for a while must not hold up the schedule."""
+        """Fold a fact; a wall clock that has stepped must neither hold up the schedule nor hurry it."""
         if not self.caught_up:
             self._old.append((fact, at))
             return
-        self._execution.fold(fact, min(at, self._clock.now()))
+        self._execution.fold(fact, self._clock.told(at))
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Plan if that was never done, say that the execution is in hand, and go on with it."""
         execution = self._execution
         # Nor must one that was set back since: what the journal has seen pass has passed.
         self._clock.not_before(moment_reached(execution.accepted.accepted_at, self._old))
-        for fact, at in self._old:
+        for fact, at in by_the_venue(self._old):
             execution.fold(fact, min(at, self._clock.now()))
         self._old = []
         if execution.closed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -43,6 +43,16 @@ class Clock:
         if reached > now + SLEW:
             self._ahead += reached - now
 
+    def told(self, at: datetime) -> datetime:
+        """Say when that was, by this clock, which somebody appended at `at` by a wall clock and is told just now.
+
+        That clock has made the same steps, but it is not known whether before or after `at`: what is nearer to
+        now is right, for a commit takes less time than a step.
+        """
+        now = self.now()
+        ours = at + (now - self._runtime.wall_time())
+        return min(now, min(at, ours, key=lambda moment: abs(now - moment)))
+
     def moment(self, at: datetime) -> float:
         """Say at how many monotonic seconds a wall time is reached."""
         return self._monotonic + (at - self._ahead - self._wall).total_seconds()
@@ -59,6 +69,20 @@ def moment_reached(accepted_at: datetime, facts: Iterable[tuple[Fact, datetime]]
         return accepted_at
     (first, first_at), latest = intents[0], max(timestamp for timestamp, _ in intents)
     return max(accepted_at, first_at + timedelta(milliseconds=latest - first))
+
+
+def by_the_venue(facts: Iterable[tuple[Fact, datetime]]) -> Iterator[tuple[Fact, datetime]]:
+    """Go through an execution's facts, its intents no earlier than the venue's clock says after the first one.
+
+    A wall clock that was set back meanwhile would have them lie in intervals that were long over.
+    """
+    first: tuple[int, datetime] | None = None
+    for fact, at in facts:
+        if isinstance(fact, ChildIntended):
+            first = first or (fact.request_timestamp, at)
+            yield fact, max(at, first[1] + timedelta(milliseconds=fact.request_timestamp - first[0]))
+        else:
+            yield fact, at
 
 
 def exact_seconds(seconds: float) -> Decimal:
