@@ -7,7 +7,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, assert_never
 
@@ -22,6 +22,7 @@ from actors.signal_gate.rates import Rates
 from actors.signal_gate.settings import GateSettings
 from actors.supervision import Child, ChildEnded, ChildFailed, ChildStopped, Parent
 from actors.twap.actor import TWAPActor
+from actors.twap.clock import SLEW, Clock
 from actors.twap.quarantine import QuarantinedActor
 from actors.twap.settings import TwapSettings
 from messages.control import (
@@ -179,6 +180,7 @@ class SignalGate(Follower, Parent, Child):
         self._quarantined: dict[str, None] = {}
         self._closed: dict[str, str] = {}
         self._last_accepted: datetime | None = None
+        self._clock, self._reached = Clock(self.runtime), datetime.min.replace(tzinfo=UTC)
         # Pushed by others
         self._readiness = ReadinessChanged(Readiness.STARTING)
         self._quotes: dict[str, Quote] = {}
@@ -237,14 +239,15 @@ class SignalGate(Follower, Parent, Child):
         """Fold what decides on later signals."""
         match fact:
             case SignalAccepted():
-                self._dedup.accept(fact)
+                self._dedup.accept(fact, self._moment_of(at, fact.accepted_at))
                 self._load.accept(fact)
                 self._last_accepted = fact.accepted_at
             case NonceUsed():
                 self._nonces.use(fact)
             case ExecutionClosed(execution_id=of):
-                self._dedup.close(of, at, fact.children)
-                self._load.close(fact, at)
+                moment = self._moment_of(at)
+                self._dedup.close(of, moment, fact.children)
+                self._load.close(fact, moment)
                 self._quarantined.pop(of, None)
                 self._unstarted.pop(of, None)
                 self._closed[of] = fact.reason
@@ -280,7 +283,23 @@ class SignalGate(Follower, Parent, Child):
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Take the journal's id, of which execution ids are made, and say so."""
         self._journal_id = caught_up.journal_id
+        self._clock.not_before(self._reached)
         self._owner.tell(ActorReady(self.name))
+
+    def _moment_of(self, at: datetime, written: datetime | None = None) -> datetime:
+        """Say when a fact was appended, by the clock of windows; in what is old it can only have gone on.
+
+        The moment that is `written` in it may be some microseconds later, for no two are the same.
+        """
+        self._reached = max(self._reached, self._clock.told(at) if self.caught_up else at)
+        if written is not None and written - self._reached < SLEW:
+            self._reached = max(self._reached, written)
+        return self._reached
+
+    def _now(self) -> datetime:
+        """The time by which windows are measured: a step of the wall clock makes none shorter or longer."""
+        self._reached = max(self._reached, self._clock.now())
+        return self._reached
 
     # Signals ----------------------------------------------------------------------------------
 
@@ -289,12 +308,12 @@ class SignalGate(Follower, Parent, Child):
         if refusal is not None:
             self._refuse_at_once(signal, reply_to, refusal)
             return
-        now = self.runtime.wall_time()
+        now, moment = self.runtime.wall_time(), self._now()
         market = self._market_of(signal.symbol)
         quote = self._limits.fresh(market)
         mid = None if quote is None else quote.mid
         label = self._dedup.label(signal, now, mid)
-        seen = self._dedup.judge(signal, now, mid)
+        seen = self._dedup.judge(signal, moment, mid, now)
         if isinstance(seen, ConflictWith):
             self._on_conflict(signal, reply_to, label, seen)
             return
@@ -308,7 +327,7 @@ class SignalGate(Follower, Parent, Child):
         if isinstance(sized, Refusal):
             self._refuse(signal, reply_to, label, sized)
             return
-        refusal = self._check_means(signal, sized, now)
+        refusal = self._check_means(signal, sized, now, moment)
         if refusal is not None:
             self._refuse(signal, reply_to, label, refusal)
             return
@@ -345,10 +364,10 @@ class SignalGate(Follower, Parent, Child):
             self._answers.append(_Answers(self.runtime.now(), nonce=(asked.reply_to, answer)))
             self.append(NonceUsed(sender=asked.sender, nonce=asked.nonce, until=asked.until))
 
-    def _check_means(self, signal: Signal, sized: Sized, now: datetime) -> Refusal | None:
+    def _check_means(self, signal: Signal, sized: Sized, now: datetime, moment: datetime) -> Refusal | None:
         if self._free is None:
             return Refusal(Reason.NOT_READY, "the balances are not known yet")
-        return self._limits.check_load(signal, sized, now, self._load) or self._limits.check_balance(
+        return self._limits.check_load(signal, sized, now, self._load, moment) or self._limits.check_balance(
             signal, sized, self._free, self._load, self._rules
         )
 

@@ -93,11 +93,16 @@ class _Seen:
     content: _Content
     group: _Group
     price: Decimal
+    key_until: datetime = _THE_BEGINNING
 
 
 class Dedup:
     """Remembers accepted signals and judges new ones. Times are aware UTC and never run backwards
     in here: an earlier time than one already seen counts as that one.
+
+    Two clocks are told apart: `at` is one that does not step, by which windows are measured, and the
+    other the wall clock, which writes what is accepted. An id is forgotten when both say so, for the
+    store holds its key by the wall clock.
     """
 
     def __init__(self, settings: DedupSettings) -> None:
@@ -110,13 +115,13 @@ class Dedup:
         self._open: dict[str, _Seen] = {}
         self._ends: list[tuple[datetime, int, bool, _Seen]] = []
         self._accepted = 0
-        self._clock = _THE_BEGINNING
+        self._clock = self._wall = _THE_BEGINNING
 
     # What happened ----------------------------------------------------------------------------
 
-    def accept(self, accepted: SignalAccepted) -> None:
-        """Remember an accepted signal (the specification's `register_execution`)."""
-        self.expire(accepted.accepted_at)
+    def accept(self, accepted: SignalAccepted, at: datetime | None = None) -> None:
+        """Remember a signal accepted `at` (the specification's `register_execution`)."""
+        self.expire(at or accepted.accepted_at, accepted.accepted_at)
         signal = accepted.signal
         self._accepted += 1
         seen = _Seen(
@@ -133,6 +138,7 @@ class Dedup:
         if seen.id_key is not None:
             self._by_id[seen.id_key] = seen
             behind = self._clock - accepted.accepted_at
+            seen.key_until = accepted.key_until
             heappush(self._ends, (accepted.key_until + behind, seen.number, True, seen))
 
     def close(self, execution_id: str, at: datetime, children: int) -> None:
@@ -147,25 +153,27 @@ class Dedup:
             self._forget_id(seen)
             self._forget_price(seen)
 
-    def expire(self, now: datetime) -> None:
+    def expire(self, now: datetime, wall: datetime | None = None) -> None:
         """Forget what has run out by `now` (the specification's `_clean_expired`)."""
-        self._clock = max(self._clock, now)
+        self._clock, self._wall = max(self._clock, now), wall or now
         ends = self._ends
         while ends and ends[0][0] <= self._clock:
             _, _, is_id, seen = heappop(ends)
-            if is_id:
-                self._forget_id(seen)
-            else:
+            if not is_id:
                 self._forget_price(seen)
+            elif (left := seen.key_until - self._wall) > timedelta(0):
+                heappush(ends, (self._clock + left, seen.number, True, seen))
+            else:
+                self._forget_id(seen)
 
     # Questions --------------------------------------------------------------------------------
 
-    def judge(self, signal: Signal, now: datetime, mid: Decimal | None) -> Judgement:
+    def judge(self, signal: Signal, now: datetime, mid: Decimal | None, wall: datetime | None = None) -> Judgement:
         """Say whether a signal that arrives `now` is new (the specification's `is_duplicate`).
 
         `mid` stands in for a missing price; without either nothing can be compared by price.
         """
-        self.expire(now)
+        self.expire(now, wall)
         if signal.id is not None:
             seen = self._by_id.get((signal.source, signal.id))
             if seen is not None:

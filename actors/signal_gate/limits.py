@@ -76,11 +76,16 @@ class Limits:
         sized = Sized(floor_to(self._base_quantity(signal, quote), bounds.step), quote, rules)
         return _check_minimum(sized, bounds.min_quantity) or self._check_notional(sized) or sized
 
-    def check_load(self, signal: Signal, sized: Sized, now: datetime, load: Load) -> Refusal | None:
-        """Refuse what comes too soon, against another execution, or on top of too many."""
+    def check_load(
+        self, signal: Signal, sized: Sized, now: datetime, load: Load, moment: datetime | None = None
+    ) -> Refusal | None:
+        """Refuse what comes too soon, against another execution, or on top of too many.
+
+        `moment` is `now` by the clock that `load` was told ends by, if that is another.
+        """
         return (
             self._check_opposite(signal, load)
-            or self._check_cooldown(signal, now, load)
+            or self._check_cooldown(signal, moment or now, load)
             or self._check_count(signal, load)
             or self._check_stakes(sized, now, load)
         )
