@@ -24,7 +24,10 @@ def worse(side: Side, price: Decimal, than: Decimal) -> bool:
 
 @dataclass(slots=True)
 class Book:
-    """A symbol: its rules, its liquidity, own resting orders (best first), and what was traded."""
+    """A symbol: its rules, its liquidity, own resting orders (best first), and what was traded.
+
+    `reached` is the latest moment, in microseconds, up to which it has been looked at: nothing happens before it.
+    """
 
     spec: SymbolSpec
     source: Liquidity
@@ -33,6 +36,7 @@ class Book:
     last_price: Decimal | None = None
     last_order_id: int = 0
     last_trade_id: int = 0
+    reached: int = 0
     followed: bool = False
     traded: Decimal = ZERO
 

@@ -86,7 +86,7 @@ class Engine:
         """Let others trade up to `now`: on all books where own orders rest, and on `symbols`."""
         for book in self.books.values():
             if book.live:
-                self._pass(book, book.source.follow(now))
+                self.present(book, now)
         for symbol in symbols or ():
             self.present(self.books[symbol], now)
 
@@ -96,6 +96,7 @@ class Engine:
             self._pass(book, book.source.follow(now))
         else:
             book.source.skip(now)
+        book.reached = max(book.reached, now)
 
     # Requests -------------------------------------------------------------------------------------
 
@@ -279,7 +280,7 @@ class Engine:
     def _pass(self, book: Book, happenings: Iterable[Happening]) -> None:
         at = 0
         for happening in happenings:
-            at = happening.at + self.skew
+            at = max(happening.at, book.reached) + self.skew  # What a frozen market catches up with comes late.
             if isinstance(happening, Print):
                 self._on_print(book, happening, at)
             elif book.busy:

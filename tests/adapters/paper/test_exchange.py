@@ -498,3 +498,17 @@ def test_a_frozen_market_lets_no_resting_order_be_filled() -> None:
     exchange.advance(NOW + 200 * SECOND, ["ETHUSDT"])
     exchange.advance(NOW + 300 * SECOND, ["BTCUSDT"])
     assert exchange.engine.trades
+
+
+def test_what_a_frozen_market_catches_up_with_fills_no_order_before_it_was_there() -> None:
+    exchange = PaperExchange(now=NOW)
+    bids, _ = exchange.look("BTCUSDT", NOW)
+    exchange.steering["BTCUSDT"].freeze()
+    params = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.1"}
+    arrived = NOW + 50 * SECOND
+    placed = exchange.place(params | {"price": str(bids[0][0])}, arrived)
+    exchange.steering["BTCUSDT"].release()
+    exchange.advance(NOW + 200 * SECOND)
+    assert placed.order.time == arrived
+    assert exchange.engine.trades
+    assert all(trade.time >= arrived for trade in exchange.engine.trades)
