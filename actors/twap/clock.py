@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from actors.runtime import Runtime
 from messages.facts import ChildIntended, Fact
@@ -61,14 +62,19 @@ class Clock:
 def moment_reached(accepted_at: datetime, facts: Iterable[tuple[Fact, datetime]]) -> datetime:
     """Return the wall time, by the clock that an execution was accepted by, up to which it surely lasted.
 
-    `facts` are its own, each with the moment at which it was appended. Between intents the venue's
-    clock counts, which no step of ours touches; so a clock that was ahead for a while says nothing.
+    `facts` are its own, each with the moment at which it was appended, in order. Since the first intent
+    no more time has passed than the venue's timestamps say, for a clock of ours may have been ahead for
+    a while; and no more than ours has gone forward, for the venue's may have been set, or measured anew.
     """
-    intents = [(fact.request_timestamp, at) for fact, at in facts if isinstance(fact, ChildIntended)]
-    if not intents:
+    known = list(facts)
+    first = next((number for number, (fact, _) in enumerate(known) if isinstance(fact, ChildIntended)), None)
+    if first is None:
         return accepted_at
-    (first, first_at), latest = intents[0], max(timestamp for timestamp, _ in intents)
-    return max(accepted_at, first_at + timedelta(milliseconds=latest - first))
+    timestamps = [fact.request_timestamp for fact, _ in known[first:] if isinstance(fact, ChildIntended)]
+    moments = [at for _, at in known[first:]]
+    passed = sum((max(later - earlier, timedelta()) for earlier, later in pairwise(moments)), timedelta())
+    passed = min(passed, timedelta(milliseconds=max(timestamps) - timestamps[0]))
+    return max(accepted_at, moments[0] + passed)
 
 
 def by_the_venue(facts: Iterable[tuple[Fact, datetime]]) -> Iterator[tuple[Fact, datetime]]:
