@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Callable, Generator, Iterator
 
@@ -32,6 +33,16 @@ def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:
     if seed is not None:
         return range(seed, seed + 1)
     return range(seeds if seeds is not None else marker.kwargs.get("default", DEFAULT_SEEDS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Let the garbage collector look at what a test makes, not at all that a thousand tests before it have left."""
+    gc.freeze()
+    try:
+        return (yield)
+    finally:
+        gc.unfreeze()
 
 
 @pytest.hookimpl(tryfirst=True)
