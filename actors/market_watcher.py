@@ -190,12 +190,20 @@ class Market:
         return bids, asks
 
 
-def _too_early(waiting: _Waiting, quote: Quote | None, now: float) -> bool:
-    """Whether a quote was seen before the question, and a fresh one is still waited for."""
-    fresh_until = waiting.request.fresh_until
-    if fresh_until is None or quote is None or now >= fresh_until:
+def _too_early(waiting: _Waiting, quote: Quote | None, now: float, choice: Choice | None, hot_since: float) -> bool:
+    """Whether all that was seen is too old to go by, and a fresh quote is still waited for.
+
+    A post needs one that was seen since the question. Whoever waits for the pressure needs one of
+    since the symbol is watched at every change: a look a second tells nothing of the queues now. A
+    taker that waits for neither needs none.
+    """
+    request = waiting.request
+    if request.fresh_until is None or quote is None or now >= request.fresh_until:
         return False
-    return quote.seen_at < waiting.patience.began
+    rests = request.timing is None if choice is None else choice.rests
+    if rests:
+        return quote.seen_at < waiting.patience.began
+    return request.timing is not None and quote.seen_at < hot_since
 
 
 def _micros(now: float) -> int:
@@ -239,6 +247,7 @@ class MarketWatcher(Child):
         self._markets: dict[str, Market] = {}
         self._adverse = AdverseMoves(settings.estimated, settings.rest_seconds)
         self._hot: dict[str, bool] = {}
+        self._hot_since: dict[str, float] = {}
         self._counted: dict[str, dict[str, None]] = {}
         self._counts_for: dict[str, str] = {}
         self._told_trades: dict[str, bool] = {}
@@ -385,7 +394,7 @@ class MarketWatcher(Child):
         choice = None
         if fits and quote is not None and request.maker is not None:
             choice = self._adverse.choose(request.maker, quote, now)
-        early = _too_early(waiting, quote, now) if choice is None or choice.rests else False
+        early = _too_early(waiting, quote, now, choice, self._hot_since.get(request.symbol, now))
         waiting.patience.look(now, quote.mid if quote is not None else None, fits=fits, counted=not early)
         if breach is not None and waiting.waited_for is None:
             waiting.waited_for = breach.reason.value
@@ -465,6 +474,10 @@ class MarketWatcher(Child):
     def _watch(self, symbol: str, *, hot: bool) -> None:
         trades = symbol in self._counted
         if self._hot.get(symbol) is not hot or self._told_trades.get(symbol, False) is not trades:
+            if not hot:
+                self._hot_since.pop(symbol, None)
+            elif not self._hot.get(symbol):
+                self._hot_since[symbol] = self.runtime.now()
             self._hot[symbol], self._told_trades[symbol] = hot, trades
             self._venue.tell(WatchMarket(symbol=symbol, hot=hot, listener=self.actor_ref, trades=trades))
 

@@ -30,7 +30,8 @@ class Patience:
     """How long a child waited since `began` (monotonic s), and for what.
 
     `guarded` seconds for its guards, `timed` for the pressure while they held. `fit_mid` is the mid
-    at which they first held: there it would have gone without waiting for the pressure.
+    at which they first held, on a quote that was not too old: there it would have gone without
+    waiting for the pressure.
     """
 
     began: float
@@ -52,5 +53,5 @@ class Patience:
         elif not self.fits:
             self.guarded += span
         self.fits, self.counted = fits, counted
-        if fits and self.fit_mid is None:
+        if fits and counted and self.fit_mid is None:
             self.fit_mid = mid

@@ -240,9 +240,9 @@ class Await:
     `beside`, another symbol, comes along if it is known: it is not watched for this. With `timing`
     the answer waits for the pressure, too, and is given only while the bounds hold. With
     `until_broken` it is the other way round: the answer comes when the bounds do not hold any more.
-    Before `fresh_until` (monotonic s) only a quote will do that was seen since the question. With
-    `maker` terms the watcher chooses once the bounds hold: what rests needs a fresh quote and waits for
-    no pressure, what takes waits for the pressure and needs no fresh quote.
+    Before `fresh_until` (monotonic s) only a quote will do that was seen since the question; for the
+    pressure, since the symbol is watched at every change. With `maker` terms the watcher chooses once
+    the bounds hold: what rests waits for no pressure, what takes waits for it, if there is `timing`.
     """
 
     key: tuple[str, int]

@@ -82,7 +82,8 @@ RETRY_SECONDS = 0.1
 """A declined child is asked for again after this, or a tenth of the interval if that is longer."""
 
 FRESH_SECONDS = 0.5
-"""A child that is to rest is priced on a quote seen since its turn came; one is waited for so long."""
+"""A child that is to rest is priced, and the queues are judged, on a quote seen since its turn came; one is waited for
+so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +299,10 @@ class TWAPActor(Follower, Child):
         slot_end, now = self._clock.moment(serve.slot_end), self.runtime.now()
         self._pace_until = now + (slot_end - now) * float(self._plan.slot_deadline)
         timing = None if serve.timed_until is None else Timing(until=self._clock.moment(serve.timed_until))
-        fresh_until = None if serve.posts_until is None else self.runtime.now() + FRESH_SECONDS
         deadline = self._deadline(serve.guards_until, serve)
+        fresh_until = None
+        if serve.posts_until is not None or timing is not None:
+            fresh_until = min(now + FRESH_SECONDS, math.inf if timing is None else timing.until)
         self._await(self._bounds(), deadline, timing, fresh_until, self._maker_terms(serve))
 
     def _deadline(self, guards_until: datetime, serve: Serve) -> float:

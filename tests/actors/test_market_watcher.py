@@ -469,15 +469,25 @@ CALM, PRESSED = seen(ask_quantity=D(3)), seen(bid_quantity=D(3))
 """For a buy: the ask's queue is the longer one, or the bid's is."""
 
 
-def timed(house: House, *, until: float = 8.0, deadline: float = 10.0, bounds: Bounds = BOUNDS) -> None:
+def timed(
+    house: House,
+    *,
+    until: float = 8.0,
+    deadline: float = 10.0,
+    bounds: Bounds = BOUNDS,
+    fresh: float | None = None,
+    key: str = "execution",
+) -> None:
+    now = house.simulation.now()
     house.tell(
         Await(
-            key=("execution", 0),
+            key=(key, 0),
             symbol=BTC,
             bounds=bounds,
-            deadline=house.simulation.now() + deadline,
+            deadline=now + deadline,
             reply_to=house.waiter.ref,
-            timing=Timing(until=house.simulation.now() + until),
+            timing=Timing(until=now + until),
+            fresh_until=None if fresh is None else now + fresh,
         )
     )
 
@@ -555,6 +565,61 @@ def test_a_quote_that_grew_old_while_the_pressure_was_waited_for_is_not_sent_on(
     timed(house)
     answer = house.waiter.expect(Awaited, within=10.0)
     assert (house.simulation.now(), answer.held, answer.failed) == (10.0, False, "STALE_MARKET")
+
+
+def test_the_queues_of_a_look_a_second_ago_send_no_child(house: House) -> None:
+    house.tell(PRESSED)
+    house.simulation.run(0.9)
+    timed(house, fresh=0.5)
+    house.waiter.expect_none(within=0.25)
+    house.tell(seen(41_989, 41_991, ask_quantity=D(3)))
+    house.waiter.expect_none(within=2.0)
+    house.tell(PRESSED)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.waited, answer.timed, answer.fit_mid) == (True, 0.0, 2.0, D(41_990))
+
+
+def test_a_fresh_quote_that_presses_is_gone_by_at_once_and_the_wait_for_it_is_not_one_for_the_pressure(
+    house: House,
+) -> None:
+    house.tell(CALM)
+    house.simulation.run(0.9)
+    timed(house, fresh=0.5)
+    house.waiter.expect_none(within=0.25)
+    house.tell(PRESSED)
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.held, answer.waited, answer.timed) == (True, 0.0, 0.0)
+
+
+def test_where_no_fresh_quote_comes_the_pressure_of_the_last_one_counts(house: House) -> None:
+    house.tell(PRESSED)
+    house.simulation.run(0.75)
+    timed(house, fresh=0.5)
+    house.waiter.expect_none(within=0.4)
+    answer = house.waiter.expect(Awaited, within=0.2)
+    assert (house.simulation.now(), answer.held, answer.timed) == (1.25, True, 0.0)
+
+
+def test_who_joins_others_that_wait_for_a_symbol_goes_by_its_last_quote_for_it_is_the_present_one(house: House) -> None:
+    house.tell(CALM)
+    timed(house, until=30.0, deadline=30.0, bounds=replace(BOUNDS, max_spread=D("0.0001"), limit_price=D(40_000)))
+    house.simulation.run(1.0)
+    house.tell(PRESSED)
+    house.simulation.run(0.75)
+    house.waiter.expect_none(within=0.0)
+    timed(house, fresh=0.5, key="another")
+    answer = house.waiter.expect(Awaited, within=0.0)
+    assert (answer.key, answer.held, answer.timed) == (("another", 0), True, 0.0)
+
+
+def test_a_symbol_that_nobody_waits_for_any_more_is_looked_at_anew(house: House) -> None:
+    house.tell(CALM)
+    timed(house)
+    house.tell(PRESSED)
+    assert house.waiter.expect(Awaited, within=0.0).held
+    house.simulation.run(0.25)
+    timed(house, fresh=0.5)
+    house.waiter.expect_none(within=0.25)
 
 
 # Until the bounds break, fresh quotes -------------------------------------------------------------

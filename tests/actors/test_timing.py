@@ -42,3 +42,11 @@ def test_waiting_for_guards_and_for_the_pressure_are_told_apart() -> None:
     patience.look(6.0, D(103), fits=False)
     patience.look(10.0, D(104), fits=True)
     assert (patience.guarded, patience.timed, patience.fit_mid) == (6.0, 4.0, D(101))
+
+
+def test_what_is_waited_for_a_fresh_quote_is_no_waiting_for_the_pressure() -> None:
+    patience = Patience(0.0, 0.0)
+    patience.look(0.0, D(100), fits=True, counted=False)
+    patience.look(0.25, D(101), fits=True)
+    patience.look(1.25, D(102), fits=True)
+    assert (patience.guarded, patience.timed, patience.fit_mid) == (0.0, 1.0, D(101))

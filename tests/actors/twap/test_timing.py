@@ -25,6 +25,14 @@ def test_a_slot_asks_the_market_to_wait_until_its_deadline(simulation: Simulatio
     assert stage.asked(within=30.0).timing == Timing(until=54.0)
 
 
+def test_the_pressure_is_judged_on_a_fresh_quote_which_is_waited_for_no_longer_than_the_pressure(
+    simulation: Simulation,
+) -> None:
+    assert stage_of(simulation, timing=True).asked().fresh_until == 0.5
+    assert stage_of(simulation, timing=True, guard_wait_seconds=D("0.2")).asked().fresh_until == 0.2
+    assert stage_of(simulation).asked().fresh_until is None
+
+
 def test_what_was_waited_for_the_pressure_is_journalled_and_reported_apart(simulation: Simulation) -> None:
     stage = stage_of(simulation, TwapOptions(num_chunks=2), timing=True, extra_slots=0)
     first = stage.asked()
