@@ -158,7 +158,10 @@ def pace(one: Json) -> str:
 
 def _next(one: Json, now: str) -> str:
     due = one["next_child_at"]
-    return "none left" if due is None else f"in {duration(_seconds(due) - _seconds(now))}"
+    if due is not None:
+        return f"in {duration(_seconds(due) - _seconds(now))}"
+    held = one["waiting"] and not one["open_children"] and one["state"] != "CANCELLING"
+    return "on hold" if held else "none left"
 
 
 def _alert(alert: Json) -> Text:

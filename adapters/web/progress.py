@@ -17,6 +17,7 @@ from messages.signal import Side
 _SHOWN: Final = Context(prec=12, rounding=ROUND_HALF_EVEN)
 """Digits of a price that nobody pays, such as an average."""
 
+SENDS_NOTHING: Final = frozenset({"PAUSED", "CANCELLING", "QUARANTINED"})
 SILENT_AFTER_SECONDS: Final = 2.0
 SILENT: Final = "its turn has come, and nothing was said of it yet"
 """What is said of a due child of which nobody says why it does not come, as for a moment after a start."""
@@ -38,7 +39,7 @@ def progress(view: ExecutionView, now: datetime, wait: WaitsFor | None, *, halte
     if view.plan is None:
         return {**figures, "scheduled": None, "behind": None, "next_child_at": None, "waiting": "not planned yet"}
     scheduled = min(scheduled_by(view.plan, now), view.quantity)
-    following = next_due(view, view.plan, now)
+    following = None if halted else next_due(view, view.plan, now)
     return {
         **figures,
         "scheduled": plain(scheduled),
@@ -55,8 +56,8 @@ def scheduled_by(plan: Plan, now: datetime) -> Decimal:
 
 
 def next_due(view: ExecutionView, plan: Plan, now: datetime) -> datetime | None:
-    """Say when the next slot is due; None when nothing is left to buy or sell, or no slot comes any more."""
-    if view.report is not None or view.state == "CANCELLING" or view.traded.quantity >= view.quantity:
+    """Say when the next slot is due; None when nothing is left to do, no slot comes any more, or none is served."""
+    if view.report is not None or view.state in SENDS_NOTHING or view.traded.quantity >= view.quantity:
         return None
     slots = len(plan.slices) + plan.extra_slots + (plan.remainder == "sweep")
     return next((due for slot in range(slots) if (due := due_at(plan, slot)) > now), None)
@@ -78,8 +79,8 @@ def waits_for(
     """Say why no child goes out right now."""
     if view.report is not None:
         return None
-    if view.state in {"PAUSED", "CANCELLING", "QUARANTINED"}:
-        return view.state.lower()
+    if view.state in SENDS_NOTHING:
+        return f"{view.state.lower()}: {view.detail}" if view.detail else view.state.lower()
     if any(child.state == "UNKNOWN" for child in view.children.values()):
         return "the outcome of a child order is being proven"
     if halted:
@@ -114,7 +115,7 @@ def words_of(wait: WaitsFor, plan: Plan) -> str:
         case "deviation":
             return f"deviation: {detail} from arrival, {_percent(plan.max_deviation)} allowed"
         case "age":
-            return f"age of the quote: {detail} when last judged"
+            return f"age: {detail} when last judged"
         case "timing":
             return "timing: the queues at the touch do not press yet"
         case "fresh quote":

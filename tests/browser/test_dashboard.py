@@ -73,6 +73,17 @@ def test_an_execution_appears_moves_is_paused_resumed_and_finishes(daemon: Daemo
     assert tab.complaints == []
 
 
+def test_the_guard_that_holds_an_execution_up_is_named_with_its_figures(daemon: Daemon, open_tab: OpenTab) -> None:
+    tab = open_tab()
+    verdicts = daemon.send(a_sliced_signal(interval="5", limit_price="50000"))
+    row = row_of(tab, verdicts[0]["execution_id"])
+    expect(row.locator(".waits")).to_contain_text("limit price: ask")
+    expect(row.locator(".waits")).to_contain_text("above 50000")
+    expect(tab.page.locator("#one-waiting")).to_contain_text("Waiting: limit price: ask")
+    cancel_all(daemon, verdicts)
+    expect(row).to_be_hidden()
+
+
 def test_reload_and_restart_of_the_daemon_lose_no_fact(daemon: Daemon, open_tab: OpenTab) -> None:
     tab = open_tab()
     verdicts = daemon.send(a_sliced_signal(chunks=20, interval="0.5"))

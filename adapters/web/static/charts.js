@@ -31,6 +31,7 @@ export class PriceChart {
     const to = view.closed_at ? seconds(view.closed_at) + MARGIN : now;
     const points = [...this.known].filter(([second]) => second >= from && second <= to).sort(([a], [b]) => a - b);
     this.last = points.at(-1)?.[0] ?? 0;
+    this.points = points;
     this.line.setData(points.map(([time, value]) => ({ time, value })));
     this.marks.setMarkers(this.#fills(view, points));
     this.#lines(view);
@@ -57,12 +58,14 @@ export class PriceChart {
     if (this.chart === null) return;
     this.chart.applyOptions(looks());
     this.line.applyOptions({ color: colour("muted") });
+    this.marks.setMarkers(this.#fills(this.view, this.points));
     this.#lines(this.view);
   }
 
   #begin(view) {
     this.chart?.remove();
-    const digits = Math.max(0, ...(view.children.length ? view.children.map((child) => child.bid) : [view.arrival_price]).map((text) => (String(text).split(".")[1] ?? "").length));
+    const seen = [...view.children.flatMap(({ bid, ask }) => [bid, ask]), ...view.fills.map((fill) => fill.price)];
+    const digits = Math.max(0, ...(seen.length ? seen : [view.arrival_price]).map((text) => (String(text).split(".")[1] ?? "").length));
     this.chart = createChart(this.element, {
       ...looks(),
       autoSize: true,
@@ -127,7 +130,7 @@ function looks() {
     },
     grid: { vertLines: { color: line }, horzLines: { color: line } },
     rightPriceScale: { borderColor: line, scaleMargins: { top: 0.12, bottom: 0.12 } },
-    timeScale: { borderColor: line, timeVisible: true, secondsVisible: true },
+    timeScale: { borderColor: line, timeVisible: true, secondsVisible: true, tickMarkMaxCharacterLength: 11 },
     crosshair: { mode: 0 },
   };
 }
@@ -164,6 +167,7 @@ export class ScheduleChart {
     const stepped = uPlot.paths.stepped({ align: 1 });
     this.plot = new uPlot({
       ...this.#size(),
+      padding: [null, 30, null, null],
       legend: { show: false },
       cursor: { show: false },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),

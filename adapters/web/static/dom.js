@@ -55,6 +55,8 @@ export function keyed(parent, items, key, make) {
   for (const gone of known.values()) gone.remove();
 }
 
+const LONG = 17;
+
 /** A list of names and figures in a <dl>: [name, value, tone?] each. */
 export function figures(dl, entries) {
   keyed(dl, entries, ([name]) => name, ([name]) => {
@@ -63,6 +65,7 @@ export function figures(dl, entries) {
     group.update = ([, said, tone]) => {
       text(value, said);
       attribute(value, "data-sign", tone || null);
+      attribute(group, "data-long", String(said).length > LONG || null);
     };
     return group;
   });

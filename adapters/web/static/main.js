@@ -28,6 +28,7 @@ const follower = new Follower({
 
 function draw(view) {
   latest = view;
+  attribute(root, "data-known", "true");
   attribute(root, "data-may-act", String(view.may_act));
   drawBar(view);
   if (!chosen) choose(view.running.at(-1)?.execution_id ?? one.id ?? view.closed[0]?.execution_id ?? null, false);
@@ -71,6 +72,8 @@ function link(word, error) {
   } else if (word === "refused") {
     text(lost, token.get() ? `The token was refused. ${error.message}` : "This daemon shows nothing without its token.");
     token.forget();
+    attribute(root, "data-known", "false");
+    attribute(root, "data-may-act", "false");
     if (!$("ask-token").open) void unlock();
   }
 }

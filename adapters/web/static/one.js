@@ -4,9 +4,11 @@ import { look } from "/ui/static/api.js";
 import { PriceChart, ScheduleChart } from "/ui/static/charts.js";
 import { $, attribute, cell, figures, h, keyed, row, show, text } from "/ui/static/dom.js";
 import { amount, bps, brief, clock, duration, fees, percent, price, quantity, seconds, tone, words } from "/ui/static/format.js";
-import { paceWords } from "/ui/static/running.js";
+import { isCalm, paceWords } from "/ui/static/running.js";
 
 const FEW = 10;
+const FEW_ON_A_PHONE = 3;
+const phone = matchMedia("(max-width: 720px)");
 
 export class One {
   constructor() {
@@ -16,6 +18,7 @@ export class One {
     this.schedule = new ScheduleChart($("schedule-chart"));
     this.asking = false;
     this.all = false;
+    phone.addEventListener("change", () => this.view && this.#children());
     $("children-all").addEventListener("click", () => {
       this.all = true;
       this.#children();
@@ -102,14 +105,14 @@ export class One {
       [one.report ? "Took" : "Running for", duration(ended - seconds(one.accepted_at))],
       ["Signal", [one.source, one.signal_id].filter(Boolean).join(" / ") || one.label],
     ]);
-    const why = one.report ? (one.stop_reason?.startsWith("COMPLETED") ? null : `Stopped early. ${one.stop_reason}`) : one.waiting;
+    const why = one.report ? (one.stop_reason?.startsWith("COMPLETED") ? null : `Stopped early. ${one.stop_reason}`) : isCalm(one) ? null : one.waiting;
     show($("one-waiting"), Boolean(why));
     text($("one-waiting"), why ? (one.report ? why : `Waiting: ${why}`) : "");
   }
 
   #children() {
     const { children } = this.view;
-    const newestFirst = [...children].reverse().slice(0, this.all ? 100 : FEW);
+    const newestFirst = [...children].reverse().slice(0, this.all ? 100 : phone.matches ? FEW_ON_A_PHONE : FEW);
     text($("children-none"), this.view.report ? "No child order was sent." : "No child order yet.");
     show($("children-none"), !children.length);
     show($("children-all"), children.length > newestFirst.length && !this.all);

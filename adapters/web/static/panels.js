@@ -103,12 +103,12 @@ export function drawHealth({ health, vitals, seq, epoch, version }) {
     ["Children late, 99th", brief(lateness.p99), lateness.p99 > 2 ? "warn" : null],
     ["Market gaps", String(vitals.market.gaps)],
     ["Order stream cuts", String(vitals.stream.cuts)],
-    ["Request weight", limits.used_weight === null ? "–" : `${limits.used_weight}${limits.weight_limit ? ` of ${amount(limits.weight_limit)}` : ""}`],
-    ...limits.order_counts.map(([window, used, limit]) => [`Orders in ${window >= 3600 ? `${window / 3600} h` : `${window} s`}`, `${used} of ${amount(limit)}`]),
+    ["Request weight", limits.used_weight === null ? "–" : `${amount(limits.used_weight)}${limits.weight_limit ? ` of ${amount(limits.weight_limit)}` : ""}`],
+    ...limits.order_counts.map(([window, used, limit]) => [`Orders in ${window >= 3600 ? `${window / 3600} h` : `${window} s`}`, `${amount(used)} of ${amount(limit)}`]),
     ["Actors", String(health.actors)],
     ["Messages waiting", String(health.waiting), health.waiting > 1000 ? "warn" : null],
     ["Readers of events", String(health.readers)],
-    ["Journal", `${amount(seq)} facts`],
+    ["Journal", seq === 1 ? "1 fact" : `${amount(seq)} facts`],
     ["Start", `number ${epoch}, version ${version || "–"}`],
   ]);
   keyed($("mailboxes"), health.mailboxes.slice(0, 8), ([name]) => name, ([name]) => {

@@ -65,14 +65,15 @@ export class Executions {
       text(arrival, `arrival ${price(one.arrival_price)}`);
       text(arrivalCost, bps(one.arrival_slippage_bps));
       text(twapCost, bps(one.interval_twap_bps));
-      text(next, one.next_child_at ? `in ${duration(seconds(one.next_child_at) - now)}` : "none left");
+      text(next, nextWords(one, now));
       text(waiting, one.waiting);
+      attribute(waiting, "data-calm", isCalm(one));
       text(state, words(one.state));
       attribute(state, "data-tone", one.unknown_children ? "bad" : tone(one.state));
       text(children, childWords(one));
       show(pause, one.state === "RUNNING" || one.state === "ACCEPTED");
       show(resume, one.state === "PAUSED");
-      show(cancel, one.state !== "CANCELLING");
+      show(cancel, one.state !== "CANCELLING" && one.state !== "QUARANTINED");
     };
     return made;
   }
@@ -97,6 +98,16 @@ export function paceWords(one) {
   const behind = Number(one.behind);
   if (behind === 0) return "on schedule";
   return behind > 0 ? `${quantity(one.behind)} behind` : `${quantity(one.behind.replace("-", ""))} ahead`;
+}
+
+/** Whether what is waited for is only a child order at work, which is as it should be. */
+export function isCalm(one) {
+  return one.state === "RUNNING" && one.open_children > 0 && !one.unknown_children;
+}
+
+function nextWords(one, now) {
+  if (one.next_child_at) return `in ${duration(seconds(one.next_child_at) - now)}`;
+  return one.waiting && !one.open_children && one.state !== "CANCELLING" ? "on hold" : "none left";
 }
 
 function childWords(one) {

@@ -89,10 +89,16 @@ def test_extra_slots_follow_the_planned_ones() -> None:
 
 @pytest.mark.parametrize(
     "fact",
-    [ExecutionCancelRequested(**OF), a_closed(), a_trade_booked(quantity=D("0.5"))],
+    [
+        ExecutionCancelRequested(**OF),
+        ExecutionPaused(**OF),
+        ExecutionQuarantined(**OF, detail="x"),
+        a_closed(),
+        a_trade_booked(quantity=D("0.5")),
+    ],
     ids=lambda fact: type(fact).__name__,
 )
-def test_no_child_follows_when_nothing_is_left_to_do(fact: Fact) -> None:
+def test_no_child_follows_when_nothing_is_left_to_do_or_nothing_is_sent(fact: Fact) -> None:
     assert progress(a_view(a_planned(), fact), seconds(1), None)["next_child_at"] is None
 
 
@@ -120,8 +126,9 @@ def test_a_closed_execution_has_the_twap_of_its_report() -> None:
     ("fact", "word"),
     [
         (ExecutionPaused(**OF), "paused"),
+        (ExecutionPaused(**OF, detail="lunch"), "paused: lunch"),
         (ExecutionCancelRequested(**OF), "cancelling"),
-        (ExecutionQuarantined(**OF, detail="x"), "quarantined"),
+        (ExecutionQuarantined(**OF, detail="x"), "quarantined: x"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -154,6 +161,10 @@ def test_an_unknown_outcome_is_waited_for_until_it_is_proven() -> None:
     assert progress(view, seconds(31), None)["open_children"] == 0
 
 
+def test_in_a_halt_no_child_follows() -> None:
+    assert progress(a_view(a_planned()), seconds(1), None, halted=True)["next_child_at"] is None
+
+
 def test_a_halt_is_what_is_waited_for() -> None:
     assert waiting(a_view(a_planned()), halted=True) == "trading is halted"
 
@@ -180,7 +191,7 @@ WORDS: dict[Hindrance, tuple[str, str]] = {
     "spread": ("0.95%", "spread: 0.95%, 0.5% allowed"),
     "usual spread": ("0.05%, usually 0.01%", "usual spread, at most 3 times that: 0.05%, usually 0.01%"),
     "deviation": ("1.19%", "deviation: 1.19% from arrival, 1% allowed"),
-    "age": ("quote 7.2 s old", "age of the quote: quote 7.2 s old when last judged"),
+    "age": ("quote 7.2 s old", "age: quote 7.2 s old when last judged"),
     "limit price": ("ask 42001 above 42000", "limit price: ask 42001 above 42000"),
     "depth": ("0.5 near the touch, 1.2 needed", "depth: 0.5 near the touch, 1.2 needed"),
     "participation": ("the market has yet to trade 0.4", "participation: the market has yet to trade 0.4"),

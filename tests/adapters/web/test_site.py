@@ -9,67 +9,17 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-import pykka
 import pytest
 
 from actors.runtime import Pool
 from adapters.intake import routes
-from adapters.intake.http import HttpIntake, HttpSettings
 from adapters.loop_thread import LoopThread
-from adapters.vitals import Vitals
 from adapters.web.assets import HEADERS
-from adapters.web.site import Sources
-from messages.control import Append, DaemonStands, DaemonUp, Readiness
-from messages.facts import AlertCleared, AlertRaised, EpochStarted, Fact, TradingHalted
+from messages.control import DaemonStands, Readiness
+from messages.facts import AlertCleared, AlertRaised, EpochStarted, TradingHalted
 from messages.market import QuoteSeen
+from tests.adapters.web.world import TOKEN, World
 from tests.factories import EXECUTION, NOW, D, a_closed, a_planned, a_trade_booked, an_accepted, an_intent
-from tests.journal_stub import JournalStub
-
-TOKEN = "a-token-of-a-test"
-
-
-class Nobody:
-    def tell(self, _: object, /) -> None:
-        """Take no notice."""
-
-
-class World:
-    """A listening daemon without actors but a journal."""
-
-    def __init__(self, loop: LoopThread, **settings: Any) -> None:
-        self.vitals = Vitals()
-        self.now = NOW
-        self.mail = [("SignalGate#1", 3), ("Journal#2", 7)]
-        sources = Sources(
-            account="main",
-            vitals=self.vitals,
-            mailboxes=lambda: self.mail,
-            commits=lambda: {"commits": 4, "p50": 0.001, "p99": 0.002, "max": 0.003},
-            now=lambda: self.now,
-        )
-        self.journal: pykka.ActorRef[JournalStub] = JournalStub.start()
-        self.intake = HttpIntake(loop, HttpSettings(**{"token": TOKEN, "port": 0, **settings}), sources=sources)
-        self.port = self.intake.start()
-        self.intake.connect(DaemonUp(gate=Nobody(), exchange=Nobody(), journal=self.journal))
-
-    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        return response.status, dict(response.headers), body
-
-    def view(self, path: str = "/ui/state", **headers: str) -> Any:
-        return orjson.loads(self.ask(path, **headers)[2])
-
-    def commit(self, *facts: Fact) -> None:
-        before = self.view()["seq"]
-        self.journal.tell(Append(facts, NOW, Nobody()))
-        deadline = time.monotonic() + 5
-        while self.view()["seq"] < before + len(facts):
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
 
 
 @pytest.fixture
