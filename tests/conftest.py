@@ -10,7 +10,7 @@ import pytest
 
 from actors.runtime import Pool, Runtime, Simulation
 from tests.probe import Probe
-from tests.uncounted import mostly_uncounted
+from tests.uncounted import counted_at_first
 
 DEFAULT_SEEDS = 20
 
@@ -36,11 +36,12 @@ def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, None, None]:
-    """Let the garbage collector look at what a test makes, not at all that a thousand tests before it have left."""
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Let the garbage collector look at what a test makes, not at all before it, and coverage at its first moments."""
     gc.freeze()
     try:
-        return (yield)
+        with counted_at_first(item.nodeid.partition("[")[0]):
+            return (yield)
     finally:
         gc.unfreeze()
 
@@ -53,7 +54,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     test = pyfuncitem.obj
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
-    for seed in mostly_uncounted(seeds_of(pyfuncitem.config, marker)):
+    for seed in seeds_of(pyfuncitem.config, marker):
         try:
             test(**{**arguments, "seed": seed})
         except BaseException as error:

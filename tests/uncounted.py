@@ -1,38 +1,50 @@
-"""Stretches of tests that coverage does not look at: the first seeds have shown it all, the rest only takes longer.
+"""What coverage looks at: the first moments of each test, in which it has seen it all. The rest only takes longer.
 
 Coverage makes a simulated run two to three times as slow. What the runs prove they prove all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import signal
+from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from coverage import Coverage
 
-COUNTED = 5
-"""Seeds of each run over many that coverage looks at."""
+COUNTED_SECONDS = 1.0
+"""Processor time of each test, all its parameters and seeds together, that coverage looks at."""
+
+_left: dict[str, float] = {}
 
 
 @contextmanager
-def uncounted() -> Iterator[None]:
-    """Measure no coverage in this thread until it is left; does nothing where none is measured."""
+def counted_at_first(name: str) -> Iterator[None]:
+    """Measure coverage until those that were given this name have had their processor time, and then none.
+
+    For the main thread. Does nothing where no coverage is measured.
+    """
     current = Coverage.current()
     if current is None:
         yield
         return
-    current.stop()
+    away = False
+
+    def look_away(_number: int, _frame: FrameType | None) -> None:
+        nonlocal away
+        away = True
+        current.stop()
+
+    left = _left.get(name, COUNTED_SECONDS)
+    before = signal.signal(signal.SIGVTALRM, look_away)
+    if left:
+        signal.setitimer(signal.ITIMER_VIRTUAL, left)
+    else:
+        look_away(signal.SIGVTALRM, None)
     try:
         yield
     finally:
-        current.start()
-
-
-def mostly_uncounted(seeds: Iterable[int], counted: int = COUNTED) -> Iterator[int]:
-    """Yield seeds one by one, for a loop over them that coverage looks at `counted` times."""
-    for number, seed in enumerate(seeds):
-        if number < counted:
-            yield seed
-        else:
-            with uncounted():
-                yield seed
+        _left[name], _ = signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+        if away:
+            current.start()

@@ -16,7 +16,6 @@ from adapters.paper.venue import LatencySettings
 from adapters.scenarios import drawn
 from adapters.simulation import NotConverged, parse_export, stamped
 from tests.simulation.whole import D, Stage, by_hand
-from tests.uncounted import mostly_uncounted
 
 BODY = {
     "id": "x",
@@ -96,7 +95,7 @@ def judge(stage: Stage) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_crash_at_any_message_of_an_execution_ends_where_an_undisturbed_run_would() -> None:
-    for message in mostly_uncounted(count(1)):
+    for message in count(1):
         with Simulation(message) as simulation:
             stage = crashed_at(simulation, message)
             if stage is None:
