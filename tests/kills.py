@@ -89,6 +89,12 @@ class Result:
         return "\n".join([*lines, self.found.text()])
 
 
+def paper_exchange(directory: Path) -> list[str]:
+    """Say how an exchange is started that outlives the daemon."""
+    exchange = [sys.executable, RUN, "paper-exchange", "--watch-stdin", "--port", "0"]
+    return [*exchange, "--data-dir", str(directory / "exchange"), "--orders-per-10-seconds", "5000"]
+
+
 def settings(paper: PaperProcess) -> list[str]:
     """Say where the exchange is, on the command line of a daemon."""
     given = {
@@ -115,9 +121,7 @@ def run(rounds: int, directory: Path, *, seed: int = 1, shown: bool = False) -> 
     chance, began = random.Random(seed), time.monotonic()
     accepted: dict[str, list[dict[str, Any]]] = {}
     moments: Counter[str] = Counter()
-    exchange = [sys.executable, RUN, "paper-exchange", "--watch-stdin", "--port", "0"]
-    exchange += ["--data-dir", str(directory / "exchange"), "--orders-per-10-seconds", "5000"]
-    with PaperProcess(exchange) as paper:
+    with PaperProcess(paper_exchange(directory)) as paper:
         control(paper.rest, "faults", {"faults": FAULTS, "seed": seed})
         daemon = Running(directory, *settings(paper))
         with daemon:

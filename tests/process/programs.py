@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -65,11 +65,19 @@ def run(directory: Path, *arguments: str, stdin: bytes = b"", **variables: str) 
 class Running:
     """A daemon on `directory/data`, on a free port. Used as a context manager, which ends it by its id.
 
-    `stdin` says what it gets as JSON lines: nothing asked for, an open pipe, or one that has ended.
+    `stdin` says what it gets as JSON lines: nothing asked for, an open pipe, or one that has ended; `variables`
+    are in its environment besides.
     """
 
-    def __init__(self, directory: Path, *arguments: str, stdin: Literal["none", "open", "ended"] = "none") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        stdin: Literal["none", "open", "ended"] = "none",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory, self.data = directory, directory / "data"
+        self._variables = variables or {}
         directory.mkdir(parents=True, exist_ok=True)
         self._arguments, self._stdin = arguments, stdin
         self.process: subprocess.Popen[bytes] | None = None
@@ -106,7 +114,7 @@ class Running:
             self.process = subprocess.Popen(
                 [sys.executable, RUN, *mode, *settings],
                 cwd=self.directory,
-                env=environment(),
+                env={**environment(), **self._variables},
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else log,
                 stderr=log,
