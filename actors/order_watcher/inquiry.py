@@ -81,13 +81,18 @@ def search_gaps(counts: Sequence[int]) -> tuple[float, float]:
 class Inquiry:
     """The rounds of questions about a symbol. Moments are monotonic seconds."""
 
-    __slots__ = ("_asked", "_listed_at", "_next", "round", "timer")
+    __slots__ = ("_asked", "_listed_at", "_next", "due", "round", "timer")
 
     def __init__(self) -> None:
         self.round = self._next = 0
         self._listed_at: float | None = None
         self.timer: Timer | None = None
+        self.due = 0.0
         self._asked: dict[Hashable, float] = {}
+
+    def comes_by(self, moment: float) -> bool:
+        """Whether the next round comes by then."""
+        return self.timer is not None and self.timer.pending and self.due <= moment
 
     def turn_of(self, watches: Sequence[T]) -> list[T]:
         """Return those that this round of a search asks for one by one: all of few, of many each in its turn."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.order_watcher.attempt import FENCE_CANCEL
-from actors.order_watcher.inquiry import Answered, Asker, Inquiry, search_gaps
+from actors.order_watcher.inquiry import GAP_SECONDS, Answered, Asker, Inquiry, search_gaps
 from actors.order_watcher.proof import Moment, Path, Proof, StreamHealth
 from actors.order_watcher.register import Register
 from actors.order_watcher.settings import WatcherSettings
@@ -113,6 +113,8 @@ class Prover:
         inquiry = self._inquiries.get(symbol)
         if inquiry is None:
             inquiry = self._inquiries[symbol] = Inquiry()
+        elif not at_once and inquiry.comes_by(self._runtime.now() + GAP_SECONDS):
+            return  # Soon enough: were it put off for each, it would never come where one follows the other.
         inquiry.round = 0
         self._schedule(symbol, inquiry, 0.0 if at_once else inquiry.gap((), None, self._counting_gap))
 
@@ -124,6 +126,7 @@ class Prover:
     def _schedule(self, symbol: str, inquiry: Inquiry, delay: float) -> None:
         if inquiry.timer is not None:
             inquiry.timer.cancel()
+        inquiry.due = self._runtime.now() + delay
         inquiry.timer = self._runtime.tell_after(delay, self._me, Inquire(symbol))
 
     def turn(self, symbol: str) -> None:

@@ -65,12 +65,12 @@ def test_a_wall_clock_that_jumps_while_it_trades_doubles_and_hurries_nothing(tmp
                 time.sleep(BETWEEN_STEPS)
                 assert daemon.client.send(a_signal(0))[1]["status"] == "duplicate"
                 assert daemon.client.status()["status"] == "ready"
-            reports = [daemon.client.wait(execution, 30, every=0.1)["report"] for execution in of]
+            views: list[Any] = [daemon.client.wait(execution, 30, every=0.1) for execution in of]
             assert daemon.terminate() == 0
         truth: Any = truth_of(paper.rest)
     journal = daemon.journal()
     assert spans_of(journal) >= DAY, "the clock was never set"
-    for report in reports:
+    for report in (view["report"] for view in views):
         assert (report["stop_reason"], report["total_filled"]) == ("COMPLETED", "0.08")
     assert not {"ChildRefused", "ChildUnknown", "TradingHalted"} & set(kinds(journal))
     sent_once_in_time(journal, truth)

@@ -444,3 +444,14 @@ def test_under_any_mixture_of_faults_and_crashes_all_converges_and_nothing_is_lo
         )
         assert found.ok, found.text()
         assert all(OrderStatus(order["status"]).final for order in truth["orders"])  # type: ignore[attr-defined]
+
+
+def test_a_lost_reply_is_found_in_time_though_others_are_lost_one_after_the_other(simulation: Simulation) -> None:
+    lost = Fault(kind=FaultKind.LOST_REPLY, probability=1.0)
+    stage = Stage(simulation, lost, DEAF, check_codec=False, **ROOMY).start()
+    for number in range(20):
+        stage.accepted("0.01", id=str(number), twap=DIRECT)
+        stage.run(0.2)
+    stage.until("ExecutionClosed", 20)
+    assert stage.count("ChildUnknown") >= 8
+    assert max(waited(stage, "ChildAcknowledged", number) for number in range(20)) <= 2.0
