@@ -43,8 +43,11 @@ A commit of their own would hold those up, so they are committed with what comes
 LINGER_SECONDS = 0.005
 """If nothing comes, patient facts are committed after this."""
 
-REPLAY_SLICE = 1000
-"""Old facts that one turn tells a new follower; between two slices others may append."""
+REPLAY_SLICE = 250
+"""Old facts that one turn tells a new follower; between two slices others may append.
+
+However many are being told, an append waits for one slice: some ten milliseconds.
+"""
 
 REMEMBERED_COMMITS = 1024
 
@@ -133,6 +136,11 @@ class _Tidy:
     """Time to see what may be archived, or to go on with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _NextSlice:
+    """Whoever has waited longest for more old facts is told some."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Replay:
     """A follower being told old facts; what is committed meanwhile waits in `behind`."""
@@ -174,6 +182,8 @@ class Journal(Child):
         self._failed = False
         self._routes = Routes()
         self._replays: dict[object, _Replay] = {}
+        self._turns: deque[_Replay] = deque()
+        self._turn_asked = False
         self._newborn = Newborn()
         self.times = CommitTimes()
 
@@ -189,7 +199,7 @@ class Journal(Child):
             self._linger.cancel()
         self._flush()
 
-    def on_receive(self, message: JournalCommand | Ping | _Flush | _Lingered | _Replay | _Tidy) -> None:
+    def on_receive(self, message: JournalCommand | Ping | _Flush | _Lingered | _NextSlice | _Tidy) -> None:
         """Take a command, unless the store has failed."""
         if self._failed:
             return
@@ -200,8 +210,10 @@ class Journal(Child):
                 self._flush()
             case Follow():
                 self._follow(message)
-            case _Replay():
-                self._go_on(message)
+            case _NextSlice():
+                self._turn_asked = False
+                self._go_on(self._turns.popleft())
+                self._ask_for_a_turn()
             case Unfollow(follower):
                 self._forget(follower)
             case _Tidy():
@@ -356,12 +368,19 @@ class Journal(Child):
             self._fail(failure)
             return
         if told == REPLAY_SLICE:
-            self.actor_ref.tell(replay)
+            self._turns.append(replay)
+            self._ask_for_a_turn()
             return
         del self._replays[follower]
         alive = _tell(follower, CaughtUp(replay.until, self._store.journal_id))
         if not (alive and all(_tell(follower, committed) for committed in replay.behind)):
             self._forget(follower)
+
+    def _ask_for_a_turn(self) -> None:
+        """Go on with whoever is next once what has come meanwhile is done."""
+        if self._turns and not self._turn_asked:
+            self._turn_asked = True
+            self.actor_ref.tell(_NextSlice())
 
     def _forget(self, follower: Follower) -> None:
         self._routes.remove(follower)

@@ -75,7 +75,7 @@ class Answer(Generic[M]):
 class _Feed:
     """A follower of the journal that keeps at most `bound` facts for the loop to fetch.
 
-    When there are more it takes nothing any more, so that what it kept has no gap.
+    When there are more it is a follower no longer, so that what it kept has no gap, and nobody reads on for it.
     """
 
     def __init__(self, bound: int) -> None:
@@ -87,17 +87,18 @@ class _Feed:
         self.full = False
 
     def tell(self, news: FactNews, /) -> None:
-        """Take one fact, in the journal's thread; a wake-up is under way at most once."""
-        if isinstance(news, CaughtUp) or self.full:
+        """Take one fact, in the journal's thread; a wake-up is under way at most once. Raises `ActorDeadError`."""
+        if isinstance(news, CaughtUp):
             return
-        if len(self._facts) >= self._bound:
-            self.full = True
-        else:
+        self.full = self.full or len(self._facts) >= self._bound
+        if not self.full:
             self._facts.append(news)
         if not self._waked:
             self._waked = True
             with suppress(RuntimeError):  # The loop is closed: nobody reads any more.
                 self._loop.call_soon_threadsafe(self._wake)
+        if self.full:
+            raise pykka.ActorDeadError("this reader is too slow, and comes back when it has read what there is")
 
     async def batch(self, seconds: float) -> list[Committed]:
         """Return what has come, or nothing after so many seconds, or at once when it is full."""

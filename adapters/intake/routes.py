@@ -30,6 +30,7 @@ from adapters.projection import Projection
 from adapters.storage.codec import export_line
 from adapters.views import Json
 from messages.control import (
+    Committed,
     DaemonStands,
     DaemonUp,
     HaltTrading,
@@ -52,8 +53,10 @@ BODY_SECONDS: Final = 10.0
 """A body that takes longer to arrive is not waited for."""
 LISTED: Final = 1_000
 """Executions that are listed unless more are asked for."""
-STREAM_BOUND: Final = 4_096
-"""Facts that wait for one reader of events; a slower one is served from the store."""
+STREAM_BOUND: Final = 1_024
+"""Facts that wait for one reader of events, and are written for it at once; a slower one is served from the store."""
+FOLD_BOUND: Final = 65_536
+"""Facts that wait for the views to fold them."""
 KEEP_ALIVE_SECONDS: Final = 15.0
 STALLED_SECONDS: Final = 30.0
 """A reader of events that takes nothing for so long is let go; it may come back where it left off."""
@@ -173,7 +176,7 @@ class Routes:
         self._verdicts[Status.REJECTED.value, Reason.UNAUTHORISED.value] += 1
 
     async def _fold(self, up: DaemonUp) -> None:
-        async for batch in committed_facts(up.journal, self._projection.seq, bound=16 * STREAM_BOUND, archived=False):
+        async for batch in committed_facts(up.journal, self._projection.seq, bound=FOLD_BOUND, archived=False):
             for committed in batch:
                 self._projection.apply(committed)
             self._notify()
@@ -423,12 +426,10 @@ class Routes:
         facts = committed_facts(up.journal, after, bound=STREAM_BOUND, idle_seconds=KEEP_ALIVE_SECONDS)
         try:
             async for batch in facts:
-                events = [
-                    b"id: %d\nevent: %s\ndata: %s\n" % (one.seq, type(one.fact).__name__.encode(), export_line(one))
-                    for one in batch
-                ]
+                text = b"".join(map(_event, batch)) or b": alive\n\n"
+                del batch  # While it is written, only its text is kept.
                 async with asyncio.timeout(STALLED_SECONDS):
-                    await response.write(b"".join(events) if events else b": alive\n\n")
+                    await response.write(text)
         finally:
             await facts.aclose()
 
@@ -483,6 +484,10 @@ def _tell(whom: Tells[T], message: T) -> bool:
     except pykka.ActorDeadError:
         return False
     return True
+
+
+def _event(one: Committed) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n" % (one.seq, type(one.fact).__name__.encode(), export_line(one))
 
 
 def _status_of(verdicts: Iterable[Verdict]) -> int:

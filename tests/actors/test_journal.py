@@ -438,6 +438,34 @@ def test_a_follower_gone_before_it_is_told_anything_is_forgotten(
     assert routes(house) == ({}, {}, {})
 
 
+def test_however_many_are_told_the_old_an_append_waits_for_one_slice(
+    simulation: Simulation, a_probe: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "REPLAY_SLICE", 3)
+    house = House(a_probe, *(epoch(number) for number in range(60)))
+    followers = [a_probe(f"follower {number}") for number in range(10)]
+    actor = house.ref._actor_weakref()
+    assert actor is not None
+    order: list[object] = []
+    go_on = actor._go_on
+
+    def noted(replay: Any) -> None:
+        order.append(replay.follow.follower)
+        go_on(replay)
+
+    monkeypatch.setattr(actor, "_go_on", noted)
+    for follower in followers:
+        house.follow(follower)
+    simulation.run_until(lambda: len(order) >= 25, 1.0)
+    before = len(order)
+    house.append(epoch(61))
+    simulation.run_until(lambda: house.store.last_seq() == 61, 1.0)
+    assert len(order) - before <= 2, "one that was asked for already, and one that came in between"
+    simulation.run(1.0)
+    assert order[10:20] == order[20:30], "each has its turn"
+    assert all(len(news(follower)) == 62 for follower in followers)
+
+
 def test_a_replay_that_was_replaced_stops(
     simulation: Simulation, a_probe: Probes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
