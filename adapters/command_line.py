@@ -7,34 +7,24 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import typer
 
-from actors.runtime import Pool
 from adapters import console, exits
-from adapters.binance.keys import check_key
-from adapters.binance.venue import BinanceVenue
 from adapters.client import Client, NotRunning
 from adapters.completion import Shell
 from adapters.completion import script as completion_script
-from adapters.config import DEFAULT_FILE, Config, describe, find_config, load_config, write_commented_toml
 from adapters.console import as_json
-from adapters.doctor import examine_disk, examine_exchange, examine_journal, examine_key
-from adapters.exchanges import exchange_of, market_choice, read_balances
 from adapters.exits import Exit, plainly
-from adapters.logging import setup_logging
-from adapters.paper.account import DEFAULT_BALANCES
 from adapters.paper.limits import LimitSettings
-from adapters.paper.server.faults import Plan, read_plan
-from adapters.paper.server.process import ProcessSettings, run_paper_exchange
-from adapters.paper.server.settings import ServerSettings
-from adapters.projection import Projection
-from adapters.storage.backup import back_up, restore
-from adapters.storage.codec import export_line
-from adapters.storage.sqlite import SqliteStore
-from adapters.watch import watch as watch_daemon
+
+# What a command needs it imports by itself; see run.py.
+if TYPE_CHECKING:
+    from adapters.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +36,8 @@ class Options:
 
     def load(self, sets: Sequence[str] = ()) -> Config:
         """Read the configuration; what stands after the command wins over what stands before it."""
+        from adapters.config import find_config, load_config
+
         return load_config(self.file or find_config(), [*self.sets, *sets])
 
 
@@ -110,6 +102,8 @@ def status(
     """Say how the daemon stands and what it works on."""
     with plainly(), suppress(KeyboardInterrupt):
         if watch:
+            from adapters.watch import watch as watch_daemon
+
             watch_daemon(lambda: client(context, sets), json=json)
         raise Exit(console.status(client(context, sets), json=json))
 
@@ -194,6 +188,13 @@ def unhalt(context: typer.Context, detail: Why = "", sets: Sets = None, json: Js
 @app.command()
 def doctor(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
     """Look at everything the daemon depends on: clock, key, filters, streams, disk, journal."""
+    from actors.runtime import Pool
+    from adapters.binance.keys import check_key
+    from adapters.binance.venue import BinanceVenue
+    from adapters.doctor import examine_disk, examine_exchange, examine_journal, examine_key
+    from adapters.exchanges import exchange_of
+    from adapters.logging import setup_logging
+
     with plainly(), ExitStack() as after:
         after.callback(setup_logging("error"))
         config = context.obj.load(sets or ())
@@ -228,6 +229,12 @@ def paper_exchange(
     watch_stdin: Annotated[bool, typer.Option("--watch-stdin", help="End with the standard input.")] = False,
 ) -> None:
     """Run the paper exchange on its own: Binance's REST, WebSocket API and streams on one loopback port."""
+    from adapters.paper.account import DEFAULT_BALANCES
+    from adapters.paper.markets import market_choice
+    from adapters.paper.server.faults import Plan, read_plan
+    from adapters.paper.server.process import ProcessSettings, run_paper_exchange
+    from adapters.paper.server.settings import ServerSettings
+
     with plainly():
         held = None if balances is None else read_balances(balances)
         settings = ProcessSettings(
@@ -260,6 +267,9 @@ def paper_exchange(
 @journal_app.command("export")
 def journal_export(context: typer.Context, sets: Sets = None) -> None:
     """Write every fact as a JSON line to standard output."""
+    from adapters.storage.codec import export_line
+    from adapters.storage.sqlite import SqliteStore
+
     with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
         for committed in store.read():
             sys.stdout.buffer.write(export_line(committed))
@@ -269,6 +279,8 @@ def journal_export(context: typer.Context, sets: Sets = None) -> None:
 @journal_app.command("verify")
 def journal_verify(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
     """Check the journal's file, every fact and every claim."""
+    from adapters.storage.sqlite import SqliteStore
+
     with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
         console.facts_in(store.verify(), store.path, "{facts} facts, all in order: {file}", json=json)
 
@@ -276,6 +288,8 @@ def journal_verify(context: typer.Context, sets: Sets = None, json: Json = False
 @journal_app.command("backup")
 def journal_backup(context: typer.Context, file: Path, sets: Sets = None, json: Json = False) -> None:
     """Copy the journal into a new file, beside a running daemon too, and check the copy."""
+    from adapters.storage.backup import back_up
+
     with plainly():
         console.facts_in(back_up(context.obj.load(sets or ()).data_dir, file), file, json=json)
 
@@ -283,6 +297,8 @@ def journal_backup(context: typer.Context, file: Path, sets: Sets = None, json: 
 @journal_app.command("restore")
 def journal_restore(context: typer.Context, file: Path, sets: Sets = None, json: Json = False) -> None:
     """Put a backup into a data directory that has no journal; see docs/operations.md before."""
+    from adapters.storage.backup import restore
+
     with plainly():
         data_dir = context.obj.load(sets or ()).data_dir
         console.facts_in(restore(file, data_dir), data_dir, json=json)
@@ -290,10 +306,13 @@ def journal_restore(context: typer.Context, file: Path, sets: Sets = None, json:
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Option(help="Where; an existing file is left alone.")] = Path(DEFAULT_FILE),
+    path: Annotated[Path | None, typer.Option(help="Where (tidegate.toml); an existing file is left alone.")] = None,
     json: Json = False,
 ) -> None:
     """Write a configuration file that explains every setting and changes none."""
+    from adapters.config import DEFAULT_FILE, write_commented_toml
+
+    path = path or Path(DEFAULT_FILE)
     with plainly():
         write_commented_toml(path)
         if json:
@@ -305,6 +324,8 @@ def init(
 @app.command("config")
 def show_config(context: typer.Context, sets: Sets = None, json: Json = False) -> None:
     """Print the configuration in effect, each value with its origin; secrets are masked."""
+    from adapters.config import describe
+
     with plainly():
         settings = describe(context.obj.load(sets or ()))
         if json:
@@ -356,6 +377,9 @@ def client(context: typer.Context, sets: Sequence[str] | None) -> Client:
 
 def view_from_journal(config: Config, execution: str) -> dict[str, Any]:
     """Fold one execution's view from the journal."""
+    from adapters.projection import Projection
+    from adapters.storage.sqlite import SqliteStore
+
     projection = Projection()
     with closing(SqliteStore(config.data_dir, read_only=True)) as store:
         for committed in store.read(execution_id=execution):
@@ -364,3 +388,14 @@ def view_from_journal(config: Config, execution: str) -> dict[str, Any]:
     if view is None:
         raise Exit(exits.ERROR, f"the journal in {config.data_dir} knows no execution {execution}")
     return view
+
+
+def read_balances(text: str) -> dict[str, Decimal]:
+    """Read what a new account holds, as `{"BTC": "10"}`; `Exit` if that is not it."""
+    try:
+        held = {str(asset): Decimal(str(amount)) for asset, amount in dict(orjson.loads(text)).items()}
+    except (ValueError, TypeError, InvalidOperation):
+        held = {}
+    if not held or not all(asset and amount.is_finite() and amount >= 0 for asset, amount in held.items()):
+        raise Exit(exits.USAGE, f'balances {text!r}: should be JSON such as {{"BTC": "10", "USDT": "100000"}}')
+    return held

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from rich.console import Console, RenderableType
 
 from adapters import exits
 from adapters.client import Client, Verb
-from adapters.doctor import Finding
-from adapters.intake.signals import decode_body, signal_object, verdict_object
-from adapters.intake.template_tables import template_tables
-from adapters.intake.templates import templates_of
-from adapters.report_page import report_page
 from adapters.terminal import executions_table, report_view, status_line
-from messages.signal import Verdict
+
+if TYPE_CHECKING:
+    from adapters.doctor import Finding
 
 WIDTH: Final = 120
 WAIT_SECONDS: Final = 7 * 86_400.0
@@ -80,6 +77,8 @@ def executions(client: Client, *, json: bool) -> int:
 def report(view: Mapping[str, Any], *, json: bool, html: Path | None = None) -> int:
     """Show an execution's report, or write it as a page to `html`; 1 while there is none."""
     if html is not None and view.get("report") is not None:
+        from adapters.report_page import report_page
+
         html.write_text(report_page(view), encoding="utf-8")
         if not json:
             print(f"the report is written to {html}")
@@ -133,6 +132,11 @@ def findings(found: Sequence[Finding], *, json: bool) -> int:
 
 def try_sample(body: bytes, template: str | None, written: Mapping[str, object]) -> int:
     """Print what becomes of a body by a template of the configuration; 1 if any of it is refused."""
+    from adapters.intake.signals import decode_body, signal_object, verdict_object
+    from adapters.intake.template_tables import template_tables
+    from adapters.intake.templates import templates_of
+    from messages.signal import Verdict
+
     templates = templates_of(template_tables(written)[0])
     if template is not None and template not in templates:
         raise exits.Exit(exits.USAGE, f"no template {template}; there are {', '.join(sorted(templates))}")

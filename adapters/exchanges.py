@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import orjson
@@ -18,7 +17,7 @@ from adapters.config import Config
 from adapters.exits import Exit
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.limits import LimitSettings
-from adapters.paper.markets import MarketChoice, recorded_symbols
+from adapters.paper.markets import market_choice, recorded_symbols
 from adapters.paper.process import PaperProcess
 from messages.control import Committed
 from messages.facts import RateLimited
@@ -94,24 +93,8 @@ def quiet_until_of(facts: Iterable[Committed], now: datetime) -> datetime | None
     return now + longest if longest > timedelta() else None
 
 
-def market_choice(market: str, preset: str, seed: int) -> MarketChoice:
-    """Say what the paper exchange's markets are made of."""
-    return MarketChoice(market=market, seed=seed, preset=None if preset == "usual" else preset)
-
-
 def paper_settings(config: Config, seed: int) -> PaperSettings:
     """Turn the configuration into the paper exchange's settings."""
     choice = market_choice(config.paper.market, config.paper.preset, seed)
     limits = LimitSettings(orders_per_10_seconds=config.paper.orders_per_10_seconds)
     return PaperSettings(markets=choice, balances=config.paper.balances, limits=limits)
-
-
-def read_balances(text: str) -> dict[str, Decimal]:
-    """Read what a new account holds, as `{"BTC": "10"}`; `Exit` if that is not it."""
-    try:
-        held = {str(asset): Decimal(str(amount)) for asset, amount in dict(orjson.loads(text)).items()}
-    except (ValueError, TypeError, InvalidOperation):
-        held = {}
-    if not held or not all(asset and amount.is_finite() and amount >= 0 for asset, amount in held.items()):
-        raise Exit(exits.USAGE, f'balances {text!r}: should be JSON such as {{"BTC": "10", "USDT": "100000"}}')
-    return held

@@ -7,19 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from adapters.alerts import AppriseMissing, BadSink
-from adapters.binance.signing import BadKey
-from adapters.client import ClientError, NotRunning, Refused
-from adapters.config import ConfigError
-from adapters.intake.http import PortInUse
-from adapters.paper.liquidity.replay import BadRecording
-from adapters.paper.markets import BadMarket
-from adapters.paper.process import ExchangeNotUp
-from adapters.paper.server.faults import BadPlan
 from adapters.redaction import redact_text
-from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
-from adapters.storage.sqlite import JournalDamaged
-from messages.control import StoreFailed
 
 OK = 0
 ERROR = 1
@@ -34,41 +22,6 @@ LOCKED = 75
 KEY_REFUSED = 77
 CONFIG = 78
 
-TABLE: tuple[tuple[type[Exception], int, str], ...] = (
-    (ConfigError, CONFIG, "Mend the configuration; `run.py check-config` tries it without starting anything."),
-    (AppriseMissing, CONFIG, ""),
-    (BadSink, CONFIG, ""),
-    (DirectoryLocked, LOCKED, "Stop that daemon first, or give this one a directory of its own (--set data_dir=...)."),
-    (NoJournal, UNUSABLE, "A daemon makes one when it starts; say where that runs (--set data_dir=...)."),
-    (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),
-    (
-        JournalDamaged,
-        DAMAGED,
-        (
-            "Nothing was changed. Keep the file: move it away, then restore a backup (run.py journal restore FILE), "
-            "or, if there is none, run.py daemon --rebuild-from-exchange."
-        ),
-    ),
-    (StoreFailed, JOURNAL, "Check the disk (space, health); nothing was sent that is not journalled."),
-    (
-        PortInUse,
-        PORT_IN_USE,
-        "End what listens there, or choose another port (--set http.port=...; 0 takes a free one).",
-    ),
-    (NotRunning, UNAVAILABLE, ""),
-    (Refused, ERROR, ""),
-    (ClientError, UNAVAILABLE, ""),
-    (BadMarket, USAGE, ""),
-    (BadPlan, USAGE, ""),
-    (BadKey, KEY_REFUSED, "Check venue.api_secret or venue.private_key_file."),
-    (ExchangeNotUp, UNAVAILABLE, ""),
-    (BadRecording, USAGE, ""),
-    (TimeoutError, ERROR, ""),
-    (FileExistsError, ERROR, "It is left as it is; move it away first."),
-    (OSError, ERROR, ""),
-)
-"""Error, exit code, what to do; the first match counts."""
-
 
 class Exit(Exception):
     """Ends the command with a code, and a line if there is something to say."""
@@ -78,9 +31,66 @@ class Exit(Exception):
         super().__init__(text)
 
 
+def table() -> tuple[tuple[type[Exception], int, str], ...]:
+    """Return what errors mean: error, exit code, what to do; the first match counts.
+
+    Who raises them is imported only when there is one: most of them belong to parts that a command does without.
+    """
+    from adapters.alerts import AppriseMissing, BadSink
+    from adapters.binance.signing import BadKey
+    from adapters.client import ClientError, NotRunning, Refused
+    from adapters.config import ConfigError
+    from adapters.intake.http import PortInUse
+    from adapters.paper.liquidity.replay import BadRecording
+    from adapters.paper.markets import BadMarket
+    from adapters.paper.process import ExchangeNotUp
+    from adapters.paper.server.faults import BadPlan
+    from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
+    from adapters.storage.sqlite import JournalDamaged
+    from messages.control import StoreFailed
+
+    return (
+        (ConfigError, CONFIG, "Mend the configuration; `run.py check-config` tries it without starting anything."),
+        (AppriseMissing, CONFIG, ""),
+        (BadSink, CONFIG, ""),
+        (
+            DirectoryLocked,
+            LOCKED,
+            "Stop that daemon first, or give this one a directory of its own (--set data_dir=...).",
+        ),
+        (NoJournal, UNUSABLE, "A daemon makes one when it starts; say where that runs (--set data_dir=...)."),
+        (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),
+        (
+            JournalDamaged,
+            DAMAGED,
+            (
+                "Nothing was changed. Keep the file: move it away, then restore a backup (run.py journal restore "
+                "FILE), or, if there is none, run.py daemon --rebuild-from-exchange."
+            ),
+        ),
+        (StoreFailed, JOURNAL, "Check the disk (space, health); nothing was sent that is not journalled."),
+        (
+            PortInUse,
+            PORT_IN_USE,
+            "End what listens there, or choose another port (--set http.port=...; 0 takes a free one).",
+        ),
+        (NotRunning, UNAVAILABLE, ""),
+        (Refused, ERROR, ""),
+        (ClientError, UNAVAILABLE, ""),
+        (BadMarket, USAGE, ""),
+        (BadPlan, USAGE, ""),
+        (BadKey, KEY_REFUSED, "Check venue.api_secret or venue.private_key_file."),
+        (ExchangeNotUp, UNAVAILABLE, ""),
+        (BadRecording, USAGE, ""),
+        (TimeoutError, ERROR, ""),
+        (FileExistsError, ERROR, "It is left as it is; move it away first."),
+        (OSError, ERROR, ""),
+    )
+
+
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Turn the errors of `TABLE` into one line on standard error and an exit code."""
+    """Turn the errors of `table` into one line on standard error and an exit code."""
     try:
         yield
     except Exit as end:
@@ -90,8 +100,11 @@ def plainly() -> Iterator[None]:
     except BrokenPipeError:  # Whoever read our output has gone; what is still buffered must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(ERROR) from None
-    except tuple(kind for kind, _, _ in TABLE) as error:
-        code, advice = next((code, advice) for kind, code, advice in TABLE if isinstance(error, kind))
+    except Exception as error:
+        found = next(((code, advice) for kind, code, advice in table() if isinstance(error, kind)), None)
+        if found is None:
+            raise
+        code, advice = found
         complain(
             f"{error}\n{advice}" if advice and "\n" in str(error) else f"{error}. {advice}" if advice else str(error)
         )

@@ -25,6 +25,7 @@ import orjson
 
 from adapters import exits
 from adapters.config import Config
+from adapters.house import House
 from adapters.intake.signals import verdict_object
 from adapters.logging import setup_logging
 from adapters.paper.audit import Audit, Limits, audit
@@ -34,7 +35,7 @@ from messages.control import Committed, DaemonUp, FactNews, Follow
 from messages.facts import ExecutionClosed
 from messages.money import use_money_context
 from messages.signal import Side, Signal, SignalReceived, TwapOptions, Verdict
-from run import House
+from run import begin
 
 SLICES: Mapping[str, Decimal] = {
     "BTCUSDT": Decimal("0.001"),
@@ -195,7 +196,7 @@ def run(soak: Soak, directory: Path, *, shown: bool = False) -> Result:
     """Do it all, with the journal in `directory`; `shown` prints how far it has come."""
     config = soak.config(directory / "data")
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with House(config) as house:
+    with House(config, begin) as house:
         house.start()
         up = house.wait_until_ready()
         rest = house.exchange.rest_url

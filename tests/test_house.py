@@ -246,3 +246,18 @@ def test_a_python_without_its_venv_module_is_met_with_advice(tmp_path: Path) -> 
 
     assert result.returncode == 1
     assert "sudo apt install python3.11-venv" in result.stderr
+
+
+def test_a_command_line_that_is_asked_for_little_imports_little() -> None:
+    script = "import sys, run; print(*(name for name in sys.argv[1:] if name in sys.modules))"
+    heavy = (
+        "aiohttp",
+        "binance",
+        "pydantic",
+        "structlog",
+        "prometheus_client",
+        "actors.daemon",
+        "adapters.paper.exchange",
+    )
+    done = subprocess.run([sys.executable, "-c", script, *heavy], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

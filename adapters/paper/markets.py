@@ -53,6 +53,11 @@ class MarketChoice:
     start_prices: Mapping[str, Decimal] = field(default_factory=lambda: dict(START_PRICES))
 
 
+def market_choice(market: str, preset: str, seed: int) -> MarketChoice:
+    """Say what the paper exchange's markets are made of."""
+    return MarketChoice(market=market, seed=seed, preset=None if preset == "usual" else preset)
+
+
 def build_markets(choice: MarketChoice, specs: Mapping[str, SymbolSpec], origin: int) -> dict[str, Liquidity]:
     """Make the liquidity of every symbol, beginning at `origin` (microseconds); `BadMarket`, `BadRecording`."""
     kind, _, rest = choice.market.partition(":")
