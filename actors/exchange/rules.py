@@ -39,7 +39,7 @@ def quantity_step(rules: SymbolRules, order_type: OrderType) -> Decimal:
         return rules.step
     if not rules.step:
         return rules.market_step
-    return _common_multiple(rules.step, rules.market_step)
+    return common_multiple(rules.step, rules.market_step)
 
 
 def round_price(rules: SymbolRules, price: Decimal, side: Side) -> Decimal:
@@ -129,7 +129,7 @@ def _check_percent(rules: SymbolRules, side: Side, price: Decimal, touch: Decima
     return Violation("PERCENT_PRICE_BY_SIDE", Decline.FILTER, detail)
 
 
-def _common_multiple(one: Decimal, other: Decimal) -> Decimal:
+def common_multiple(one: Decimal, other: Decimal) -> Decimal:
     """The least common multiple of two steps, as fractions in lowest terms have it."""
     (top, bottom), (other_top, other_bottom) = one.as_integer_ratio(), other.as_integer_ratio()
     return Decimal(lcm(top, other_top)) / gcd(bottom, other_bottom)

@@ -215,6 +215,7 @@ class SignalGate(Follower, Parent, Child):
                 self._quotes.pop(symbol, None)
             case RulesChanged(rules=rules):
                 self._rules[rules.symbol] = rules
+                self._pass_on(message)
                 self._start_waiting(rules.symbol)
             case BalancesChanged(free=free):
                 self._free = dict(free)
@@ -521,6 +522,13 @@ class SignalGate(Follower, Parent, Child):
         except Exception as error:  # noqa: BLE001 - what one execution does to its actor must not end all
             self._forget(of)
             self.give_up(of, error)
+
+    def _pass_on(self, changed: RulesChanged) -> None:
+        """Tell the symbol's running executions, which cut their children by the rules."""
+        for accepted in self._load.accepted():
+            child = self.children.get(accepted.execution_id)
+            if child is not None and accepted.symbol == changed.rules.symbol:
+                self.runtime.send(child, changed)
 
     def _start_waiting(self, symbol: str) -> None:
         for accepted in tuple(self._unstarted.values()):

@@ -34,10 +34,10 @@ from actors.twap.guards import bounds_of, forgiven, policy_of, reason_of, unboun
 from actors.twap.holdup import HoldUp
 from actors.twap.participation import QUIET, Volume, together
 from actors.twap.placing import place_of
-from actors.twap.reactions import DECLINES, GUARDED, Reaction, Way
+from actors.twap.reactions import DECLINES, GUARDED, MISFITS, Reaction, Way
 from actors.twap.report import MidIntegral, report_of
 from actors.twap.resting import Vigil
-from actors.twap.schedule import due_at, plan, slot_number
+from actors.twap.schedule import adapted, due_at, limits_of, plan, slot_number
 from actors.twap.settings import TwapSettings
 from messages.control import CaughtUp, Committed, FactNews, JournalCommand, Ping, Pong, Unfollow
 from messages.execution import (
@@ -66,6 +66,7 @@ from messages.market import (
     Bounds,
     CountTrades,
     MakerTerms,
+    RulesChanged,
     StopCounting,
     SymbolRules,
     Timing,
@@ -93,7 +94,7 @@ class _Due:
     generation: int
 
 
-TWAPMessage = FactNews | Awaited | ChildDeclined | ExecutionCommand | Ping | _Due
+TWAPMessage = FactNews | Awaited | ChildDeclined | RulesChanged | ExecutionCommand | Ping | _Due
 
 
 class TWAPActor(Follower, Child):
@@ -131,6 +132,7 @@ class TWAPActor(Follower, Child):
         self._serving: Serve | None = None
         self._looking = False
         self._asked: PlaceChild | None = None
+        self._misfit: int | None = None
         self._closing: Close | None = None
         self._not_before = 0.0
         self._hold_up: HoldUp | None = None
@@ -159,6 +161,9 @@ class TWAPActor(Follower, Child):
                 self._look(message)
             case ChildDeclined():
                 self._declined(message)
+            case RulesChanged(rules=rules):
+                self._rules = rules
+                self._adapt()
             case PauseExecution() | ResumeExecution() | CancelExecution() | AmendExecution():
                 self._command(message)
             case Ping(reply_to):
@@ -211,10 +216,18 @@ class TWAPActor(Follower, Child):
         else:
             self.append(started)
         self._mid = MidIntegral(execution.mid_integral, execution.mid_seconds)
+        self._adapt()
         self._count_trades()
         # An older incarnation's wish may still become an intent, but none that comes later is sent.
         self._in_hand = execution.incarnation == 1
         self._drive()
+
+    def _adapt(self) -> None:
+        """Cut children by the venue's rules of today: they may have changed since the plan was made."""
+        execution = self._execution
+        if execution.plan is not None:
+            limits = limits_of(self._rules, execution.plan.child, execution.accepted.arrival_price)
+            execution.terms = None if adapted(execution.plan, limits) == execution.plan else limits
 
     def _count_trades(self) -> None:
         """Have the market's trades counted where they bound what may be sent."""
@@ -462,8 +475,8 @@ class TWAPActor(Follower, Child):
         if asked is None or (declined.slice, declined.attempt) != (asked.slice, asked.attempt):
             return
         self._asked = None
-        reaction = self._reaction(declined.reason)
-        if reaction.way not in {Way.WAIT, Way.HOLD} and self._retries(declined, asked):
+        reaction = self._reaction(declined)
+        if reaction.way not in {Way.WAIT, Way.HOLD} and self._retries(declined, asked, reaction):
             self._drive()
             return
         match reaction.way:
@@ -483,9 +496,16 @@ class TWAPActor(Follower, Child):
             case _:
                 assert_never(reaction.way)
 
-    def _reaction(self, reason: Decline) -> Reaction:
-        """Say what a decline means: by the table, and by the policy where there is one."""
-        reaction = DECLINES[reason]
+    def _reaction(self, declined: ChildDeclined) -> Reaction:
+        """Say what a decline means: by the table, and by the policy where there is one.
+
+        What does not fit the venue's rules may have been cut by those of before, once in a slot: news of the
+        new ones are on their way.
+        """
+        reaction = DECLINES[declined.reason]
+        if declined.reason in MISFITS and self._misfit != declined.slice:
+            self._misfit = declined.slice
+            return DECLINES[Decline.OVER_QUANTITY]
         if reaction.stop not in GUARDED:
             return reaction
         match policy_of(reaction.stop, self._settings):
@@ -508,10 +528,10 @@ class TWAPActor(Follower, Child):
         else:
             self._drive()
 
-    def _retries(self, declined: ChildDeclined, asked: PlaceChild) -> bool:
+    def _retries(self, declined: ChildDeclined, asked: PlaceChild, reaction: Reaction) -> bool:
         """Whether the child is asked for again within its slot; sets when."""
         retry_at = declined.retry_at
-        if retry_at is None and DECLINES[declined.reason].way is Way.RETRY:
+        if retry_at is None and reaction.way is Way.RETRY:
             retry_at = self.runtime.now() + max(RETRY_SECONDS, float(self._plan.interval_seconds) / 10)
         if retry_at is None or retry_at >= asked.not_after:
             return False

@@ -13,8 +13,10 @@ from decimal import ROUND_FLOOR, Decimal
 from actors.twap.child import Child
 from actors.twap.guards import waits_until
 from actors.twap.manner import deadline_of, left_of_turn, posts_until, timed_until
-from actors.twap.reactions import stop_after_refusal, would_take
+from actors.twap.reactions import is_of_old_rules, stop_after_refusal, would_take
 from actors.twap.schedule import (
+    Limits,
+    adapted,
     due_at,
     due_quantity,
     minimum_at,
@@ -163,9 +165,10 @@ class Execution:
     in which the last turn was taken: there is at most one an interval. `retry` is the slot that may
     try once more within its interval, for its last attempt was never executed. `fees_in_quote` is
     None once a fee was paid in an asset of unknown price. `mid_integral` over `mid_seconds` is as
-    last journalled. Guards made it wait `waits` times, `waited_seconds` together, and it waited for the
-    pressure `timings` times, `timed_seconds` together; for `unknown_seconds` nobody knew what had
-    become of a child.
+    last journalled. `terms` are the venue's bounds on a child today, None if they are the plan's; a
+    child that it refused `of_old_rules` is forgiven once. Guards made it wait `waits` times,
+    `waited_seconds` together, and it waited for the pressure `timings` times, `timed_seconds` together;
+    for `unknown_seconds` nobody knew what had become of a child.
     """
 
     accepted: SignalAccepted
@@ -195,6 +198,8 @@ class Execution:
     fees_in_quote: Decimal | None = ZERO
     last_skip: tuple[str, str] | None = None
     stop: Close | None = None
+    of_old_rules: bool = False
+    terms: Limits | None = field(default=None, compare=False)
     paused: bool = False
     cancelled: bool = False
     closed: bool = False
@@ -295,8 +300,9 @@ class Execution:
         return slices[slot] if slot < len(slices) else ZERO
 
     def _planned(self) -> Plan:
+        """The plan, by the bounds that the venue has today."""
         assert self.plan is not None, "an execution without a plan"
-        return self.plan
+        return self.plan if self.terms is None else adapted(self.plan, self.terms)
 
     # Folding --------------------------------------------------------------------------------------
 
@@ -341,7 +347,9 @@ class Execution:
                 if fact.code == TIMESTAMP_REFUSED or child.would_take:
                     self._may_retry(child)
                 reason = stop_after_refusal(fact.code, fact.message)
-                if reason in self.forgives:
+                changed = is_of_old_rules(fact.code, fact.message) and not self.of_old_rules
+                self.of_old_rules |= changed
+                if reason in self.forgives or (changed and reason is not None):
                     self.last_skip = str(reason), fact.message
                 elif reason is not None and self.stop is None:
                     self.stop = Close(reason, fact.message)
@@ -480,7 +488,11 @@ class Execution:
         )
 
     def _minimum(self) -> Decimal:
-        return minimum_at(self._planned(), self.accepted.arrival_price)
+        return minimum_at(self._planned(), self._arrival_price)
+
+    @property
+    def _arrival_price(self) -> Decimal:
+        return self.accepted.arrival_price
 
     def _finished(self) -> Close | None:
         if not self._planned().slices:
@@ -489,6 +501,8 @@ class Execution:
         left = self.target - self.executed
         if left >= self._minimum():
             return None
+        if self.terms is not None and self.plan is not None and left >= minimum_at(self.plan, self._arrival_price):
+            return Close(StopReason.REFUSED, f"{plain(left)} left, below what the venue takes now")
         return Close(StopReason.COMPLETED, f"{plain(left)} left, below the minimum" if left > 0 else "")
 
     def _out_of_slots(self) -> Close:

@@ -63,6 +63,9 @@ DECLINES: dict[Decline, Reaction] = {
 }
 """Every decline, guards by the policy `stop`. OVER_QUANTITY and UNKNOWN_EXECUTION pass when a commit has gone round."""
 
+MISFITS = (Decline.FILTER, Decline.ABOVE_MAXIMUM)
+"""What a child is declined for that was not cut by the rules that ExchangeActor knows."""
+
 GUARDED = (StopReason.SYMBOL_STATUS, StopReason.BALANCE)
 """What is guarded by ExchangeActor, with a policy of its own."""
 
@@ -88,7 +91,7 @@ _BROKEN_REQUEST = frozenset(
 )
 """Filters, parameters, signature and permission (protocol §11): the same order would fail again."""
 
-_NEW_ORDER_REJECTED = -2010
+_FILTER_FAILURE, _NEW_ORDER_REJECTED = -1013, -2010
 _TEXTS: tuple[tuple[str, StopReason], ...] = (
     ("insufficient balance", StopReason.BALANCE),
     ("market is closed", StopReason.SYMBOL_STATUS),
@@ -101,6 +104,15 @@ _TEXTS: tuple[tuple[str, StopReason], ...] = (
     ("unsupported", StopReason.REFUSED),
 )
 """-2010 is one code for many causes, which only its documented texts tell apart."""
+
+
+_SHAPES = ("LOT_SIZE", "MARKET_LOT_SIZE", "PRICE_FILTER", "NOTIONAL", "MIN_NOTIONAL")
+"""Filters by which children are cut: a refusal for one says that the venue has changed it."""
+
+
+def is_of_old_rules(code: int, message: str) -> bool:
+    """Tell whether the venue refused a child for a filter that it must have changed: it fitted the last one known."""
+    return code == _FILTER_FAILURE and any(message.endswith(f": {name}") for name in _SHAPES)
 
 
 def would_take(code: int, message: str) -> bool:

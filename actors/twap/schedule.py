@@ -5,12 +5,12 @@ Everything is exact: quantities are whole steps, times whole microseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import assert_never
 
-from actors.exchange.rules import quantity_step
+from actors.exchange.rules import common_multiple, quantity_step
 from actors.twap.jitter import delays, uneven
 from actors.twap.manner import fee_gap_of, timed_of
 from actors.twap.settings import TwapSettings
@@ -58,6 +58,15 @@ def limits_of(rules: SymbolRules, child: ChildKind, price: Decimal) -> Limits:
         max_quantity=min((floor_to(maximum, step) for maximum in maxima if maximum), default=None),
         min_notional=rules.min_notional,
     )
+
+
+def adapted(plan: Plan, limits: Limits) -> Plan:
+    """Return a plan by the bounds that the venue has now; its slices stay as they are planned.
+
+    A step that is finer than the plan's changes nothing: what is left is whole steps of the plan's.
+    """
+    step = common_multiple(plan.step, limits.step)
+    return replace(plan, step=step, min_quantity=limits.min_quantity, min_notional=limits.min_notional)
 
 
 def should_use_twap(

@@ -155,7 +155,7 @@ def test_requests_that_never_arrive_block_their_own_execution_alone(seed: int) -
 @pytest.mark.parametrize(
     ("code", "message", "stop"),
     [
-        (-1013, "Filter failure: LOT_SIZE", "REFUSED"),
+        (-1013, "Filter failure: MAX_POSITION", "REFUSED"),
         (-2010, "Account has insufficient balance for requested action.", "BALANCE"),
         (-2010, "Market is closed.", "SYMBOL_STATUS"),
         (-2015, "Invalid API-key, IP, or permissions for action.", "REFUSED"),

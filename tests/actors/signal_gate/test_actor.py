@@ -558,3 +558,14 @@ def test_with_always_the_fingerprint_counts_for_signals_with_ids_too(simulation:
     house = House(simulation, settings=replace(ROOMY, dedup=DedupSettings(fingerprint="always")))
     house.verdict(fresh())
     assert house.verdict(fresh(id="other")).status is Status.DUPLICATE
+
+
+def test_new_rules_are_passed_on_to_the_executions_of_their_symbol(simulation: Simulation) -> None:
+    house = House(simulation)
+    of = house.verdict(fresh()).execution_id
+    simulation.run(0.0)
+    house.workers.messages()
+    changed = RulesChanged(rules=rules(step=D("0.001")))
+    house.push(changed, RulesChanged(rules=rules(symbol="ETHUSDT", base="ETH")))
+    simulation.run(0.0)
+    assert house.workers.messages() == [(of, changed)]

@@ -38,7 +38,7 @@ from messages.facts import (
     ExecutionStarted,
     SlotSkipped,
 )
-from messages.market import Await, Awaited, Bounds, QuoteSeen, Unawait
+from messages.market import Await, Awaited, Bounds, QuoteSeen, RulesChanged, Unawait
 from messages.order import CancelChild, Decline, PlaceChild
 from messages.signal import Side, TwapOptions
 from tests.actors.twap.stage import Stage, after
@@ -487,8 +487,6 @@ def test_a_halt_does_not_outlast_the_end_of_time(simulation: Simulation) -> None
     [
         (Decline.BALANCE, StopReason.BALANCE),
         (Decline.SYMBOL_STATUS, StopReason.SYMBOL_STATUS),
-        (Decline.FILTER, StopReason.REFUSED),
-        (Decline.ABOVE_MAXIMUM, StopReason.REFUSED),
         (Decline.CLOSED, StopReason.ERROR),
     ],
 )
@@ -496,6 +494,28 @@ def test_a_certain_decline_ends_the_execution(simulation: Simulation, decline: D
     stage = Stage(simulation)
     stage.decline(stage.placed(), decline, detail="as figures say")
     assert stage.ended(reason, "as figures say").report.stop_reason == f"{reason}: as figures say"
+
+
+@pytest.mark.parametrize("decline", [Decline.FILTER, Decline.ABOVE_MAXIMUM])
+def test_what_does_not_fit_the_rules_is_cut_by_the_new_ones_once_in_its_slot(
+    simulation: Simulation, decline: Decline
+) -> None:
+    stage = Stage(simulation)
+    stage.decline(stage.placed(), decline, detail="as figures say")
+    stage.actor.tell(RulesChanged(rules=rules(step=D("0.03"), min_quantity=D("0.03"))))
+    again = stage.placed(within=3.0)
+    assert (again.slice, again.attempt, again.quantity) == (0, 0, D("0.09"))
+    stage.decline(again, decline, detail="and again")
+    stage.ended(StopReason.REFUSED, "and again")
+
+
+def test_each_slot_may_be_declined_once_for_rules_that_changed(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    for slot in range(3):
+        place = stage.placed(within=30.0)
+        assert place.slice == slot
+        stage.decline(place, Decline.FILTER)
+        stage.fill(stage.placed(within=3.0))
 
 
 def test_a_lack_of_balance_may_pass_within_the_slot(simulation: Simulation) -> None:
@@ -801,10 +821,10 @@ def test_an_amendment_that_waited_for_a_decline_that_ends_it_all_is_refused(simu
     stage = Stage(simulation)
     place = stage.placed()
     command(AmendExecution, stage, quantity=D("0.15"))
-    stage.decline(place, Decline.FILTER, detail="PRICE_FILTER")
+    stage.decline(place, Decline.SYMBOL_STATUS, detail="BREAK")
     simulation.run(0.0)
     answered(stage, done=False, detail="the execution is ending")
-    stage.ended(StopReason.REFUSED, "PRICE_FILTER")
+    stage.ended(StopReason.SYMBOL_STATUS, "BREAK")
 
 
 def test_an_amended_quantity_is_shared_by_the_slots_that_are_left(simulation: Simulation) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.twap.commands import fact_of
 from actors.twap.execution import MOST_ATTEMPTS, AwaitChild, Close, Done, Execution, Serve, Skip, Wait
 from actors.twap.reactions import DECLINES, Reaction, Way, stop_after_refusal
-from actors.twap.schedule import minimum_at, most_of
+from actors.twap.schedule import Limits, minimum_at, most_of
 from messages.execution import ChildOutcome, CommandAnswer, PauseExecution, StopReason
 from messages.facts import (
     AttemptReappeared,
@@ -563,7 +563,7 @@ def test_an_execution_whose_next_slot_is_beyond_the_end_ends_at_once() -> None:
         (-2010, "Unsupported order combination", StopReason.REFUSED),
         (-2010, "Duplicate order sent.", None),
         (-2010, "Order would immediately match and take.", None),
-        (-1013, "Filter failure: NOTIONAL", StopReason.REFUSED),
+        (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE", StopReason.REFUSED),
         (-1111, "Parameter has too much precision.", StopReason.REFUSED),
         (-2015, "Invalid API-key, IP, or permissions for action.", StopReason.REFUSED),
         (-1021, "Timestamp for this request is outside of the recvWindow.", None),
@@ -581,9 +581,28 @@ def test_a_refusal_stops_the_execution_or_leaves_it_to_later_slots(
 
 def test_the_first_refusal_that_stops_is_the_reason() -> None:
     world = World()
-    world.add(refused(world.intend(0, "0.1", 0), -1013, "Filter failure: LOT_SIZE"), after(0))
+    world.add(refused(world.intend(0, "0.1", 0), -1013, "Filter failure: MAX_POSITION"), after(0))
     world.add(refused(world.intend(1, "0.1", 0), -2010, "insufficient balance"), after(0))
-    assert world.next(30) == Close(StopReason.REFUSED, "Filter failure: LOT_SIZE")
+    assert world.next(30) == Close(StopReason.REFUSED, "Filter failure: MAX_POSITION")
+
+
+@pytest.mark.parametrize("name", ["LOT_SIZE", "MARKET_LOT_SIZE", "PRICE_FILTER", "NOTIONAL", "MIN_NOTIONAL"])
+def test_a_filter_that_has_changed_refuses_once_and_ends_the_execution_if_it_does_so_again(name: str) -> None:
+    world, message = World(), f"Filter failure: {name}"
+    world.add(refused(world.intend(0, "0.1", 0), -1013, message), after(0))
+    assert world.next(30) == Serve(1, after(60), after(60))
+    world.add(refused(world.intend(1, "0.1", 30), -1013, message), after(30))
+    assert world.next(60) == Close(StopReason.REFUSED, message)
+
+
+def test_what_is_left_is_cut_by_the_bounds_of_today_and_no_more_than_planned() -> None:
+    world = World()
+    world.fill(0, "0.1", 0)
+    world.execution.terms = Limits(step=D("0.03"), min_quantity=D("0.03"), max_quantity=None, min_notional=D(5))
+    assert world.execution.child_quantity(1, D(42_000), None) == D("0.09")
+    world.execution.terms = Limits(step=D("0.5"), min_quantity=D("0.5"), max_quantity=None, min_notional=D(5))
+    assert world.execution.child_quantity(1, D(42_000), None) == 0
+    assert world.next(30) == Close(StopReason.REFUSED, "0.4 left, below what the venue takes now")
 
 
 @pytest.mark.parametrize("decline", list(Decline))
