@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 KEY, SIGNATURE, BAN, INVARIANT = "KEY_REVOKED", "BAD_SIGNATURE", "BANNED", "INVARIANT"
-REBUILT = "REBUILT"
+REBUILT, SECOND_DAEMON = "REBUILT", "SECOND_DAEMON"
 """Reasons of a halt; that of a ban ends with it, the others wait for a person."""
 
 HALTS: dict[int, str] = {

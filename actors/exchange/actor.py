@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from actors.exchange.refresh import Need, Refresh
 from actors.exchange.settings import ExchangeSettings
 from actors.exchange.signs import Signs
 from actors.follower import Follower
-from actors.halts import BAN, HALTS, INVARIANT
+from actors.halts import BAN, HALTS, INVARIANT, SECOND_DAEMON
 from actors.lookout import HINDRANCES, Lookout
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
@@ -91,6 +92,8 @@ CLOCK_STEP_SECONDS = 0.05
 """More than this, our wall clock must not move against the monotonic one while the venue's is asked for."""
 
 BALANCE_RECHECK_SECONDS = 2.0
+EARLIER_LIFE_MS, JUST_NOW_MS = 60_000, 120_000
+"""What an earlier life had under way has arrived so long after a start; an order is new for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,7 @@ class ExchangeActor(Follower, Child):
         self._wall_zero = 0.0
         self._gate: Tells[object] | None = None
         self._venue_zero: float | None = None
+        self._began_at = math.inf
         self._door = Door(settings)
         self._outbox = Outbox(settings.most_waiting)
         self._not_after: dict[str, float] = {}
@@ -406,6 +410,10 @@ class ExchangeActor(Follower, Child):
         if exposure is not None and exposure.has_seen(child):
             return  # The journal has told of it meanwhile.
         price = order.price or (order.executed_quote / order.executed_quantity if order.executed_quantity else ONE)
+        if not rebuilding and self._is_of_another(order, execution_id):
+            detail = f"{child} is an order like ours that is not in this journal: another daemon trades on this account"
+            self._halt(SECOND_DAEMON, detail)
+            return
         known = self._door.exposures.knows(execution_id) and not self._door.exposures.has_seen(execution_id, child)
         if (known or rebuilding) and child not in self._adopted:
             self._adopted[child] = None
@@ -414,6 +422,13 @@ class ExchangeActor(Follower, Child):
             )
         elif not order.status.final:
             self._append_cancel(execution_id, child, order.symbol, order.order_id, "unknown to the journal")
+
+    def _is_of_another(self, order: OrderSnapshot, execution_id: str) -> bool:
+        """Whether somebody else makes orders under ids of ours, here and now: this process made none of it."""
+        if self._venue_zero is None or self._door.exposures.knows(execution_id):
+            return False
+        age = self._venue_milliseconds() - order.time
+        return order.time > self._began_at + EARLIER_LIFE_MS and age < JUST_NOW_MS
 
     # Cancels --------------------------------------------------------------------------------------
 
@@ -597,6 +612,7 @@ class ExchangeActor(Follower, Child):
             return
         self._tell_sign(self._signs.of_clock(offset))
         self._venue_zero = milliseconds(self.runtime.wall_time()) + offset - 1000 * self.runtime.now()
+        self._began_at = min(self._began_at, self._venue_milliseconds())
         self._door.clock_doubted = False
         if self._watcher is not None:
             self.runtime.send(self._watcher, VenueTime(zero=self._venue_zero))

@@ -347,10 +347,12 @@ def test_an_own_order_that_the_journal_lost_is_adopted_and_counted(simulation: S
     assert [line["ours"] for line in stage.lines("ForeignOrderSeen")] == [True]
 
 
-def test_an_own_order_of_nobodys_is_cancelled_with_an_alert(simulation: Simulation) -> None:
-    stage = Stage(simulation).start()
-    stage.world.crash()
-    name = child_id("p", "zzzzzzzzzzzzz", 0, 0)
+def order_of_nobody(stage: Stage, **other: str) -> None:
+    """An order under an id of ours comes to the exchange, from nobody that this daemon knows.
+
+    The user stream tells of it when something else happens to the account.
+    """
+    now = stage.sim.wall_time()
     params = {
         "symbol": "BTCUSDT",
         "side": "BUY",
@@ -358,17 +360,61 @@ def test_an_own_order_of_nobodys_is_cancelled_with_an_alert(simulation: Simulati
         "timeInForce": "GTC",
         "quantity": "0.1",
         "price": "41000",
-        "newClientOrderId": name,
-        "timestamp": str(milliseconds(simulation.wall_time())),
+        "newClientOrderId": child_id("p", "zzzzzzzzzzzzz", 0, 0),
+        "timestamp": str(milliseconds(now)),
         "recvWindow": "2000",
+        **other,
     }
-    stage.world.exchange.place(params, microseconds(simulation.wall_time()))
-    stage.world.exchange.drain()
-    stage.start()
-    stage.run(2.0)
-    orders: Any = stage.world.exchange.truth()["orders"]
-    assert [order["status"] for order in orders] == ["CANCELED"]
+    stage.world.exchange.place(params, microseconds(now))
+
+
+def its_status(stage: Stage) -> Any:
+    (order,) = [order for order in stage.orders() if "zzzzz" in order["clientOrderId"]]
+    return order["status"]
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["before a start", "just after it"])
+def test_an_own_order_of_nobodys_is_cancelled_with_an_alert(simulation: Simulation, *, running: bool) -> None:
+    stage = Stage(simulation).start()
+    if running:
+        stage.accepted("0.5", twap=FIVE)
+        stage.run(5.0)
+        order_of_nobody(stage)
+        stage.run(40.0)
+    else:
+        stage.world.crash()
+        order_of_nobody(stage)
+        stage.start()
+        stage.run(2.0)
+    assert its_status(stage) == "CANCELED"
     assert [line["kind"] for line in stage.lines("AlertRaised")] == ["foreign_order"]
+
+
+@pytest.mark.parametrize("kind", [{}, {"timeInForce": "IOC", "price": "42100"}], ids=["resting", "filled at once"])
+def test_a_second_daemon_on_the_account_is_noticed_by_its_orders_and_halts_trading(
+    simulation: Simulation, kind: dict[str, str]
+) -> None:
+    stage = Stage(simulation).start()
+    stage.accepted("0.5", twap=FIVE)
+    stage.run(70.0)
+    order_of_nobody(stage, **kind)
+    stage.run(25.0)
+    assert [line["reason"] for line in stage.lines("TradingHalted")] == ["SECOND_DAEMON"]
+    assert {"foreign_order", "halt"} <= {line["kind"] for line in stage.lines("AlertRaised")}
+    assert its_status(stage) == ("FILLED" if kind else "NEW"), "what is another's is left to it"
+    sent = len(stage.requests())
+    stage.run(60.0)
+    assert len(stage.requests()) == sent
+
+
+def test_an_order_of_before_the_start_is_no_second_daemon(simulation: Simulation) -> None:
+    stage = Stage(simulation).start()
+    stage.run(70.0)
+    order_of_nobody(stage, timeInForce="IOC", price="42100")
+    stage.world.crash()
+    stage.start()
+    stage.run(130.0)
+    assert stage.count("TradingHalted") == 0
 
 
 def test_an_intent_lost_in_a_crash_is_resolved_in_time_without_a_second_order(simulation: Simulation) -> None:
