@@ -428,7 +428,7 @@ class ExchangeActor(Follower, Child):
         if self._venue_zero is None or self._door.exposures.knows(execution_id):
             return False
         age = self._venue_milliseconds() - order.time
-        return order.time > self._began_at + EARLIER_LIFE_MS and age < JUST_NOW_MS
+        return order.time > self._began_at + EARLIER_LIFE_MS and abs(age) < JUST_NOW_MS
 
     # Cancels --------------------------------------------------------------------------------------
 
