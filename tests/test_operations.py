@@ -19,6 +19,7 @@ from actors.alerts import RULES
 from adapters import exits
 from adapters.config import load_config
 from adapters.reload import SAFE
+from tests.alert_kinds import TROUBLES
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs/operations.md").read_text()
@@ -31,6 +32,7 @@ def test_the_guide_says_what_to_do_for_every_alert_and_at_which_level_it_comes()
     rules: dict[str, str] = {rule.kind: rule.level for rule in RULES if rule.level is not None}
     signs = {"stream_down": "warning", "clock_skew": "error", "limits_near": "warning", "journal": "critical"}
     assert listed == rules | signs
+    assert set(signs) == TROUBLES
 
 
 def test_the_guide_lists_every_exit_code() -> None:

@@ -18,14 +18,18 @@ from actors import notifier
 from actors.alerts import RULES, Alerts
 from actors.exchange.actor import ExchangeActor
 from actors.runtime import Simulation
+from actors.twap.actor import TWAPActor
 from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.wording import order_params
 from messages.control import DaemonUp, HaltTrading, ResumeTrading
 from messages.ids import microseconds, milliseconds
 from messages.order import LimitsSeen, SendOrder
 from messages.signal import Reason, Side
+from tests.alert_kinds import KINDS
+from tests.simulation.test_faults import fail
 from tests.simulation.test_halts import actor_ref
-from tests.simulation.whole import D, Stage
+from tests.simulation.test_rebuild import lose_journal, start_rebuilding
+from tests.simulation.whole import D, Stage, a_daemon
 
 A_MINUTE = timedelta(minutes=1)
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
@@ -93,6 +97,35 @@ def move_money(stage: Stage) -> None:
     stage.start()
 
 
+def end_by_its_own_hand(stage: Stage) -> None:
+    """The exchange ends a child that rests."""
+    stage.accepted("0.4", twap={"num_chunks": 2, "interval_seconds": 10, "child": "passive"})
+    stage.until("ChildAcknowledged")
+    engine = stage.world.exchange.engine
+    (resting,) = engine.open.values()
+    engine.expire(resting, microseconds(stage.sim.wall_time()))
+
+
+def fail_four_times(stage: Stage) -> None:
+    stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 60})
+    stage.until("ChildClosed")
+    for _ in range(4):
+        fail(stage.sim, TWAPActor)
+
+
+def rebuild(stage: Stage) -> None:
+    stage.report(stage.accepted("0.01"))
+    lose_journal(stage)
+    start_rebuilding(stage)
+    stage.world.start_daemon = a_daemon()
+
+
+def be_asked_for_silence(stage: Stage) -> None:
+    """What the headers of a 429 say."""
+    until = stage.sim.wall_time() + timedelta(seconds=50)
+    actor_ref(ExchangeActor).tell(LimitsSeen(retry_at=until, detail="429"))
+
+
 def use(weight: int) -> Callable[[Stage], object]:
     """What an answer's headers would say; many real requests would take minutes to come to it."""
     return lambda _: actor_ref(ExchangeActor).tell(LimitsSeen(used_weight=weight, weight_limit=6000))
@@ -118,6 +151,10 @@ EPISODES = (
         lambda stage: stage.world.exchange.set_skew(1_500_000),
         lambda stage: stage.world.exchange.set_skew(0),
     ),
+    Episode("exchange_cancelled", end_by_its_own_hand),
+    Episode("quarantine", fail_four_times),
+    Episode("rebuilt", rebuild),
+    Episode("rate_limited", be_asked_for_silence),
     Episode("foreign_order", trade_elsewhere),
     Episode("balance_mismatch", move_money),
     Episode("limits_near", use(5_000), use(600)),
@@ -126,6 +163,10 @@ EPISODES = (
 
 def said(stage: Stage, kind: str) -> list[str]:
     return [line["type"] for line in stage.lines() if line["type"].startswith("Alert") and line["kind"] == kind]
+
+
+def test_every_kind_has_its_episode() -> None:
+    assert sorted(episode.kind for episode in EPISODES) == sorted(KINDS - {"journal"}), "the journal's own is below"
 
 
 @pytest.fixture
