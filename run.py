@@ -96,6 +96,7 @@ def start_daemon(
     settings: DaemonSettings | None = None,
     alerts: Tells[AlertRaised | AlertCleared] | None = None,
     lookout: Tells[WaitsFor] | None = None,
+    failed_before: str | None = None,
 ) -> ActorRef[Daemon]:
     """Start the root actor on the current runtime; without settings, with the defaults of paper mode."""
     from actors.daemon import Daemon
@@ -103,7 +104,14 @@ def start_daemon(
 
     settings = settings or settings_of(Config())
     return Daemon.start(
-        observer, store=store, venue=venue, market=market, settings=settings, alerts=alerts, lookout=lookout
+        observer,
+        store=store,
+        venue=venue,
+        market=market,
+        settings=settings,
+        alerts=alerts,
+        lookout=lookout,
+        failed_before=failed_before,
     )
 
 
@@ -116,8 +124,9 @@ def begin(house: House) -> ActorRef[Daemon]:
         venue=venue,
         market=venue,
         settings=settings_of(house.config, rebuild_since=house.rebuild_since),
-        alerts=house.alerts,
+        alerts=house.note,
         lookout=house.vitals,
+        failed_before=house.note.left,
     )
 
 

@@ -141,6 +141,7 @@ class Daemon(Follower, Parent):
     """Starts everything, says how things stand, and ends the process when it must.
 
     `alerts` is told each alert once it is durable, `lookout` what due children wait for.
+    `failed_before` says how the journal failed in an earlier life, if nobody has said since that it works again.
     `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
     """
@@ -157,8 +158,10 @@ class Daemon(Follower, Parent):
         settings: DaemonSettings,
         alerts: Tells[AlertRaised | AlertCleared] | None = None,
         lookout: Tells[WaitsFor] | None = None,
+        failed_before: str | None = None,
     ) -> None:
         super().__init__()
+        self._failed_before = failed_before
         self._lookout = lookout
         self._alerts = alerts
         self._observer, self._store, self._settings = observer, store, settings
@@ -262,7 +265,7 @@ class Daemon(Follower, Parent):
 
     def _start_the_others(self) -> None:
         settings, journal = self._settings, self.children[JOURNAL]
-        notifier = self.spawn(NOTIFIER, Notifier, journal=journal, sink=self._alerts)
+        notifier = self.spawn(NOTIFIER, Notifier, journal=journal, sink=self._alerts, failed_before=self._failed_before)
         lookout = self._lookout
         market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market, lookout=lookout)
         exchange = self.spawn(

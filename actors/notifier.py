@@ -33,6 +33,8 @@ LEVELS: dict[Level, int] = {
     "critical": logging.CRITICAL,
 }
 
+JOURNAL = "journal"
+
 logger = logging.getLogger("tidegate.alerts")
 
 
@@ -45,7 +47,8 @@ class Notifier(Follower, Child):
     """Folds the facts of `actors.alerts.RULES`, and appends AlertRaised and AlertCleared.
 
     An alert is logged, and handed to `sink`, once it is durable; but that the journal failed at once,
-    for nothing will be durable any more.
+    for nothing will be durable any more. That it did in an earlier life is told in `failed_before`: it
+    becomes a fact then, together with its end, which is all that the sink still has to hear of it.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class Notifier(Follower, Child):
         *,
         journal: Tells[JournalCommand],
         sink: Tells[AlertRaised | AlertCleared] | None = None,
+        failed_before: str | None = None,
     ) -> None:
         super().__init__(parent, name)
+        self._failed_before = failed_before
         self.use_journal(journal)
         self._told, self._sink = parent, sink
         self._alerts = Alerts()
@@ -86,7 +91,7 @@ class Notifier(Follower, Child):
                 self._troubles.append(message)
                 self._say()
             case JournalFailed(detail=detail):
-                self._hand_on(AlertRaised(kind="journal", subject="journal", level="critical", text=detail))
+                self._hand_on(_journal_failed(f"{detail}, at {self.runtime.wall_time():%Y-%m-%d %H:%M:%S} UTC"))
             case _TimePassed():
                 self._say()
             case Ping(reply_to):
@@ -97,6 +102,8 @@ class Notifier(Follower, Child):
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold."""
         self._alerts.fold(fact, at)
+        if fact == _journal_failed(self._failed_before or ""):
+            self._failed_before = None  # A life between that one and this has said so.
 
     def on_news_of(self, fact: Fact) -> None:
         """Say what there is to say of it."""
@@ -104,12 +111,15 @@ class Notifier(Follower, Child):
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Say what was left unsaid by an earlier life."""
+        if self._failed_before is not None:
+            raised = _journal_failed(self._failed_before)
+            self.append(raised, AlertCleared(kind=raised.kind, subject=raised.subject, text="facts are durable again"))
         self._say()
         self.runtime.send(self._told, ActorReady(self.name))
 
     def on_durable(self, fact: Fact) -> None:
-        """Log an alert and hand it on."""
-        if isinstance(fact, AlertRaised | AlertCleared):
+        """Log an alert and hand it on, unless that was done when it could not be durable."""
+        if isinstance(fact, AlertCleared) or (isinstance(fact, AlertRaised) and fact.kind != JOURNAL):
             self._hand_on(fact)
 
     def _hand_on(self, alert: AlertRaised | AlertCleared) -> None:
@@ -138,3 +148,7 @@ class Notifier(Follower, Child):
         if look_again is not None:
             delay = max(0.0, (look_again - now).total_seconds())
             self._timer = self.runtime.tell_after(delay, self.actor_ref, _TimePassed())
+
+
+def _journal_failed(text: str) -> AlertRaised:
+    return AlertRaised(kind="journal", subject=JOURNAL, level="critical", text=text)

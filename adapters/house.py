@@ -18,6 +18,7 @@ from adapters.binance.venue import BinanceVenue
 from adapters.config import Config
 from adapters.exchanges import exchange_of, quiet_until_of
 from adapters.exits import Exit
+from adapters.journal_note import JournalNote
 from adapters.lost_journal import find_own_orders, is_new, refuse_if_lost, since
 from adapters.patience import telling
 from adapters.storage.log_keeper import log_keeper_of
@@ -56,6 +57,7 @@ class House:
             stack.callback(self.store.close)
             stack.enter_context(log_keeper_of(self.store))
             self.alerts = stack.enter_context(alert_sender(self.config))
+            self.note = JournalNote(self.config.data_dir, self.alerts)
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
             importing = Thread(target=import_client, name="import", daemon=True)
             importing.start()  # It takes a while, in which another process starts, too.

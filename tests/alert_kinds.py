@@ -17,12 +17,9 @@ def spoken() -> set[str]:
     for file in sorted(ACTORS.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SPEAKERS:
-                kinds |= {word.value.value for word in node.keywords if word.arg == "kind" and _is_text(word.value)}
+                named = [word.value for word in node.keywords if word.arg == "kind"]
+                kinds |= {str(value.value) for value in named if isinstance(value, ast.Constant)}
     return kinds
-
-
-def _is_text(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 TROUBLES = spoken()

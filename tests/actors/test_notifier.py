@@ -399,9 +399,9 @@ def test_that_the_journal_failed_is_told_at_once(simulation: Simulation, caplog:
     house.journal.held = True
     house.ref.tell(JournalFailed("disk full", invariant=False))
     assert house.sink.expect(AlertRaised) == AlertRaised(
-        kind="journal", subject="journal", level="critical", text="disk full"
+        kind="journal", subject="journal", level="critical", text="disk full, at 2026-01-01 00:00:00 UTC"
     )
-    assert caplog.records[-1].getMessage() == "journal (journal): disk full"
+    assert caplog.records[-1].getMessage() == "journal (journal): disk full, at 2026-01-01 00:00:00 UTC"
 
 
 def test_what_happened_and_does_not_go_on_is_over_after_its_time(simulation: Simulation) -> None:

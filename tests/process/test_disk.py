@@ -42,9 +42,13 @@ def test_a_disk_that_is_full_ends_the_daemon_with_74_and_the_next_start_goes_on(
             daemon.wait_until(lambda: float(str(daemon.client.executions()[0]["total_filled"])) > 0)
             fill_the_disk(daemon)
             assert daemon.wait() == 74
+            assert (daemon.data / "journal.failed").exists()
             daemon.start()
             daemon.wait_until(lambda: daemon.client.executions()[0]["closed_at"] is not None, 60)
             assert daemon.terminate() == 0
+        assert not (daemon.data / "journal.failed").exists()
+        told = [line["type"] for line in daemon.journal() if line.get("kind") == "journal"]
+        assert told == ["AlertRaised", "AlertCleared"]
         truth = truth_of(paper.rest)
     found = audit(daemon.journal(), truth, initial_balances=DEFAULT_BALANCES)
     assert found.ok, found.text()

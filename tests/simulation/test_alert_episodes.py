@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +21,15 @@ from actors.alerts import RULES, Alerts
 from actors.exchange.actor import ExchangeActor
 from actors.runtime import Simulation
 from actors.twap.actor import TWAPActor
+from adapters.journal_note import FILE, JournalNote
 from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.wording import order_params
 from messages.control import DaemonUp, HaltTrading, ResumeTrading
+from messages.facts import AlertCleared, AlertRaised
 from messages.ids import microseconds, milliseconds
 from messages.order import LimitsSeen, SendOrder
 from messages.signal import Reason, Side
+from run import start_daemon
 from tests.alert_kinds import KINDS
 from tests.simulation.test_faults import fail
 from tests.simulation.test_halts import actor_ref
@@ -165,8 +170,53 @@ def said(stage: Stage, kind: str) -> list[str]:
     return [line["type"] for line in stage.lines() if line["type"].startswith("Alert") and line["kind"] == kind]
 
 
+def test_a_journal_that_fails_is_told_once_and_once_it_works_again_that_it_is_over(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    """The one kind of which no fact can tell when it begins: somebody is told at once, and the next life ends it."""
+    heard = Heard()
+
+    def daemon(*places: Any, **fields: Any) -> Any:
+        note = JournalNote(tmp_path, heard)
+        return start_daemon(*places, **fields, alerts=note, failed_before=note.left)
+
+    stage = Stage(simulation)
+    stage.world.start_daemon = daemon
+    stage.start()
+    stage.world.store.fail_next()
+    stage.world.send({"id": "x", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.5", "twap": FIVE})
+    assert simulation.run_until(lambda: stage.world.news.ended is not None, 10.0)
+    assert heard.kinds() == ["AlertRaised"]
+    assert said(stage, "journal") == []
+    for life in range(3):
+        stage.world.crash()
+        stage.world.store.reopen()
+        if life == 0:
+            (tmp_path / "copy").write_text((tmp_path / FILE).read_text())
+        stage.start()
+        stage.run(5.0)
+        assert heard.kinds() == ["AlertRaised", "AlertCleared"]
+        assert said(stage, "journal") == ["AlertRaised", "AlertCleared"]
+        if life == 0:  # It died before the note was taken away.
+            (tmp_path / "copy").rename(tmp_path / FILE)
+    assert stage.lines("AlertRaised")[-1]["text"] == heard.alerts[0].text
+
+
+class Heard:
+    """Whoever is told of alerts on the telephone."""
+
+    def __init__(self) -> None:
+        self.alerts: list[AlertRaised | AlertCleared] = []
+
+    def tell(self, alert: AlertRaised | AlertCleared, /) -> None:
+        self.alerts.append(alert)
+
+    def kinds(self) -> list[str]:
+        return [type(alert).__name__ for alert in self.alerts if alert.kind == "journal"]
+
+
 def test_every_kind_has_its_episode() -> None:
-    assert sorted(episode.kind for episode in EPISODES) == sorted(KINDS - {"journal"}), "the journal's own is below"
+    assert sorted(episode.kind for episode in EPISODES) == sorted(KINDS - {"journal"}), "the journal's own is above"
 
 
 @pytest.fixture
