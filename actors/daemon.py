@@ -63,9 +63,6 @@ from messages.refs import Tells
 QUIET_START_SECONDS = 5.0
 """A start that takes longer says what it waits for, and again after as long."""
 
-SECONDS_PER_FACT = 0.0001
-"""What a start may take longer for each fact of the journal: far more than it does."""
-
 EXIT_OK, EXIT_ERROR, EXIT_UNAVAILABLE, EXIT_INVARIANT, EXIT_JOURNAL = 0, 1, 69, 70, 74
 
 
@@ -196,8 +193,8 @@ class Daemon(Follower, Parent):
                 self.on_news(message)
             case ActorReady(name):
                 self._on_ready(name)
-            case Pong(name):
-                self._on_pong(name)
+            case Pong(name, reading):
+                self._on_pong(name, reading=reading)
             case Settled():
                 if self._readiness is Readiness.DRAINING:
                     self._stop_in_reverse()
@@ -236,10 +233,9 @@ class Daemon(Follower, Parent):
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Raise the epoch: from here on this process is the one that writes."""
-        if self._start_timer is not None:  # A long journal takes the others its time, too.
+        if self._start_timer is not None:  # The others begin to read.
             self._start_timer.cancel()
-        patience = self._settings.start_seconds + caught_up.seq * SECONDS_PER_FACT
-        self._start_timer = self.runtime.tell_after(patience, self.actor_ref, _StartTooSlow())
+        self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
         self.append(
             EpochStarted(
                 epoch=self._epoch + 1,
@@ -331,8 +327,11 @@ class Daemon(Follower, Parent):
             self.runtime.send(ref, Ping(self.actor_ref))
         self.runtime.tell_after(self._settings.ping_seconds, self.actor_ref, _Tick())
 
-    def _on_pong(self, name: str) -> None:
+    def _on_pong(self, name: str, *, reading: bool) -> None:
         self._heard[name] = self.runtime.now()
+        if reading and self._readiness is Readiness.STARTING and self._start_timer is not None:
+            self._start_timer.cancel()  # A long journal takes its time: patience begins when it is read.
+            self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
         if self._unheard.pop(name, self) is None and not self._unheard:
             self._observer.tell(EveryoneAnswered())
 

@@ -219,7 +219,7 @@ class Journal(Child):
             case _Tidy():
                 self._tidy()
             case Ping(reply_to):
-                self.runtime.send(reply_to, Pong(self.name))
+                self.runtime.send(reply_to, Pong(self.name, reading=bool(self._replays)))
             case _:
                 assert_never(message)
 

@@ -182,9 +182,10 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """`name` is up."""
+    """`name` is up; `reading` says that somebody is still being told what the journal has."""
 
     name: str
+    reading: bool = False
 
 
 @dataclass(frozen=True, slots=True)

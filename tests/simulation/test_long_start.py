@@ -1,0 +1,26 @@
+"""A start behind a long journal: it may take its time, as long as it gets on."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.runtime import Simulation
+from messages.control import Readiness
+from tests.simulation.whole import Stage
+
+
+def test_a_start_is_not_given_up_while_the_journal_is_still_being_read(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(simulation).start()
+    for number in range(15):
+        stage.report(stage.accepted("0.01", id=str(number)))
+    stage.world.crash()
+    monkeypatch.setattr("actors.journal.REPLAY_SLICE", 1)
+    simulation.stall(0.7, 0.5)
+    began = simulation.now()
+    stage.world.launch()
+    news = stage.world.news
+    assert simulation.run_until(lambda: news.readiness is Readiness.READY or news.ended is not None, 3_600.0)
+    assert news.ended is None, news.ended
+    assert simulation.now() - began > 45.0, "it was over too soon to try anybody's patience"
