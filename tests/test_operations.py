@@ -30,7 +30,13 @@ DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 def test_the_guide_says_what_to_do_for_every_alert_and_at_which_level_it_comes() -> None:
     listed = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", GUIDE, re.MULTILINE))
     rules: dict[str, str] = {rule.kind: rule.level for rule in RULES if rule.level is not None}
-    signs = {"stream_down": "warning", "clock_skew": "error", "limits_near": "warning", "journal": "critical"}
+    signs = {
+        "order_vanished": "error",
+        "stream_down": "warning",
+        "clock_skew": "error",
+        "limits_near": "warning",
+        "journal": "critical",
+    }
     assert listed == rules | signs
     assert set(signs) == TROUBLES
 

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from actors.follower import Follower
 from actors.halts import HALTS, INVARIANT, REBUILT
-from actors.order_watcher.attempt import FENCE_CANCEL, TIMEOUT_CANCEL
+from actors.order_watcher.attempt import FENCE_CANCEL, TIMEOUT_CANCEL, Life
 from actors.order_watcher.balance_check import BalanceCheck, Balances
 from actors.order_watcher.inquiry import Answered, Asker
 from actors.order_watcher.ledger import Ledger, contradiction
@@ -271,8 +271,8 @@ class OrderWatcher(Follower, Child):
                 self._take_failure(word)
             case BalancesFound(balances=balances):
                 self._take_balances(balances)
-            case OrderNotFound():
-                pass  # Proves nothing; the next round asks again.
+            case OrderNotFound(client_order_id=child):
+                self._take_not_found(child)  # Proves nothing; the next round asks again.
             case RulesFound() | TimeFound():
                 pass  # Never asked for by this actor.
             case _:
@@ -356,6 +356,25 @@ class OrderWatcher(Follower, Child):
         if reason is not None:
             self._exchange.tell(HaltTrading(reason=reason, detail=f"{code}: {detail}"))
 
+    def _take_not_found(self, child: str) -> None:
+        """Say so if the venue has long known nothing of an order that it had acknowledged: it may have been reset."""
+        watch = self._watches.get(child)
+        if watch is None or watch.ledger.final or watch.ledger.attempt.life is not Life.ACKED:
+            return
+        now = self.runtime.now()
+        watch.missing_since = now if watch.missing_since is None else watch.missing_since
+        if now - watch.missing_since >= self._settings.absent_after_seconds and not watch.vanished:
+            watch.vanished = True
+            text = f"the exchange knows nothing any more of {child}, which it had acknowledged; its execution waits"
+            self._tell_trouble(TroubleSeen(kind="order_vanished", subject=child, level="error", text=text))
+
+    def _is_there(self, watch: Watch) -> None:
+        """End that trouble, also one that an earlier life told of."""
+        if watch.vanished or watch.recovered:
+            child = watch.ledger.intent.client_order_id
+            self._tell_trouble(TroubleOver(kind="order_vanished", subject=child, text="the exchange knows it again"))
+        watch.vanished, watch.missing_since = False, None
+
     def _take_snapshot(self, order: OrderSnapshot) -> None:
         ledger = self._register.get(order.client_order_id)
         if ledger is None:
@@ -425,6 +444,8 @@ class OrderWatcher(Follower, Child):
         if strange is not None:  # Merged, it could never be taken back; what is true will be said again.
             self._exchange.tell(HaltTrading(reason=INVARIANT, detail=strange))
             return
+        if order is not None and (known := self._watches.get(ledger.intent.client_order_id)) is not None:
+            self._is_there(known)
         believed_gone = ledger.attempt.life.gone
         facts = self._register.with_corrections(ledger.hear(order, trades, source, reason))
         if facts:

@@ -36,7 +36,8 @@ class Watch:
     `polled`: it was open when the open orders were asked for. `ask_order`: its state is in doubt.
     `cancel_reason`: it is to be cancelled until its final state is read. `round`: how often it was
     asked for on its own, which the timer `chase` repeats. `proof` is what its absence takes, once
-    its outcome is unknown.
+    its outcome is unknown. Since `missing_since` the venue says that it knows nothing of an order that it
+    had acknowledged; `vanished`: that was told.
     """
 
     ledger: Ledger
@@ -50,6 +51,8 @@ class Watch:
     chase: Timer | None = None
     deadline: Timer | None = None
     proof: Proof | None = None
+    missing_since: float | None = None
+    vanished: bool = False
 
     def proven_by(self, settings: WatcherSettings) -> Proof:
         """Return the proof of this order, begun when it is first asked for."""

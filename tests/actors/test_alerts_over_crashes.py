@@ -86,6 +86,7 @@ CASES: dict[str, Case] = {
     "rebuilt": Case(JournalRebuilt(since=EPOCH, orders=1, executions=1, cancelled=0), A_DAY.total_seconds()),
     "balance_mismatch": Case(BalanceMismatch(asset="BTC", expected=D(1), found=D(2)), A_DAY.total_seconds()),
     "stream_down": trouble("stream_down", after=10.0),
+    "order_vanished": trouble("order_vanished"),
     "clock_skew": trouble("clock_skew"),
     "limits_near": trouble("limits_near"),
 }

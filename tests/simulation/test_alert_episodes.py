@@ -34,6 +34,7 @@ from tests.alert_kinds import KINDS
 from tests.simulation.test_faults import fail
 from tests.simulation.test_halts import actor_ref
 from tests.simulation.test_rebuild import lose_journal, start_rebuilding
+from tests.simulation.test_reset import wipe
 from tests.simulation.whole import D, Stage, a_daemon
 
 A_MINUTE = timedelta(minutes=1)
@@ -111,6 +112,25 @@ def end_by_its_own_hand(stage: Stage) -> None:
     engine.expire(resting, microseconds(stage.sim.wall_time()))
 
 
+FORGOTTEN: list[Any] = []
+"""The exchange that is away."""
+
+
+def forget(stage: Stage) -> None:
+    """The exchange knows nothing any more of a child that rests."""
+    stage.accepted("0.4", twap={"num_chunks": 2, "interval_seconds": 10, "child": "passive"})
+    stage.until("ChildAcknowledged")
+    FORGOTTEN.append(stage.world.exchange)
+    wipe(stage)
+    stage.run(120.0)
+
+
+def remember(stage: Stage) -> None:
+    """It was only away: the old exchange is back."""
+    stage.world.exchange = stage.world.venue.proxy().exchange = FORGOTTEN.pop()
+    stage.run(40.0)
+
+
 def fail_four_times(stage: Stage) -> None:
     stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 60})
     stage.until("ChildClosed")
@@ -157,6 +177,7 @@ EPISODES = (
         lambda stage: stage.world.exchange.set_skew(0),
     ),
     Episode("exchange_cancelled", end_by_its_own_hand),
+    Episode("order_vanished", forget, remember),
     Episode("quarantine", fail_four_times),
     Episode("rebuilt", rebuild),
     Episode("rate_limited", be_asked_for_silence),
