@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    # Ctrl-C while the rest is imported: there is nothing to clean up, and nothing to say.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # exits.INTERRUPTED
+
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -260,6 +267,8 @@ def seed_range(text: str) -> range:
 
 def main() -> None:
     """Run the command line."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     use_money_context()
     sys.setswitchinterval(0.001)
     app(prog_name=completion.NAME if completion.asked_to_complete() else None)

@@ -21,6 +21,8 @@ JOURNAL = 74
 LOCKED = 75
 KEY_REFUSED = 77
 CONFIG = 78
+INTERRUPTED = 130
+"""By Ctrl-C, as shells say it."""
 
 
 class Exit(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters import exits
 from tests.process.programs import Running, run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
@@ -70,3 +72,12 @@ def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path) -> None:
     assert again.code == 1
     assert "has a journal already" in again.err
     assert run(tmp_path, "journal", "verify", "--set", "data_dir=data").code == 0
+
+
+@pytest.mark.parametrize(
+    "module", ["typer", "adapters.command_line", "messages.money", "adapters.config", "aiohttp.web"]
+)
+def test_ctrl_c_while_it_imports_what_it_needs_ends_it_with_130_and_not_a_word(tmp_path: Path, module: str) -> None:
+    shutil.copy(Path(__file__).with_name("interrupting.py"), tmp_path / "sitecustomize.py")
+    done = run(tmp_path, "--set", "http.port=0", PYTHONPATH=str(tmp_path), INTERRUPT_AT=module)
+    assert (done.code, done.out, done.err) == (exits.INTERRUPTED, "", "")
