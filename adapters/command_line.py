@@ -68,15 +68,54 @@ def send(
     price: Annotated[str | None, typer.Option(help="Reference price.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Accepted once per source and id.")] = None,
     source: Annotated[str | None, typer.Option(help="Whose id it is.")] = None,
+    account: Annotated[str | None, typer.Option(help="Which account it is for.")] = None,
+    tag: Annotated[str | None, typer.Option(help="A word of yours, shown with it.")] = None,
+    timestamp: Annotated[str | None, typer.Option(help="When it was made: ISO 8601, or ms since 1970.")] = None,
+    ttl_seconds: Annotated[str | None, typer.Option("--ttl", help="Too old after so many seconds.")] = None,
     limit_price: Annotated[str | None, typer.Option("--limit-price", help="Worst price.")] = None,
-    chunks: Annotated[int | None, typer.Option(help="Number of slices.")] = None,
-    interval: Annotated[str | None, typer.Option(help="Seconds from slice to slice.")] = None,
+    num_chunks: Annotated[int | None, typer.Option("--chunks", help="Number of slices.")] = None,
+    duration_seconds: Annotated[
+        str | None, typer.Option("--duration", help="Seconds to spread the slices over.")
+    ] = None,
+    interval_seconds: Annotated[str | None, typer.Option("--interval", help="Seconds from slice to slice.")] = None,
+    start_at: Annotated[str | None, typer.Option("--start-at", help="No child before this moment.")] = None,
+    end_at: Annotated[str | None, typer.Option("--end-at", help="No child after this moment.")] = None,
+    child: Annotated[str | None, typer.Option(help="market, ioc, passive or auto.")] = None,
+    cap_bps: Annotated[
+        str | None, typer.Option("--cap-bps", help="How far beyond the touch a child may reach.")
+    ] = None,
+    catch_up: Annotated[str | None, typer.Option("--catch-up", help="What is missed: none, spread or cap.")] = None,
+    jitter: Annotated[str | None, typer.Option(help="Share by which sizes and times differ.")] = None,
+    remainder: Annotated[str | None, typer.Option(help="What is left in the end: report or sweep.")] = None,
+    max_participation: Annotated[
+        str | None, typer.Option("--max-participation", help="Share of what the market trades.")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="equal or ow.")] = None,
+    rho: Annotated[str | None, typer.Option(help="How fast the book heals, per second, for ow.")] = None,
+    timing: Annotated[
+        bool | None, typer.Option("--timing/--no-timing", help="Wait for the queues at the touch.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the report.")] = False,
     sets: Sets = None,
     json: Json = False,
 ) -> None:
     """Send a signal to the running daemon and print its verdict."""
-    twap = {"num_chunks": chunks, "interval_seconds": interval}
+    twap = {
+        "num_chunks": num_chunks,
+        "duration_seconds": duration_seconds,
+        "interval_seconds": interval_seconds,
+        "start_at": start_at,
+        "end_at": end_at,
+        "child": child,
+        "cap_bps": cap_bps,
+        "catch_up": catch_up,
+        "jitter": jitter,
+        "remainder": remainder,
+        "max_participation": max_participation,
+        "schedule": schedule,
+        "rho": rho,
+        "timing": timing,
+    }
     body = {
         "symbol": symbol,
         "side": side,
@@ -84,6 +123,10 @@ def send(
         "price": price,
         "id": id_,
         "source": source,
+        "account": account,
+        "tag": tag,
+        "timestamp": timestamp,
+        "ttl_seconds": ttl_seconds,
         "limit_price": limit_price,
         "twap": {key: value for key, value in twap.items() if value is not None} or None,
     }

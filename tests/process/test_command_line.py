@@ -21,9 +21,12 @@ import pytest
 import typer
 
 import run as _program  # noqa: F401 - it adds the commands that need actors
+from adapters import command_line, console
 from adapters.command_line import app
 from adapters.completion import Shell
+from adapters.intake.signals import decode_signal
 from messages.execution import ChildReport, ExecutionReport
+from messages.signal import Signal, TwapOptions
 from tests.process.programs import ROOT, RUN, Done, Running, environment
 
 PAGE = (ROOT / "docs/command-line.md").read_text()
@@ -69,6 +72,50 @@ def test_every_option_of_a_command_is_explained(name: str) -> None:
     text = section(name)
     for option in {word for parameter in COMMANDS[name].params for word in parameter.opts if word.startswith("--")}:
         assert option in {"--help", "--set", "--json"} or f"`{option}" in text, f"{name} {option}"
+
+
+EACH_FIELD = (
+    *(
+        "--price",
+        "41000",
+        "--id",
+        "a",
+        "--source",
+        "desk",
+        "--account",
+        "main",
+        "--tag",
+        "t",
+        "--timestamp",
+        "1782907200000",
+    ),
+    *("--ttl", "30", "--limit-price", "43000", "--chunks", "4", "--duration", "60", "--interval", "15"),
+    *("--start-at", "2026-07-01T12:00:00Z", "--end-at", "2026-07-01T12:10:00Z", "--child", "ioc", "--cap-bps", "10"),
+    *("--catch-up", "cap", "--jitter", "0.2", "--remainder", "sweep", "--max-participation", "0.1"),
+    *("--schedule", "ow", "--rho", "0.05", "--timing"),
+)
+
+
+def test_every_field_of_a_signal_can_be_sent(monkeypatch: pytest.MonkeyPatch, command: Callable[..., Done]) -> None:
+    """What the command posts is compared with the vocabulary: a new field without an option fails here."""
+    posted: list[dict[str, Any]] = []
+
+    def send(_: object, body: dict[str, Any], **__: object) -> int:
+        posted.append(body)
+        return 0
+
+    monkeypatch.setattr(console, "send", send)
+    monkeypatch.setattr(command_line, "client", lambda *_: None)
+    for words in (EACH_FIELD, ("--quote", "--no-timing"), ()):
+        assert command("send", "BTCUSDT", "buy", "0.5", *words).code == 0
+    full, quote, bare = posted
+    assert {*full, "quote_quantity"} == {field.name for field in fields(Signal)}
+    assert set(full["twap"]) == {field.name for field in fields(TwapOptions)}
+    read = decode_signal(orjson.dumps(full))
+    assert isinstance(read, Signal), read
+    assert all(getattr(read, name) not in (None, "") for name in {*full} - {"quote_quantity"})
+    assert quote == {"symbol": "BTCUSDT", "side": "buy", "quote_quantity": "0.5", "twap": {"timing": False}}
+    assert bare == {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.5"}
 
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"daemon", "paper-exchange", "journal export"}))
