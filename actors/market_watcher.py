@@ -10,6 +10,7 @@ from typing import assert_never
 from actors.adverse import AdverseMoves
 from actors.bounds import Breach, judge, sound
 from actors.lookout import Lookout
+from actors.marks import Answers, Marks
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
 from actors.timing import Patience, due
@@ -24,12 +25,14 @@ from messages.market import (
     CountTrades,
     MarketEvent,
     MarketGap,
+    MarkMids,
     Quote,
     QuoteChanged,
     QuoteLost,
     QuoteSeen,
     StopCounting,
     Unawait,
+    Unmark,
     WatchMarket,
 )
 from messages.money import BPS, ZERO
@@ -217,6 +220,8 @@ WatcherMessage = (
     | Unawait
     | CountTrades
     | StopCounting
+    | MarkMids
+    | Unmark
     | Ping
     | _PushDue
     | _DeadlineReached
@@ -246,6 +251,7 @@ class MarketWatcher(Child):
         self._gate: Tells[QuoteChanged | QuoteLost] | None = None
         self._markets: dict[str, Market] = {}
         self._adverse = AdverseMoves(settings.estimated, settings.rest_seconds)
+        self._marks = Marks()
         self._hot: dict[str, bool] = {}
         self._hot_since: dict[str, float] = {}
         self._counted: dict[str, dict[str, None]] = {}
@@ -291,6 +297,10 @@ class MarketWatcher(Child):
                 self._count(message)
             case StopCounting(key=key):
                 self._stop_counting(key)
+            case MarkMids():
+                self._marks.ask(message)
+            case Unmark():
+                self._unmark(message)
             case _DeadlineReached(waiting):
                 self._on_deadline(waiting)
             case _PushDue(symbol):
@@ -309,11 +319,14 @@ class MarketWatcher(Child):
 
     def _on_quote(self, seen: QuoteSeen) -> None:
         market = self._market(seen.symbol)
-        now = self.runtime.now()
+        now, standing = self.runtime.now(), market.trusted
         if not market.see(seen, now):
             return
         if market.quote is not None:
             self._adverse.see(market.quote, now)
+            if self._marks.awaits(seen.symbol):
+                stood = None if standing is None else standing.mid
+                self._tell_marks(self._marks.see(seen.symbol, market.quote.mid, stood, now))
         if self._unseen is not None:
             self._unseen.pop(seen.symbol, None)
             self._ready_if_seen()
@@ -495,6 +508,15 @@ class MarketWatcher(Child):
         if not self._counted[symbol]:
             del self._counted[symbol]
             self._watch(symbol, hot=self._hot.get(symbol, False))
+
+    def _unmark(self, message: Unmark) -> None:
+        answers = self._marks.take_back(message.execution_id)
+        if message.tell:
+            self._tell_marks(answers)
+
+    def _tell_marks(self, answers: Answers) -> None:
+        for request, answer in answers:
+            self.runtime.send(request.reply_to, answer)
 
     def _connect(self, message: ConnectMarket) -> None:
         self._gate = message.gate

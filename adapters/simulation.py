@@ -276,8 +276,11 @@ def simulate(
     latency: LatencySettings | None = None,
     check_codec: bool = False,
     markets: MakeMarkets | None = None,
+    cold_seconds: float = SELDOM_SECONDS,
 ) -> Outcome:
     """Run a scenario to its end and audit it. `markets` come before those of `paper`.
+
+    Symbols that nobody waits for are shown every `cold_seconds`; at a real venue it is one.
 
     Raises `NotConverged` if it has no end in its time.
     """
@@ -288,7 +291,7 @@ def simulate(
             paper=paper or PaperSettings(),
             latency=latency or LatencySettings(),
             check_codec=check_codec,
-            cold_seconds=SELDOM_SECONDS,
+            cold_seconds=cold_seconds,
             markets=markets,
         )
         world.start()

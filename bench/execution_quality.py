@@ -30,7 +30,7 @@ from adapters.paper.liquidity.replay import Frame, ReplayMarket, read_frames
 from adapters.paper.liquidity.synthetic import PRESETS
 from adapters.paper.markets import MarketChoice, build_markets
 from adapters.paper.rules import built_in
-from adapters.paper.venue import LatencySettings
+from adapters.paper.venue import COLD_SECONDS, LatencySettings
 from adapters.scenarios import Scenario, TimedSignal
 from adapters.simulation import simulate
 from bench.tools.paired import Estimate, bootstrap
@@ -168,6 +168,7 @@ def _report(task: Task, side: Side) -> tuple[ExecutionReport, int]:
         paper=paper,
         latency=FIXED,
         markets=partial(_markets, paper, recorded=preset is None),
+        cold_seconds=COLD_SECONDS,
     )
     (closed,) = outcome.closed
     return closed.report, len(outcome.audit.violations)

@@ -151,6 +151,21 @@ class ChildReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Markout:
+    """What the mid was `seconds` after trades that make up `share` of what was filled.
+
+    In bps of their notional at the arrival price: `realised_spread_bps` is twice the distance from that
+    mid, as the aggressor paid it; `impact_bps` how far it had moved since their children were sent,
+    positive in the direction of the execution.
+    """
+
+    seconds: Decimal
+    share: Decimal
+    realised_spread_bps: Decimal
+    impact_bps: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReport:
     """What became of an execution. Prices in quote, quantities in base, times in UTC.
 
@@ -181,6 +196,9 @@ class ExecutionReport:
     neither lateness nor a guard's wait. `timing_bps` is the part of the drift in which the mid moved
     meanwhile: negative = the waiting earned it; None where nothing was timed. `children_rested` were
     posted at the touch, and `maker_filled` is what was made of `total_filled`.
+
+    `markouts` has what the market did 1, 5 and 60 s after the trades, of those that were seen so long
+    before the end; `reversion_bps` how far the mid came back from the first to the last of these moments.
     """
 
     symbol: str
@@ -230,6 +248,8 @@ class ExecutionReport:
     timing_waits: int = 0
     timing_seconds: Decimal = Decimal(0)
     timing_bps: Decimal | None = None
+    markouts: tuple[Markout, ...] = ()
+    reversion_bps: Decimal | None = None
 
 
 # Commands on a running execution ------------------------------------------------------------------

@@ -136,6 +136,33 @@ class WatchMarket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarkMids:
+    """Asks MarketWatcher for the mid at `moments` (monotonic s, ascending): one `MidsMarked` when all are known."""
+
+    execution_id: str
+    number: int
+    symbol: str
+    moments: tuple[float, ...]
+    reply_to: Tells[MidsMarked]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmark:
+    """Takes back an execution's `MarkMids`; `tell` = each is answered with what is known by now."""
+
+    execution_id: str
+    tell: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MidsMarked:
+    """The one answer to `MarkMids`, moment by moment; None where it is not known."""
+
+    number: int
+    mids: tuple[Decimal | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountTrades:
     """Asks MarketWatcher to have a symbol's trades counted until `key` asks to stop; quotes tell how many."""
 

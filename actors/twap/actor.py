@@ -32,6 +32,7 @@ from actors.twap.execution import (
 )
 from actors.twap.guards import bounds_of, forgiven, policy_of, reason_of, unbounded, waits_until
 from actors.twap.holdup import HoldUp
+from actors.twap.markouts import AFTER_SECONDS, Markouts
 from actors.twap.participation import QUIET, Volume, together
 from actors.twap.placing import place_of
 from actors.twap.reactions import DECLINES, GUARDED, MISFITS, Reaction, Way
@@ -59,6 +60,7 @@ from messages.facts import (
     Fact,
     SignalAccepted,
     SlotSkipped,
+    TradeBooked,
 )
 from messages.market import (
     Await,
@@ -66,11 +68,14 @@ from messages.market import (
     Bounds,
     CountTrades,
     MakerTerms,
+    MarkMids,
+    MidsMarked,
     RulesChanged,
     StopCounting,
     SymbolRules,
     Timing,
     Unawait,
+    Unmark,
 )
 from messages.money import ZERO
 from messages.order import CancelChild, ChildDeclined, Decline, PlaceChild
@@ -86,6 +91,9 @@ FRESH_SECONDS = 0.5
 """A child that is to rest is priced, and the queues are judged, on a quote seen since its turn came; one is waited for
 so long."""
 
+LATE_TRADE_SECONDS = 2.0
+"""What the market did after a trade is not looked at where that was learnt of so much later."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Due:
@@ -94,7 +102,7 @@ class _Due:
     generation: int
 
 
-TWAPMessage = FactNews | Awaited | ChildDeclined | RulesChanged | ExecutionCommand | Ping | _Due
+TWAPMessage = FactNews | Awaited | MidsMarked | ChildDeclined | RulesChanged | ExecutionCommand | Ping | _Due
 
 
 class TWAPActor(Follower, Child):
@@ -114,7 +122,7 @@ class TWAPActor(Follower, Child):
         rules: SymbolRules,
         journal: Tells[JournalCommand],
         exchange: Tells[PlaceChild | CancelChild],
-        market: Tells[Await | Unawait | CountTrades | StopCounting],
+        market: Tells[Await | Unawait | CountTrades | StopCounting | MarkMids | Unmark],
         settings: TwapSettings,
     ) -> None:
         super().__init__(parent, name)
@@ -123,6 +131,7 @@ class TWAPActor(Follower, Child):
         self._exchange, self._market = exchange, market
         self._execution = Execution(accepted, rules.base, rules.quote, forgiven(settings))
         self._mid = MidIntegral()
+        self._markouts = Markouts(accepted.side)
         self._clock = Clock(self.runtime)
         self._old: list[tuple[Fact, datetime]] = []
         self._timer: Timer | None = None
@@ -159,6 +168,8 @@ class TWAPActor(Follower, Child):
                     self._drive()
             case Awaited():
                 self._look(message)
+            case MidsMarked(number=number, mids=mids):
+                self._markouts.told(number, mids)
             case ChildDeclined():
                 self._declined(message)
             case RulesChanged(rules=rules):
@@ -243,7 +254,23 @@ class TWAPActor(Follower, Child):
             if (fact.slice, fact.attempt) != (asked.slice, asked.attempt):
                 return
             self._asked = self._hold_up = None
+        if self.caught_up and isinstance(fact, TradeBooked):
+            self._mark(fact)
         self._drive()
+
+    def _mark(self, trade: TradeBooked) -> None:
+        """Ask what the mid will be after a trade, for the report's sake."""
+        child, now = self._execution.children.get(trade.client_order_id), self.runtime.now()
+        if child is None or now - self._clock.moment(trade.trade_time) > LATE_TRADE_SECONDS:
+            return
+        number = self._markouts.trade(trade, child.mid, now)
+        if number is not None:
+            moments = tuple(now + seconds for seconds in AFTER_SECONDS)
+            symbol = self._execution.accepted.symbol
+            ask = MarkMids(
+                execution_id=self.name, number=number, symbol=symbol, moments=moments, reply_to=self.actor_ref
+            )
+            self.runtime.send(self._market, ask)
 
     def on_durable(self, fact: Fact) -> None:
         """Answer a command, cancel a child that rests, or end after the report."""
@@ -575,6 +602,7 @@ class TWAPActor(Follower, Child):
         self._closing = close
         self._take_held_commands()
         accepted = self._execution.accepted
+        self._unmark(tell=True)
         self._await(unbounded(accepted.side, accepted.arrival_price), self.runtime.now())
 
     def _finish(self, close: Close) -> None:
@@ -591,7 +619,7 @@ class TWAPActor(Follower, Child):
                 detail=close.detail,
                 key=execution.accepted.key,
                 children=len(execution.children),
-                report=report_of(execution, close, self._clock.now(), self._mid, traded),
+                report=report_of(execution, close, self._clock.now(), self._mid, traded, self._markouts),
             )
         )
 
@@ -603,7 +631,13 @@ class TWAPActor(Follower, Child):
             self._looking = False
         if self._volume is not None:
             self.runtime.send(self._market, StopCounting(key=self.name))
+        self._unmark(tell=False)
         self.runtime.send(self._journal, Unfollow(self.actor_ref))
+
+    def _unmark(self, *, tell: bool) -> None:
+        """Wait no longer for what the market does after the trades; `tell` = have what is known by now."""
+        if self._markouts.waiting:
+            self.runtime.send(self._market, Unmark(execution_id=self.name, tell=tell))
 
     # Commands -------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from actors.twap.child import Fees, add_fee
 from actors.twap.execution import Close, Execution
+from actors.twap.markouts import Markouts
 from actors.twap.measures import Costs, child_report, costs_of, lateness_ms, percentile, tracking
 from actors.twap.schedule import sweep_slot
 from messages.execution import ExecutionReport, StopReason
@@ -53,10 +54,12 @@ def report_of(
     ended_at: datetime,
     mid: MidIntegral,
     market_volume: Decimal | None = None,
+    markouts: Markouts | None = None,
 ) -> ExecutionReport:
     """Say what became of an execution that ends now for this reason (measures: Perold 1988).
 
     `market_volume` is what was traded on the market meanwhile, in base units; None = not known.
+    `markouts` knows what the mid did after the trades, as far as that was seen.
     """
     accepted, plan = execution.accepted, execution.plan
     assert plan is not None, "an execution without a plan"
@@ -123,6 +126,8 @@ def report_of(
         timing_waits=execution.timings,
         timing_seconds=execution.timed_seconds,
         timing_bps=_share(costs.timing, notional) if any(child.timed for child in sent) else None,
+        markouts=() if markouts is None else markouts.markouts(arrival, filled),
+        reversion_bps=None if markouts is None else markouts.reversion_bps(arrival),
     )
 
 

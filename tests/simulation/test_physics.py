@@ -15,7 +15,7 @@ import pytest
 from adapters.paper.account import Fees
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.markets import START_PRICES, MarketChoice
-from adapters.paper.venue import LatencySettings
+from adapters.paper.venue import COLD_SECONDS, LatencySettings
 from adapters.scenarios import Scenario, TimedSignal
 from adapters.simulation import simulate
 from messages.execution import ExecutionReport
@@ -52,7 +52,14 @@ def worked(
         balances={"BTC": D(100), "USDT": D(10_000_000), "BNB": D(1000)},
         fees=Fees(pay_in_bnb=in_bnb),
     )
-    outcome = simulate(Scenario("physics", (TimedSignal(0.0, body),)), 1, start_daemon, paper=paper, latency=AT_ONCE)
+    outcome = simulate(
+        Scenario("physics", (TimedSignal(0.0, body),)),
+        1,
+        start_daemon,
+        paper=paper,
+        latency=AT_ONCE,
+        cold_seconds=COLD_SECONDS,
+    )
     assert outcome.audit.ok, outcome.audit.text()
     (closed,) = outcome.closed
     assert (closed.report.stop_reason, closed.report.total_filled) == ("COMPLETED", X)
@@ -117,6 +124,35 @@ def test_the_reports_impact_is_the_closed_forms_in_basis_points() -> None:
     assert abs((report.walk_bps + report.spread_bps) * unit / (X / (2 * Q * 10) + H) - 1) < D("0.001")
 
 
+def test_the_impact_that_stays_is_the_books_permanent_share_and_nothing_where_it_has_none() -> None:
+    """Healed after a second: what is left of a slice is lam X / n, until the next one comes ten seconds later."""
+    slice_, unit = X / 10, F / 10_000
+    lasting = worked(count=10, rho=D(10), lam=1 / (2 * Q))
+    one, five, sixty = lasting.markouts
+    for markout in (one, five):
+        assert markout.share == D("0.9")
+        assert abs(markout.impact_bps * unit / (slice_ / (2 * Q)) - 1) < D("0.01")
+    assert sixty.share == D("0.3") or sixty.share == D("0.4")
+    assert abs(sixty.impact_bps / one.impact_bps - 6) < D("1.1")
+    assert lasting.reversion_bps is not None
+    assert lasting.reversion_bps < 0  # The later slices have pushed it on.
+    passing = worked(count=10, rho=D(10), lam=D(0))
+    assert all(abs(markout.impact_bps) < D("0.001") for markout in passing.markouts)
+    assert passing.markouts[0].realised_spread_bps == passing.effective_spread_bps
+
+
+@LAMBDAS
+def test_what_the_market_does_after_a_sale_is_the_mirror_image_of_what_it_does_after_a_buy(lam: Decimal) -> None:
+    buy, sell = (worked(count=10, rho=D("0.02"), lam=lam, side=side) for side in Side)
+    assert buy.reversion_bps is not None
+    assert sell.reversion_bps is not None
+    assert abs(buy.reversion_bps - sell.reversion_bps) < TINY
+    for bought, sold in zip(buy.markouts, sell.markouts, strict=True):
+        assert bought.share == sold.share
+        assert abs(bought.realised_spread_bps - sold.realised_spread_bps) < TINY
+        assert abs(bought.impact_bps - sold.impact_bps) < TINY
+
+
 SIGNED = (
     *("arrival_slippage_bps", "fees_bps", "delay_bps", "drift_bps", "spread_bps", "walk_bps"),
     *("effective_spread_bps", "opportunity_bps", "total_shortfall_bps", "tracking_error_percent", "max_lag_percent"),
@@ -170,7 +206,10 @@ def test_fees_in_bnb_are_booked_in_bnb_and_said_in_quote() -> None:
 def test_every_figure_of_a_whole_run_is_there() -> None:
     report = worked(count=5, rho=D(1), lam=D(0))
     missing = {field.name for field in fields(report) if getattr(report, field.name) is None}
-    # The signal named no price, nothing counted the market's trades, and nothing waited for the queues.
-    assert missing == {"slippage_percent", "participation", "timing_bps"}
+    # The signal named no price, nothing counted the market's trades, nothing waited for the queues, and no trade
+    # was a minute old in the end.
+    assert missing == {"slippage_percent", "participation", "timing_bps", "reversion_bps"}
+    assert [markout.seconds for markout in report.markouts] == [1, 5]  # It is over after 40 s.
+    assert [markout.share for markout in report.markouts] == [D("0.8"), D("0.8")]
     assert report.lateness_max_ms == 0
     assert report.unknown_seconds == report.guard_wait_seconds == 0

@@ -16,7 +16,7 @@ from actors.twap.settings import TwapSettings
 from messages.execution import ChildOutcome, StopReason
 from messages.facts import ChildClosed, ChildIntended, ExecutionClosed, SignalAccepted, TradeBooked
 from messages.ids import child_id
-from messages.market import Await, Awaited, Quote, SymbolRules
+from messages.market import Await, Awaited, MarkMids, Quote, SymbolRules, Unmark
 from messages.order import ChildDeclined, Decline, PlaceChild
 from messages.refs import Tells
 from tests.factories import (
@@ -39,6 +39,25 @@ def after(seconds: float) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
 
 
+class MarketProbe(Probe):
+    """Stands in for MarketWatcher; what it is asked for the report's sake alone lies in `marks`, out of the way."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        super().__init__(simulation, "market")
+        self.marks: list[MarkMids | Unmark] = []
+
+    def _next(self, within: float) -> Any:
+        until = self._runtime.now() + within
+        while isinstance(message := super()._next(max(0.0, until - self._runtime.now())), MarkMids | Unmark):
+            self.marks.append(message)
+        return message
+
+    def messages(self) -> list[Any]:
+        told = super().messages()
+        self.marks += [message for message in told if isinstance(message, MarkMids | Unmark)]
+        return [message for message in told if not isinstance(message, MarkMids | Unmark)]
+
+
 class Stage:
     """Starts the actor and plays everybody else, one message at a time."""
 
@@ -56,7 +75,7 @@ class Stage:
         self.settings = TwapSettings(**settings)
         self.rules = venue_rules or rules()
         self.journal = JournalStub.begun()
-        self.market, self.exchange = Probe(simulation, "market"), Probe(simulation, "exchange")
+        self.market, self.exchange = MarketProbe(simulation), Probe(simulation, "exchange")
         self.parent, self.operator = Probe(simulation, "gate"), Probe(simulation, "operator")
         self._real_market = market
         self.trades = 0
