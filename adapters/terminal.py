@@ -202,6 +202,7 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
         ("interval TWAP", price(report.get("interval_twap_price"))),
         ("slippage vs interval TWAP", f"{bps(report.get('interval_twap_bps'))} bps"),
         ("effective spread", f"{bps(report.get('effective_spread_bps'))} bps"),
+        *_afterwards(report),
         ("slices", f"{report.get('chunks_executed')} of {report.get('total_chunks')}"),
         ("children sent", str(report.get("children_sent"))),
         ("started", clock(report.get("started_at"))),
@@ -247,6 +248,24 @@ def _timing(report: Json) -> list[tuple[str, str]]:
     if rested := report.get("children_rested"):
         rows.append(("rested in the book", f"{rested} children, {figure(report.get('maker_filled'))} made"))
     return rows
+
+
+def _afterwards(report: Json) -> list[tuple[str, str]]:
+    """Say what the market did after the trades, and of how much of what was filled that is known."""
+    marks = report.get("markouts")
+    if not isinstance(marks, list | tuple) or not marks:
+        return []
+    known = [mark for mark in marks if isinstance(mark, Mapping)]
+
+    def told(name: str) -> str:
+        each = (f"{bps(mark.get(name))} after {figure(mark.get('seconds'))} s" for mark in known)
+        return f"{', '.join(each)} (bps)"
+
+    shares = ", ".join(share(mark.get("share"), "1") for mark in known)
+    rows = [("realised spread", told("realised_spread_bps")), ("impact", told("impact_bps"))]
+    if _amount(report.get("reversion_bps")) is not None:
+        rows.append(("reversion", f"{bps(report.get('reversion_bps'))} bps"))
+    return [*rows, ("both known of", f"{shares} of the fills")]
 
 
 def _late(report: Json) -> str:

@@ -19,7 +19,7 @@ from adapters.terminal import (
     seconds,
 )
 from messages.control import Committed
-from messages.execution import ChildOutcome
+from messages.execution import ChildOutcome, Markout
 from tests.factories import EXECUTION, NOW, D, a_child_report, a_closed, a_report
 
 
@@ -166,6 +166,21 @@ def test_a_report_says_which_guards_were_waited_for_and_what_was_swept_up() -> N
     assert ["waited for guards", "12.5 s, 3 times: SPREAD_TOO_WIDE 12.0 s (2), LIQUIDITY 0.5 s (1)"] in rows
     assert ["swept up at the end", "0.1"] in rows
     assert ["fees in quote", "42.5"] in rows
+
+
+def test_a_report_says_what_the_market_did_after_the_trades_and_of_how_much_that_is_known() -> None:
+    marks = tuple(
+        Markout(seconds=D(seconds), share=D(share), realised_spread_bps=D("-0.4"), impact_bps=D("1.25"))
+        for seconds, share in ((1, "0.8"), (60, "0.4"))
+    )
+
+    rows = rows_of(rendered(report_view(report_json(markouts=marks, reversion_bps=D("0.3")))))
+
+    assert ["realised spread", "-0.40 after 1 s, -0.40 after 60 s (bps)"] in rows
+    assert ["impact", "+1.25 after 1 s, +1.25 after 60 s (bps)"] in rows
+    assert ["reversion", "+0.30 bps"] in rows
+    assert ["both known of", "80 %, 40 % of the fills"] in rows
+    assert "realised" not in rendered(report_view(report_json()))
 
 
 RUNNING = {
