@@ -652,6 +652,9 @@ class ExchangeActor(Follower, Child):
         for symbol, known in self._door.rules.items():
             if symbol not in fresh:  # The venue no longer lists it.
                 fresh[symbol] = replace(known, trading=False, status="UNKNOWN")
+        for symbol in self._door.exposures.symbols():
+            if symbol not in fresh:  # Nor did it at the start: what runs on it must end all the same.
+                fresh[symbol] = SymbolRules(symbol=symbol, base=symbol, quote="", trading=False, status="UNKNOWN")
         for symbol, rules in fresh.items():
             if self._door.rules.get(symbol) != rules and self._gate is not None:
                 self.runtime.send(self._gate, RulesChanged(rules=rules))

@@ -23,6 +23,8 @@ from messages.order import (
 )
 from messages.refs import Tells
 
+INVALID_SYMBOL = -1121
+
 Question = tuple[str, Path]
 """What is read: of a symbol, on a path."""
 
@@ -82,6 +84,9 @@ class Recovery:
                 question = symbol, Path.ALL
             case TradesFound(symbol=symbol, complete=True):
                 question = symbol, Path.TRADES
+            case QueryFailed(query=query, code=code) if code == INVALID_SYMBOL:
+                self._waiting = {question: one for question, one in self._waiting.items() if one != query}
+                return None  # It is not listed any more: there is nothing to read, today or later.
             case QueryFailed(query=QueryTrades(symbol=symbol) as query) if self._is_page(query):
                 self._waiting[symbol, Path.TRADES] = query  # From here on: what came before is taken.
                 return query
