@@ -18,7 +18,7 @@ Json = dict[str, object]
 
 def iso(moment: datetime) -> str:
     """Write a moment in UTC with microseconds and a Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def as_json(value: object) -> object:

@@ -7,6 +7,7 @@ import queue
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -21,12 +22,17 @@ T = TypeVar("T")
 
 
 class _LetterBox:
-    """Brings answers from any thread into a loop; however many come at once, it is woken up once."""
+    """Brings answers from any thread into a loop; however many come at once, it is woken up once.
+
+    What waits no longer than so many seconds stands in line with all that waits as long, behind one timer:
+    a timer each would cost more than the rest of an answer.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._letters: deque[Callable[[], None]] = deque()
         self._waked = False
+        self._lines: dict[float, deque[tuple[float, Callable[[], bool], Callable[[], None]]]] = {}
 
     def put(self, deliver: Callable[[], None]) -> None:
         """Have something called on the loop; once that is closed nobody waits for it."""
@@ -35,6 +41,25 @@ class _LetterBox:
             self._waked = True
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._empty)
+
+    def call_unless(self, done: Callable[[], bool], give_up: Callable[[], None], seconds: float) -> None:
+        """Call `give_up` in so many seconds, unless it is `done` by then. Only in the loop's thread."""
+        line = self._lines.setdefault(seconds, deque())
+        deadline = self._loop.time() + seconds
+        line.append((deadline, done, give_up))
+        if len(line) == 1:
+            self._loop.call_at(deadline, self._look, line)
+
+    def _look(self, line: deque[tuple[float, Callable[[], bool], Callable[[], None]]]) -> None:
+        """See to the first in line: those that are done leave, and those whose time is over."""
+        while line:
+            deadline, done, give_up = line[0]
+            if not done():
+                if deadline > self._loop.time():
+                    self._loop.call_at(deadline, self._look, line)
+                    return
+                give_up()
+            line.popleft()
 
     def _empty(self) -> None:
         self._waked = False  # First of all: what is put in from here on wakes the loop again.
@@ -59,8 +84,7 @@ class Answer(Generic[M]):
         self._box = box
         self.future: asyncio.Future[M] = loop.create_future()
         if seconds is not None and instead is not None:
-            timer = loop.call_later(seconds, self.resolve, instead)
-            self.future.add_done_callback(lambda _: timer.cancel())
+            box.call_unless(self.future.done, partial(self.resolve, instead), seconds)
 
     def tell(self, message: M, /) -> None:
         """Take the answer, in any thread."""

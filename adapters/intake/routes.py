@@ -465,6 +465,8 @@ class Routes:
     # Within -----------------------------------------------------------------------------------
 
     async def _read(self, request: web.Request) -> bytes:
+        if request.content.is_eof():  # All of it came with the head, as nearly always: nothing to wait for.
+            return await request.read()
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 return await request.read()
