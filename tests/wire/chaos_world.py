@@ -131,7 +131,10 @@ def _cut_orders_off(venue: BinanceVenue) -> None:
 
     def stop() -> None:
         venue._lasting[0].cancel()
-        venue._ws._keeper._line = None  # There may be a connection already.
+        keeper = venue._ws._keeper
+        if keeper._line is not None:  # There is a connection already.
+            keeper._close_behind(keeper._line)
+            keeper._line = None
 
     venue._loop.call(stop)
 

@@ -84,7 +84,10 @@ class OverTheWire(World):
 
         def stop() -> None:
             self.venue._lasting[0].cancel()
-            self.venue._ws._keeper._line = None  # There may be a connection already.
+            keeper = self.venue._ws._keeper
+            if keeper._line is not None:  # There is a connection already.
+                keeper._close_behind(keeper._line)
+                keeper._line = None
 
         self.venue._loop.call(stop)
 
