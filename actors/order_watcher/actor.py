@@ -184,7 +184,10 @@ class OrderWatcher(Follower, Child):
             case StreamProbed(probe=probe):
                 self._prover.stream_alive(probe)
             case VenueTime(zero=zero):
+                first = self._prover.moment() is None
                 self._prover.learn_time(zero)
+                if first and self.caught_up:
+                    self._begin_sweeps()  # Now it is known which of them are a day old.
             case ReportSettled():
                 self._settling.append(message)
                 self.runtime.tell_at(message.deadline, self.actor_ref, SettleOver(message))
@@ -742,7 +745,7 @@ class OrderWatcher(Follower, Child):
     def _concerned(self) -> list[tuple[str, int | None, int | None]]:
         """Return the symbols to read, with the last trade booked and the oldest order in doubt."""
         doubted = [ledger.intent for ledger in self._register.all_open()]
-        doubted += self._register.absent(milliseconds(self.runtime.wall_time()))
+        doubted += self._register.absent(self._venue_now())
         oldest: dict[str, int] = {}
         for intent in doubted:
             oldest[intent.symbol] = min(intent.request_timestamp, oldest.get(intent.symbol, intent.request_timestamp))
@@ -750,6 +753,11 @@ class OrderWatcher(Follower, Child):
         if self._rebuild.since is not None:
             oldest = {symbol: min(self._rebuild.since, oldest.get(symbol, self._rebuild.since)) for symbol in symbols}
         return [(symbol, self._register.last_trade(symbol), oldest.get(symbol)) for symbol in symbols]
+
+    def _venue_now(self) -> float:
+        """The venue's time in ms since 1970, by our own clock while it is not known."""
+        moment = self._prover.moment()
+        return milliseconds(self.runtime.wall_time()) if moment is None else moment.venue
 
     def _asked_now(self) -> Moment:
         return self._prover.moment() or Moment(self.runtime.now(), 0.0)
@@ -786,7 +794,7 @@ class OrderWatcher(Follower, Child):
 
     def _begin_sweeps(self, wait: float = FIRST_SWEEP_SECONDS, delay: float | None = None) -> None:
         """Look out for orders that are believed absent, at growing intervals."""
-        if self._register.absent(milliseconds(self.runtime.wall_time())):
+        if self._register.absent(self._venue_now()):
             if self._sweep is not None:
                 self._sweep.cancel()
             due = wait if delay is None else delay
@@ -794,7 +802,7 @@ class OrderWatcher(Follower, Child):
 
     def _sweep_for_absent(self, wait: float) -> None:
         since: dict[str, int] = {}
-        for intent in self._register.absent(milliseconds(self.runtime.wall_time())):
+        for intent in self._register.absent(self._venue_now()):
             since[intent.symbol] = min(intent.request_timestamp, since.get(intent.symbol, intent.request_timestamp))
         for symbol, oldest in since.items():
             begin = oldest - BEFORE_TIMESTAMP_MS

@@ -220,6 +220,24 @@ def test_an_order_that_comes_to_light_after_its_proof_is_counted_and_corrects_th
     assert stage.count("TradingHalted") == 0
 
 
+@pytest.mark.parametrize("restart", [False, True], ids=["running on", "started again"])
+def test_what_is_believed_absent_is_looked_out_for_though_the_wall_clock_jumps_by_two_days(
+    simulation: Simulation, *, restart: bool
+) -> None:
+    slow = Fault(kind=FaultKind.SLOW_ENGINE, nth=(1,), milliseconds=120_000)
+    stage = Stage(simulation, slow, DEAF).start()
+    report = stage.report(stage.accepted("0.01", twap={**DIRECT, "end_at": "2026-01-01T00:00:15Z"}))
+    assert not report.total_filled
+    assert stage.count("ChildAbsent") == 1
+    stage.world.daemon_node.step_clock(2 * 86_400.0)
+    if restart:
+        stage.world.crash()
+        stage.start()
+    stage.run(700.0)
+    assert stage.count("AttemptReappeared") == 1
+    assert [line["total_filled"] for line in stage.lines("ExecutionCorrected")] == ["0.01"]
+
+
 def test_late_orders_that_fill_more_than_was_asked_halt_trading(simulation: Simulation) -> None:
     slow = Fault(kind=FaultKind.SLOW_ENGINE, nth=(1,), milliseconds=120_000)
     stage = Stage(simulation, slow).start()
