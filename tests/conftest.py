@@ -10,7 +10,7 @@ import pytest
 
 from actors.runtime import Pool, Runtime, Simulation
 from tests.probe import Probe
-from tests.uncounted import counted_at_first
+from tests.uncounted import counted_at_first, import_all, uncounted
 
 DEFAULT_SEEDS = 20
 
@@ -25,6 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "seeds(default=20): run over so many seeds, given as the argument `seed`; see --seeds and --seed"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Let coverage see our modules imported, and not pytest at work on thousands of tests."""
+    if session.config.pluginmanager.hasplugin("_cov"):
+        import_all()
+    with uncounted():
+        return (yield)
 
 
 def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:

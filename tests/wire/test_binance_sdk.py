@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from binance_sdk_spot.spot import (
-    ConfigurationRestAPI,
-    ConfigurationWebSocketAPI,
-    ConfigurationWebSocketStreams,
-    Spot,
-)
 
 from tests.wire.exchange_world import KEY, SECRET, World
 
 pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """Its models take seconds to import: only for these tests, and not while their server waits for a request."""
+    importlib.import_module("binance_sdk_spot.spot")
+
+
 def a_client(world: World) -> Any:
     """A client with nothing changed but addresses and patience."""
+    from binance_sdk_spot.spot import (
+        ConfigurationRestAPI,
+        ConfigurationWebSocketAPI,
+        ConfigurationWebSocketStreams,
+        Spot,
+    )
+
     ws = world.server.url.replace("http", "ws")
     return Spot(
         config_rest_api=ConfigurationRestAPI(
