@@ -61,8 +61,9 @@ demo: $(VENV)/.run
 # --- Work -----------------------------------------------------------------------------------------------------------
 
 # Processes that tests start find the modules compiled, also where the environment asks for no such files.
+# Three workers keep two cores busy, for some tests wait (tests/turns.py).
 test: $(VENV)/.dev
-	PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 2 --dist worksteal --cov --cov-report= $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 check: $(VENV)/.dev

@@ -10,6 +10,7 @@ import pytest
 
 from actors.runtime import Pool, Runtime, Simulation
 from tests.probe import Probe
+from tests.turns import Shares, in_turn
 from tests.uncounted import counted_at_first, import_all, uncounted
 
 DEFAULT_SEEDS = 20
@@ -34,6 +35,18 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         import_all()
     with uncounted():
         return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares | None:
+    """Share the tests among workers as tests/turns.py says."""
+    return Shares(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the tests in turn where workers share them; alone, they stay as they are written."""
+    if hasattr(config, "workerinput"):
+        items[:] = in_turn(items)
 
 
 def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:

@@ -15,7 +15,7 @@ from tests.process.programs import Done, Running, run
 
 Command = Callable[..., Done]
 
-A_COMMAND_SECONDS = 1.2
+A_COMMAND_SECONDS = 0.6
 """What the shortest command takes at most on a machine that has nothing else to do."""
 
 
