@@ -195,6 +195,59 @@ def test_everything_that_the_container_copies_is_there_and_let_in() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
+def test_the_container_installs_from_the_lock_alone() -> None:
+    """What is installed is what was tested: each package of the lock with its hashes, and no other way to get one."""
+    installs = [rest for word, rest in steps() if word == "RUN" and "pip install" in rest]
+    (install,) = installs
+    assert "--require-hashes -r /tmp/run.lock" in install
+    assert ("COPY", "requirements/run.lock /tmp/run.lock") in steps()
+    lock = re.sub(r"\\\n\s*", " ", (ROOT / "requirements/run.lock").read_text())
+    packages = [line for line in lock.splitlines() if line and not line.startswith("#")]
+    assert len(packages) > 20
+    assert [
+        line for line in packages if not re.match(r"[\w.-]+(\[[\w,]+\])?==\S+.* --hash=sha256:[0-9a-f]{64}", line)
+    ] == []
+
+
+def ask(*words: str, seconds: float = 30.0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False, cwd=ROOT)
+
+
+@pytest.fixture
+def builder() -> str:
+    """Give a builder that works: the client alone, with no engine behind it, builds nothing."""
+    found = [name for name in ("docker", "podman") if shutil.which(name) is not None]
+    said = {name: ask(name, "info") for name in found}
+    works = [name for name, answer in said.items() if answer.returncode == 0]
+    if not works:
+        why = "; ".join(f"{name}: {(answer.stderr.strip() or '?').splitlines()[-1]}" for name, answer in said.items())
+        pytest.skip(f"no builder works here ({why or 'neither docker nor podman is installed'})")
+    return works[0]
+
+
+@pytest.mark.process
+@pytest.mark.timeout(1800)
+def test_where_there_is_a_builder_the_container_is_built_and_becomes_healthy(builder: str) -> None:
+    image = "tidegate-under-test"
+    built = ask(builder, "build", "-f", "deploy/Dockerfile", "-t", image, ".", seconds=1500)
+    assert built.returncode == 0, built.stderr[-2000:]
+    name = f"{image}-{os.getpid()}"
+    started = ask(builder, "run", "--detach", "--rm", "--read-only", "--tmpfs", "/tmp", "--name", name, image)
+    assert started.returncode == 0, started.stderr
+    try:
+        assert ask(builder, "exec", name, "id", "-u").stdout.strip() == "10001"
+        python, option, code = json.loads(
+            next(rest for word, rest in steps() if word == "HEALTHCHECK").partition("CMD ")[2]
+        )
+        deadline = time.monotonic() + 120
+        while ask(builder, "exec", name, python, option, code).returncode != 0:
+            assert time.monotonic() < deadline, ask(builder, "logs", name).stderr[-2000:]
+            time.sleep(1.0)
+    finally:
+        stopped = ask(builder, "stop", "--time", "60", name, seconds=90)
+    assert stopped.returncode == 0, stopped.stderr
+
+
 def test_the_guides_example_of_alerts_is_a_configuration(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```toml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
     (tmp_path / "tidegate.toml").write_text(example)
