@@ -39,6 +39,13 @@ def test_the_templates_of_the_page_are_right() -> None:
     assert set(TEMPLATES) >= set(re.findall(r"\?template=([a-z0-9]+)", PAGE))
 
 
+def test_the_readmes_message_for_tradingview_is_the_pages() -> None:
+    [message] = [text for kind, name, text in BLOCKS if (kind, name) == ("message", "tradingview")]
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text()
+    assert re.findall(r"^```json\n(.*?)^```", readme, re.MULTILINE | re.DOTALL) == [message]
+    assert set(re.findall(r"\?template=([a-z0-9]+)", readme)) <= set(TEMPLATES)
+
+
 def test_there_is_a_body_for_each_ready_made_template() -> None:
     assert {name for name, _ in BODIES} == {"", "desk", *template_tables({})[0]}
 
