@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -217,6 +219,8 @@ class Alerts:
         self._until: dict[Episode, datetime] = {}
         self._brewing: dict[Episode, tuple[datetime, AlertRaised]] = {}
         self._touched: dict[Episode, None] = {}
+        self._deadlines: list[tuple[datetime, int, Episode]] = []
+        self._numbers = itertools.count()
 
     @property
     def raised(self) -> list[Episode]:
@@ -250,17 +254,31 @@ class Alerts:
             return
         if episode not in self._true and episode not in self._brewing:
             alert = AlertRaised(kind=trouble.kind, subject=trouble.subject, level=trouble.level, text=trouble.text)
-            self._brewing[episode] = now + timedelta(seconds=trouble.after_seconds), alert
+            due = now + timedelta(seconds=trouble.after_seconds)
+            self._brewing[episode] = due, alert
+            self._look_at(due, episode)
 
     def expire(self, now: datetime) -> datetime | None:
         """End what is over by itself by `now`, begin what has lasted; return when to look again, if at all."""
-        for episode in [episode for episode, (due, _) in self._brewing.items() if due <= now]:
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, _, episode = heapq.heappop(self._deadlines)
+            self._reach(episode, now)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def _reach(self, episode: Episode, now: datetime) -> None:
+        """See whether a deadline still holds: one that was put off since comes again, one that was lifted does not."""
+        brewing, until = self._brewing.get(episode), self._until.get(episode)
+        if brewing is not None and brewing[0] <= now:
             self._true[episode] = self._brewing.pop(episode)[1]
             self._touched[episode] = None
-        for episode in [episode for episode, until in self._until.items() if until <= now]:
+        if until is not None and until <= now:
             del self._until[episode]
             self._end(episode, "the time has passed")
-        return min([*self._until.values(), *(due for due, _ in self._brewing.values())], default=None)
+        elif until is not None:
+            self._look_at(until, episode)
+
+    def _look_at(self, moment: datetime, episode: Episode) -> None:
+        heapq.heappush(self._deadlines, (moment, next(self._numbers), episode))
 
     def due(self) -> list[AlertRaised | AlertCleared]:
         """Return what has to be said since it was last asked for, in order."""
@@ -284,6 +302,8 @@ class Alerts:
             return
         if rule.until is not None or rule.lasts is not None:
             until = rule.until(fact) if rule.until is not None else at + (rule.lasts or timedelta())
+            if episode not in self._until:
+                self._look_at(until, episode)
             self._until[episode] = max(until, self._until.get(episode, until))
         if episode not in self._true:
             self._touched[episode] = None

@@ -67,6 +67,7 @@ class Notifier(Follower, Child):
         self._alerts = Alerts()
         self._troubles: list[TroubleSeen | TroubleOver] = []  # Wait for what earlier lives have said.
         self._timer: Timer | None = None
+        self._looks_at: datetime | None = None
 
     @property
     def raised(self) -> list[tuple[str, str]]:
@@ -142,9 +143,11 @@ class Notifier(Follower, Child):
         due = self._alerts.due()
         if due:
             self.append(*due)
-        if self._timer is not None:
+        if self._timer is not None and self._timer.pending:
+            if look_again == self._looks_at:
+                return
             self._timer.cancel()
-            self._timer = None
+        self._timer, self._looks_at = None, look_again
         if look_again is not None:
             delay = max(0.0, (look_again - now).total_seconds())
             self._timer = self.runtime.tell_after(delay, self.actor_ref, _TimePassed())

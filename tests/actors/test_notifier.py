@@ -411,3 +411,22 @@ def test_what_happened_and_does_not_go_on_is_over_after_its_time(simulation: Sim
     assert house.standing() == [("partial_fill", CHILD)]
     simulation.run(2.0)
     assert house.said() == [(True, "partial_fill", CHILD), (False, "partial_fill", CHILD)]
+
+
+def test_however_many_alerts_wait_for_their_end_one_timer_does_and_none_is_looked_at_before(
+    simulation: Simulation,
+) -> None:
+    house = House(simulation)
+    before = len(simulation._timers)
+    for number in range(50):
+        house.happens(SignalConflict(signal=a_signal(id=f"signal-{number}"), label="x", differing=("side",)))
+        simulation.run(1.0)
+    assert len(house.standing()) == 50
+    assert len(simulation._timers) == before + 1
+    alerts = Alerts()
+    for number in range(50):
+        alerts.fold(SignalConflict(signal=a_signal(id=f"s{number}"), label="x", differing=("side",)), EPOCH)
+    looked: list[object] = []
+    alerts._reach = lambda *seen: looked.append(seen)  # type: ignore[method-assign]
+    assert alerts.expire(EPOCH + timedelta(seconds=3599)) == EPOCH + timedelta(seconds=3600)
+    assert looked == []
