@@ -151,7 +151,7 @@ class Everyone:
         return judged
 
 
-@pytest.mark.seeds(default=25)
+@pytest.mark.seeds(default=10)
 def test_the_state_of_every_actor_is_the_same_without_what_is_archived(seed: int) -> None:
     history = History(seed)
     archived: dict[int, None] = {}
@@ -169,7 +169,7 @@ def test_the_state_of_every_actor_is_the_same_without_what_is_archived(seed: int
     assert len(archived) > len(history.facts) / 3, "and much is archived"
 
 
-@pytest.mark.seeds(default=10)
+@pytest.mark.seeds(default=5)
 def test_what_happens_afterwards_is_folded_as_if_nothing_were_archived(seed: int) -> None:
     history = History(seed)
     history.go_on(1500)
