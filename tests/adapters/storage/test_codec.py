@@ -7,7 +7,6 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -35,7 +34,6 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
-@cache
 def anything_of(hint: Any) -> st.SearchStrategy[Any]:
     """Values of a type that stands in a fact, every field of it drawn."""
     if hint in LEAVES:
