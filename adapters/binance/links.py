@@ -72,9 +72,18 @@ class _Line(Generic[S]):
     since: float
 
     async def close(self) -> None:
-        await self.connection.close()
+        await close_or_drop(self.connection)
         with contextlib.suppress(asyncio.CancelledError):
             await self.reader
+
+
+async def close_or_drop(connection: ClientConnection) -> None:
+    """Close a connection; if that is cancelled while the other end says nothing, drop it, or its socket stays open."""
+    try:
+        await connection.close()
+    except asyncio.CancelledError:
+        connection.transport.abort()
+        raise
 
 
 class Keeper(Generic[S]):
@@ -193,7 +202,7 @@ class Keeper(Generic[S]):
             detail = _words(closed)
         finally:
             session.end(detail)
-            await connection.close()
+            await close_or_drop(connection)
 
     def _close_behind(self, line: _Line[S]) -> None:
         task = asyncio.create_task(self._drain(line))
