@@ -17,6 +17,7 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make venv, dev lock)")
 
+playwright.expect.set_options(timeout=30_000)  # It says only when to give up: a busy machine holds up everything.
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
