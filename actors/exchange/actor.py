@@ -358,7 +358,8 @@ class ExchangeActor(Follower, Child):
     def _place(self, place: PlaceChild) -> None:
         child = child_id(self._settings.environment, place.execution_id, place.slice, place.attempt)
         now = self.runtime.now()
-        declined = self._door.judge(place, child, now)
+        venue = None if self._venue_zero is None else self._venue_milliseconds()
+        declined = self._door.judge(place, child, now, venue)
         if declined is not None:
             self.runtime.send(place.reply_to, declined)
             self._lookout.held(place.execution_id, HINDRANCES.get(declined.reason, "other"), declined.detail)

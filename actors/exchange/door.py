@@ -24,12 +24,15 @@ from messages.facts import (
     TradingHalted,
     TradingResumed,
 )
+from messages.ids import milliseconds
 from messages.market import SymbolRules
 from messages.money import BPS, ONE, ZERO, plain
 from messages.order import ChildDeclined, Decline, PlaceChild
 from messages.signal import Side
 
 EPISODE_TOLERANCE = timedelta(seconds=1)
+END_TOLERANCE_SECONDS = 1.0
+"""So far our clock may be off the venue's without anybody being told."""
 
 
 class Door:
@@ -93,12 +96,17 @@ class Door:
         """Whether a Retry-After goes beyond the one that is journalled already."""
         return self._limited_until is None or retry_at > self._limited_until + EPISODE_TOLERANCE
 
-    def judge(self, place: PlaceChild, child: str, now: float) -> ChildDeclined | None:
+    def judge(
+        self, place: PlaceChild, child: str, now: float, venue_milliseconds: float | None = None
+    ) -> ChildDeclined | None:
         """Return why a child is not taken, None if it is. The first check that fails is told."""
         if (shut := self._shut(now)) is not None:
             return _declined(place, *shut)
         if (refused := self.exposures.admits(place, child)) is not None:
             return _declined(place, refused, child)
+        late = self._seconds_after_end(place, venue_milliseconds)
+        if late > END_TOLERANCE_SECONDS:
+            return _declined(place, Decline.AFTER_END, f"the end was {late:.0f} s ago by the exchange's clock")
         declined = self._broken_rule(place, now) or self._short_balance(place, now)
         if declined is not None:
             return declined
@@ -151,6 +159,13 @@ class Door:
         if until is not None:
             return Decline.RATE_LIMITED, "the venue asks to wait", until
         return (Decline.CLOCK, "the venue's time is asked for again", retry_at) if self.clock_doubted else None
+
+    def _seconds_after_end(self, place: PlaceChild, venue_milliseconds: float | None) -> float:
+        """How long an execution's end has been over by the venue's clock: ours may have slept over it."""
+        exposure = self.exposures.get(place.execution_id)
+        if exposure is None or exposure.end_at is None or venue_milliseconds is None:
+            return 0.0
+        return (venue_milliseconds - milliseconds(exposure.end_at)) / 1000
 
     def _broken_rule(self, place: PlaceChild, now: float) -> ChildDeclined | None:
         rules = self.rules.get(place.symbol)

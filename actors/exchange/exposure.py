@@ -7,6 +7,7 @@ intent, what is executed, open, unknown and asked for must fit into the executio
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -62,6 +63,7 @@ class Exposure:
         "_reported",
         "cancelled",
         "closed",
+        "end_at",
         "incarnation",
         "quantity",
         "quarantined",
@@ -71,6 +73,7 @@ class Exposure:
     def __init__(self, quantity: Decimal, symbol: str = "") -> None:
         self.quantity, self.symbol = quantity, symbol
         self.incarnation = 0
+        self.end_at: datetime | None = None
         self.cancelled = self.closed = self.quarantined = False
         self._counted: dict[str, Decimal] = {}
         self._open: dict[str, ChildIntended] = {}
@@ -133,11 +136,12 @@ class Exposure:
         """Take in a fact of this execution."""
         match fact:
             case ExecutionPlanned(plan=plan):
-                self.quantity = min(self.quantity, plan.quantity)
+                self.quantity, self.end_at = min(self.quantity, plan.quantity), plan.end_at
             case ExecutionStarted(incarnation=incarnation):
                 self.incarnation = max(self.incarnation, incarnation)
-            case ExecutionAmended(quantity=Decimal() as quantity):
-                self.quantity = quantity
+            case ExecutionAmended(quantity=quantity, end_at=end_at):
+                self.quantity = self.quantity if quantity is None else quantity
+                self.end_at = end_at or self.end_at
             case ExecutionCancelRequested() | ExecutionQuarantined():
                 self.cancelled = True
                 self.quarantined |= isinstance(fact, ExecutionQuarantined)

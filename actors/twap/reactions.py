@@ -49,6 +49,7 @@ DECLINES: dict[Decline, Reaction] = {
     Decline.OLD_INCARNATION: Reaction(Way.LEAVE),
     Decline.UNKNOWN_EXECUTION: _RETRY,
     Decline.TOO_LATE: _SKIP,
+    Decline.AFTER_END: _stop(StopReason.END_OF_TIME),
     Decline.BELOW_MINIMUM: _SKIP,
     Decline.ABOVE_MAXIMUM: _stop(StopReason.REFUSED),
     Decline.FILTER: _stop(StopReason.REFUSED),

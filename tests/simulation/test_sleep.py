@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -33,3 +33,18 @@ def test_after_a_sleep_of_the_machine_it_goes_on_without_a_burst_and_nothing_is_
     assert stage.count("TradingHalted") == 0
     trades = stage.world.exchange.truth()["trades"]
     assert len(stage.lines("TradeBooked")) == len(trades)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("at", [31.0, 30.004], ids=["between two slots", "while an order is under way"])
+def test_no_child_goes_after_the_end_though_the_machine_slept_over_it(simulation: Simulation, at: float) -> None:
+    stage = Stage(simulation).start()
+    end = simulation.wall_time() + timedelta(seconds=140)
+    of = stage.accepted("0.5", twap={**TWAP, "end_at": end.isoformat()})
+    stage.run(at)
+    sent = len(stage.requests())
+    stage.world.daemon_node.step_clock(600.0)
+    stage.world.exchange.set_skew(600_000_000)
+    report = stage.report(of)
+    taken = [entry for entry in stage.world.exchange.truth()["received"] if entry.get("code") is None]  # type: ignore[attr-defined]
+    assert len(taken) == sent, "the end was ten minutes ago"
+    assert report.stop_reason.startswith("END_OF_TIME")
