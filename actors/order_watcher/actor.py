@@ -55,6 +55,7 @@ from messages.facts import (
     ChildCancelRequested,
     ChildIntended,
     ChildNotSent,
+    ExecutionClosed,
     Fact,
     StreamGap,
 )
@@ -231,6 +232,10 @@ class OrderWatcher(Follower, Child):
                         self._take_word(word)
             case ChildNotSent(client_order_id=child):
                 self._look_after(child)
+            case ExecutionClosed():
+                if (corrected := self._register.missed_by(fact)) is not None:
+                    self.append(corrected)
+                    self._halt_if_overfilled(fact.execution_id)
             case ChildCancelRequested(client_order_id=child, reason=reason, cancel_id=name) if reason == FENCE_CANCEL:
                 watch = self._watches.get(child)
                 if watch is not None:
@@ -455,15 +460,18 @@ class OrderWatcher(Follower, Child):
             self.append(*facts)
             if self._balances.holdings.unsummed >= SUM_EVERY:
                 self.append(self._balances.holdings.summary(self._register.last_trades))
-            if self._register.overfilled(ledger.intent.execution_id):
-                detail = f"{ledger.intent.execution_id} is filled above what was asked"
-                self._exchange.tell(HaltTrading(reason=INVARIANT, detail=detail))
+            self._halt_if_overfilled(ledger.intent.execution_id)
         child = ledger.intent.client_order_id
         if believed_gone and ledger.attempt.life.open:
             watch = self._begin_watch(child)
             if not ledger.final:
                 self._cancel(watch, "reappeared")
         self._look_after(child)
+
+    def _halt_if_overfilled(self, execution_id: str) -> None:
+        if self._register.overfilled(execution_id):
+            detail = f"{execution_id} is filled above what was asked"
+            self._exchange.tell(HaltTrading(reason=INVARIANT, detail=detail))
 
     def _look_after(self, child: str) -> None:
         """Do what an order needs after news of it: nothing more if it is over."""

@@ -61,6 +61,11 @@ class Ledger:
         return self._quantity
 
     @property
+    def booked_quote(self) -> Decimal:
+        """What all booked trades cost or brought, in quote units."""
+        return self._quote
+
+    @property
     def missing(self) -> Decimal:
         """The base quantity that the venue says was executed and of which no trade is booked."""
         return max(ZERO, self._executed - self._quantity)

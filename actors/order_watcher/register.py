@@ -162,6 +162,25 @@ class Register:
             )
         return result
 
+    def missed_by(self, closed: ExecutionClosed) -> ExecutionCorrected | None:
+        """Return the correction of a report that was written while another trade of its children was being booked."""
+        filled, quote, late = closed.report.total_filled, closed.report.filled_quote, ""
+        for order in closed.report.orders:
+            ledger = self.get(order.client_order_id)
+            if ledger is not None and ledger.booked > order.executed_quantity:
+                filled += ledger.booked - order.executed_quantity
+                quote += ledger.booked_quote - order.executed_quote
+                late = order.client_order_id
+        if not late:
+            return None
+        return ExecutionCorrected(
+            execution_id=closed.execution_id,
+            client_order_id=late,
+            total_filled=filled,
+            filled_quote=quote,
+            detail="trades came to light while the report was written",
+        )
+
     def overfilled(self, execution_id: str) -> bool:
         """Whether an execution that has its report was filled above what was asked."""
         total = self._reported.get(execution_id)

@@ -64,7 +64,9 @@ from tests.factories import (
     EXECUTION,
     D,
     a_child_closed,
+    a_child_report,
     a_closed,
+    a_report,
     a_trade_booked,
     an_acknowledged,
     an_intent,
@@ -547,6 +549,28 @@ def test_a_trade_of_a_closed_execution_is_booked_and_corrects_its_report(simulat
     world.tell(found(a_trade(7), a_trade(9, "0.01")))
     assert [type(fact) for fact in world.journal.facts[5:]] == [TradeBooked, ExecutionCorrected]
     assert world.journal.last(ExecutionCorrected).total_filled == D("0.51")
+
+
+def test_a_trade_that_is_booked_while_the_report_is_written_corrects_it(simulation: Simulation) -> None:
+    unknown = ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="")
+    absent = ChildAbsent(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", proof="")
+    world = started(simulation, an_intent(), unknown, absent)
+    world.tell(Acknowledged(client_order_id=CHILD, order=an_order("FILLED", "0.1"), trades=(a_trade(7, "0.1"),)))
+    without = a_child_report(client_order_id=CHILD, executed_quantity=D(0), executed_quote=D(0))
+    report_ = a_report(total_filled=D("0.2"), filled_quote=D(8_400), orders=(without,))
+    world.journal.commit(a_closed(report=report_))
+    simulation.run(0.0)
+    (corrected,) = world.journal.of(ExecutionCorrected)
+    assert (corrected.total_filled, corrected.client_order_id) == (D("0.3"), CHILD)
+    assert corrected.filled_quote == 8_400 + D("0.1") * a_trade(7, "0.1").price
+
+
+def test_a_report_that_has_all_trades_is_not_corrected(simulation: Simulation) -> None:
+    world = started(simulation, an_intent(), an_acknowledged(), a_trade_booked(), a_child_closed())
+    booked = a_child_report(client_order_id=CHILD, executed_quantity=a_trade_booked().quantity)
+    world.journal.commit(a_closed(report=a_report(orders=(booked,))))
+    simulation.run(0.0)
+    assert world.journal.of(ExecutionCorrected) == []
 
 
 def test_only_so_many_ended_orders_are_remembered(simulation: Simulation) -> None:
