@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
+from actors.alerts import BY_THE_EXCHANGE
 from actors.exchange.budget import Priority, weight_of
 from actors.exchange.door import Door
 from actors.exchange.exposure import EXPOSURE_FACTS
@@ -300,8 +301,11 @@ class ExchangeActor(Follower, Child):
                 exposure = self._door.exposures.get(execution_id)
                 if exposure is not None and exposure.overfilled:
                     self._halt(INVARIANT, f"{execution_id} is filled above what was asked")
-            case ChildClosed() if self._door.balances.unconfirmed:
-                self._hurry(Need.BALANCES, BALANCE_RECHECK_SECONDS)
+            case ChildClosed(failure_reason=reason):
+                if BY_THE_EXCHANGE in (reason or ""):  # In maintenance, or a halt: the next slot is to know.
+                    self._hurry(Need.RULES, 0.0)
+                if self._door.balances.unconfirmed:
+                    self._hurry(Need.BALANCES, BALANCE_RECHECK_SECONDS)
             case _:
                 self._on_news_of_resting(fact)
 

@@ -715,6 +715,13 @@ def test_an_unknown_order_of_a_known_execution_becomes_its_child_and_is_not_sent
     assert world.declined().reason is Decline.OVER_QUANTITY
 
 
+def test_an_order_that_the_exchange_ends_by_itself_has_the_rules_read_before_the_next_slot(world: World) -> None:
+    world.place()
+    world.sent()
+    world.journal.commit(a_child_closed(status="CANCELED", failure_reason="CANCELED EXCHANGE_CANCELED"))
+    world.venue.expect(QueryRules, within=0.1)
+
+
 def test_an_unknown_order_of_nobodys_is_cancelled_if_it_is_open(world: World) -> None:
     stranger = child_id("p", "zzzzzzzzzzzzz", 0, 0)
     world.tell(AdoptChild(order=an_order("FILLED", "0.1", client_order_id=stranger)))
