@@ -27,7 +27,7 @@ LEAST_POSTS, LEAST_FILLS = 60, 20
 """Before so many posts have ended, and so many of them filled, nothing is known."""
 
 CAUTION = 1.0
-"""So many standard errors are added to the estimate."""
+"""So many standard errors are added to the estimate, which count posts at the same time as one."""
 
 _DIGITS = Decimal("0.0001")
 
@@ -87,7 +87,9 @@ class AdverseMove:
             return None
         mean = self._sum / self._fills
         variance = max(0.0, self._squares / self._fills - mean * mean)
-        effective = self._fills * self._fills / self._weights
+        # Posts of a grid rest side by side, and one move of the market fills and hurts them all: they count as so
+        # many as fit one after the other.
+        effective = self._fills * self._fills / self._weights / max(1.0, self.horizon / self._grid)
         return mean + CAUTION * sqrt(variance / effective)
 
     def _settle(self, now: float) -> None:

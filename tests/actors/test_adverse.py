@@ -70,6 +70,17 @@ def test_a_post_fills_only_when_the_other_side_has_come_to_its_price() -> None:
     assert adverse > 5.0 * 0.8
 
 
+@pytest.mark.parametrize(("horizon", "together"), [(8.0, 8.0), (24.0, 24.0), (1.0, 1.0), (640.0, 64.0)])
+def test_posts_that_rest_side_by_side_are_one_witness(horizon: float, together: float) -> None:
+    moves = AdverseMove(horizon)
+    adverse = moves.adverse(told(moves, walk(8, 8000), step=0.5))
+    assert adverse is not None
+    mean = moves._sum / moves._fills
+    variance = moves._squares / moves._fills - mean * mean
+    alone = variance * moves._weights / moves._fills**2
+    assert (adverse - mean) ** 2 / alone == pytest.approx(together, rel=0.01)
+
+
 def test_what_is_long_past_is_forgotten() -> None:
     moves = AdverseMove(1.5)
     now = told(moves, [1000.0, 1001.0] * 300)
