@@ -1,20 +1,21 @@
 """What an execution costs: one order, a naive TWAP, ours in four ways, and a block book's best schedule, in pairs.
 
-Run `python -m bench.execution_quality [--seeds N] [--tune] [--markets btc,...] [--size F] [--write]`. Each
-seed is one stretch of market, which every policy meets unchanged, buying and selling; own orders only
+Run `python -m bench.execution_quality [--seeds N] [--tune] [--markets btc,...] [--size F] [--keep FILE] [--write]`.
+Each seed is one stretch of market, which every policy meets unchanged, buying and selling; own orders only
 take from it. Judged by total shortfall with fees, buying and selling averaged. Seeds 1 to 100 are
 for tuning (`--tune`), those from 101 on for reporting; the recording is replayed from a moment drawn
-by the seed. `--write` puts table and plot into docs/.
+by the seed. `--keep` keeps each result, so that a run can be gone on with. `--write` puts table and plot into docs/.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cache, partial
 from multiprocessing import get_context
@@ -96,6 +97,10 @@ POLICIES = (
 BASELINE = "naive TWAP"
 
 
+Key = tuple[str, str, int, str]
+"""Market, policy, seed, quantity."""
+
+
 # One run ------------------------------------------------------------------------------------------
 
 
@@ -107,6 +112,11 @@ class Task:
     policy: Policy
     seed: int
     quantity: Decimal
+
+    @property
+    def key(self) -> Key:
+        """What it is told apart by."""
+        return self.market.name, self.policy.name, self.seed, str(self.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,23 +204,44 @@ def _frames() -> tuple[Frame, ...]:
 # All of them --------------------------------------------------------------------------------------
 
 
-def compare(markets: Sequence[Market], seeds: Sequence[int], size: Decimal, processes: int) -> list[Line]:
-    """Run every policy on every market and seed, and compare each with the baseline."""
+def compare(
+    markets: Sequence[Market], seeds: Sequence[int], size: Decimal, processes: int, keep: Path | None = None
+) -> list[Line]:
+    """Run every policy on every market and seed, and compare each with the baseline.
+
+    What is in the file `keep` is not run again, and what is run is added to it.
+    """
     tasks = [
         Task(market, policy, seed, market.quantity * size)
         for market in markets
-        for policy in POLICIES
         for seed in seeds
+        for policy in POLICIES
     ]
-    worked = zip(tasks, _worked(tasks, processes), strict=True)
-    results = {(task.market.name, task.policy.name, task.seed): result for task, result in worked}
+    results = _kept(keep)
+    tasks = [task for task in tasks if task.key not in results]
+    for task, result in zip(tasks, _worked(tasks, processes), strict=True):
+        results[task.key] = result
+        if keep is not None:
+            with keep.open("a") as file:
+                file.write(json.dumps({"key": task.key, **asdict(result)}) + "\n")
     lines = []
     for market in markets:
-        by_policy = {policy.name: [results[market.name, policy.name, seed] for seed in seeds] for policy in POLICIES}
+        quantity = str(market.quantity * size)
+        by_policy = {
+            policy.name: [results[market.name, policy.name, seed, quantity] for seed in seeds] for policy in POLICIES
+        }
         blocks = [_block(market, seed) for seed in seeds]
         cells = [_cell(name, runs, by_policy[BASELINE], blocks, seeds) for name, runs in by_policy.items()]
         lines.append(Line(market.name, market.quantity * size, tuple(cells), _saved(by_policy, blocks)))
     return lines
+
+
+def _kept(keep: Path | None) -> dict[Key, Result]:
+    """Read what an earlier run left; of the same code, which nobody checks."""
+    if keep is None or not keep.exists():
+        return {}
+    lines = map(json.loads, keep.read_text().splitlines())
+    return {tuple(line.pop("key")): Result(**line) for line in lines}
 
 
 def _worked(tasks: Sequence[Task], processes: int) -> Iterator[Result]:
@@ -273,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--markets", default=",".join(market.name for market in MARKETS))
     parser.add_argument("--size", type=Decimal, default=Decimal(1), help="times the usual quantity of each market")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--keep", type=Path, help="a file of results: go on with it, and add to it")
     parser.add_argument("--write", action="store_true", help="put table and plot into docs/")
     given = parser.parse_args(arguments)
     names = given.markets.split(",")
@@ -285,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     use_money_context()
     stop_logging = setup_logging("error")
     try:
-        lines = compare(markets, seeds, given.size, given.processes)
+        lines = compare(markets, seeds, given.size, given.processes, given.keep)
     finally:
         stop_logging()
     for line in lines:
