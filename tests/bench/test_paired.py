@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.execution_quality import MARKETS, POLICIES, Task, compare, work
+from bench import execution_quality
+from bench.execution_quality import MARKETS, POLICIES, Result, Task, compare, work
 from bench.tools import quality_page
 from bench.tools.paired import Estimate, bootstrap
 from bench.tools.quality_page import BEGIN, END, plot, write_page
@@ -65,3 +66,25 @@ def test_a_comparison_becomes_a_table_a_page_and_a_plot(tmp_path: Path, monkeypa
     assert "old" not in text
     assert line.title() in text
     assert picture.read_text() == plot(lines)
+
+
+def test_a_comparison_that_was_interrupted_goes_on_with_what_it_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = next(market for market in MARKETS if market.name == "btc")
+    keep, size = tmp_path / "results.jsonl", Decimal("0.01")
+    whole = compare([market], [1], size, 1, keep)
+    kept = keep.read_text().splitlines()
+    assert len(kept) == len(POLICIES)
+    keep.write_text("\n".join(kept[:4]) + "\n")
+    run: list[Task] = []
+
+    def counted(task: Task) -> Result:
+        run.append(task)
+        return work(task)
+
+    monkeypatch.setattr(execution_quality, "work", counted)
+    assert compare([market], [1], size, 1, keep) == whole
+    assert [task.policy for task in run] == list(POLICIES[4:])
+    assert compare([market], [1], size, 1, keep) == whole
+    assert len(run) == len(POLICIES) - 4
