@@ -182,6 +182,7 @@ def test_a_daemon_that_shows_nothing_without_its_token_asks_for_it_and_shows_not
     shown = show(running, unlocked=False, read_without_token=False)
     expect(shown.page.get_by_role("dialog", name="Unlock")).to_be_visible()
     expect(shown.page.locator("#lost")).to_have_text("This daemon shows nothing without its token.")
+    expect(shown.page.locator("#readiness")).to_have_text("locked")
     expect(shown.page.get_by_role("main")).to_be_hidden()  # It does not know that nothing is being worked.
     shown.judge("locked", whole=False)
     shown.page.get_by_label("Token").fill(TOKEN)

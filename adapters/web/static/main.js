@@ -73,6 +73,8 @@ function link(word, error) {
     text(lost, token.get() ? `The token was refused. ${error.message}` : "This daemon shows nothing without its token.");
     token.forget();
     attribute(root, "data-known", "false");
+    attribute($("readiness"), "data-state", "");
+    text($("readiness"), "locked");
     attribute(root, "data-may-act", "false");
     if (!$("ask-token").open) void unlock();
   }
