@@ -223,6 +223,17 @@ def test_a_phone_shows_few_child_orders_until_asked_for_all(show: Callable[..., 
     expect(rows).to_have_count(12)
 
 
+def test_on_a_phone_trading_can_be_halted_from_wherever_one_has_scrolled_to(show: Callable[..., Shown]) -> None:
+    shown = show(running)
+    shown.look(PHONE, "dark")
+    expect(shown.page.locator("#running-table tbody tr")).to_have_count(3)
+    shown.page.mouse.wheel(0, 1500)
+    expect(shown.page.locator("#mode")).not_to_be_in_viewport()
+    shown.picture("scrolled phone dark", whole=False)
+    shown.page.get_by_role("button", name="Halt").click()
+    expect(shown.page.get_by_role("dialog", name="Halt all trading?")).to_be_visible()
+
+
 COUNT_PIXELS = """(canvas, [red, green, blue]) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   let count = 0;
