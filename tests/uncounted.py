@@ -33,14 +33,11 @@ def import_all() -> None:
 @contextmanager
 def uncounted() -> Iterator[None]:
     """Measure no coverage until it is left."""
-    current = Coverage.current()
-    if current is not None:
-        current.stop()
+    stopped = _stop()
     try:
         yield
     finally:
-        if current is not None:
-            current.start()
+        _go_on(stopped)
 
 
 @contextmanager
@@ -49,16 +46,13 @@ def counted_at_first(name: str) -> Iterator[None]:
 
     For the main thread. Does nothing where no coverage is measured.
     """
-    current = Coverage.current()
-    if current is None:
+    if Coverage.current() is None:
         yield
         return
-    away = False
+    stopped: list[Coverage] = []
 
     def look_away(_number: int, _frame: FrameType | None) -> None:
-        nonlocal away
-        away = True
-        current.stop()
+        stopped.extend(_stop())
 
     left = _left.get(name, COUNTED_SECONDS)
     before = signal.signal(signal.SIGVTALRM, look_away)
@@ -71,5 +65,18 @@ def counted_at_first(name: str) -> Iterator[None]:
     finally:
         _left[name], _ = signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
-        if away:
-            current.start()
+        _go_on(stopped)
+
+
+def _stop() -> list[Coverage]:
+    """Stop all that measure: in a worker of xdist there are two, and the second goes on when the first is stopped."""
+    stopped: list[Coverage] = []
+    while (current := Coverage.current()) is not None:
+        current.stop()
+        stopped.append(current)
+    return stopped
+
+
+def _go_on(stopped: list[Coverage]) -> None:
+    for one in reversed(stopped):
+        one.start()
