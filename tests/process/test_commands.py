@@ -16,6 +16,7 @@ from adapters.client import Client
 from adapters.simulation import parse_export
 from tests.process.conftest import Served
 from tests.process.programs import Done, kinds, run
+from tests.slowness import BUSY
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
@@ -33,7 +34,8 @@ def test_the_first_fill_of_a_signal_comes_within_five_seconds_of_the_start(daemo
     report: Any = daemon.client.wait(str(verdict["execution_id"]), 10, every=0.02)["report"]
     took = time.monotonic() - daemon.began
     assert report["total_filled"] == "0.01"
-    assert took < 5 * daemon.slowness, f"{took:.1f} s on a machine {daemon.slowness:.1f} times as slow as it should be"
+    allowed = 5 * daemon.slowness * (2 if daemon.slowness > BUSY else 1)
+    assert took < allowed, f"{took:.1f} s on a machine {daemon.slowness:.1f} times as slow as it should be"
 
 
 def test_json_lines_get_their_verdicts_each_with_its_line(daemon: Served) -> None:
