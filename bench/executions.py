@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print memory and lateness, and what a tenth of the crowd takes on plain threads."""
     parser = argparse.ArgumentParser(description="many executions at a time")
     parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--lead", type=float, default=8.0, help="seconds in which all should be let in")
+    parser.add_argument("--lead", type=float, default=15.0, help="seconds in which all should be let in")
     parser.add_argument("--window", type=float, default=12.0, help="seconds of the interval that are watched")
     parser.add_argument("--plain", type=int, default=1_000, help="executions on plain threads; 0 leaves them out")
     given = parser.parse_args(arguments)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from actors.signal_gate.load import Load
 from actors.signal_gate.settings import GateSettings
 from actors.signal_gate.shape import Refusal, check_shape, malformed
-from actors.twap.schedule import MIN_NOTIONAL_MARGIN, limits_of
+from actors.twap.schedule import MIN_NOTIONAL_MARGIN, least_of
 from actors.twap.settings import TwapSettings
 from messages.market import Quote, SymbolRules
 from messages.money import floor_to, plain
@@ -72,9 +72,9 @@ class Limits:
         rules, quote = market.rules, self.fresh(market)
         if quote is None or rules is None:
             return self._no_price(signal.symbol, market)
-        bounds = limits_of(rules, signal.twap.child or self._twap.child, quote.mid)
-        sized = Sized(floor_to(self._base_quantity(signal, quote), bounds.step), quote, rules)
-        return _check_minimum(sized, bounds.min_quantity) or self._check_notional(sized) or sized
+        step, min_quantity = least_of(rules, signal.twap.child or self._twap.child)
+        sized = Sized(floor_to(self._base_quantity(signal, quote), step), quote, rules)
+        return _check_minimum(sized, min_quantity) or self._check_notional(sized) or sized
 
     def check_load(
         self, signal: Signal, sized: Sized, now: datetime, load: Load, moment: datetime | None = None

@@ -42,19 +42,26 @@ class Limits:
     min_notional: Decimal
 
 
-def limits_of(rules: SymbolRules, child: ChildKind, price: Decimal) -> Limits:
-    """Read the bounds that hold for a kind of child; `price` turns a maximum notional into a quantity.
+def least_of(rules: SymbolRules, child: ChildKind) -> tuple[Decimal, Decimal]:
+    """Read the step of a kind of child, and the smallest quantity of one.
 
     A market order must fit LOT_SIZE and MARKET_LOT_SIZE at once (protocol §9.1).
     """
-    market = child == "market"
-    step = quantity_step(rules, "MARKET" if market else "LIMIT") or SMALLEST_STEP
-    maxima = [rules.max_quantity, rules.market_max_quantity if market else ZERO]
+    if child != "market":
+        return rules.step or SMALLEST_STEP, rules.min_quantity
+    step = quantity_step(rules, "MARKET") or SMALLEST_STEP
+    return step, max(rules.min_quantity, rules.market_min_quantity)
+
+
+def limits_of(rules: SymbolRules, child: ChildKind, price: Decimal) -> Limits:
+    """Read the bounds that hold for a kind of child; `price` turns a maximum notional into a quantity."""
+    step, min_quantity = least_of(rules, child)
+    maxima = [rules.max_quantity, rules.market_max_quantity if child == "market" else ZERO]
     if rules.max_notional:
         maxima.append(rules.max_notional / (price * MIN_NOTIONAL_MARGIN))
     return Limits(
         step=step,
-        min_quantity=max(rules.min_quantity, rules.market_min_quantity if market else ZERO),
+        min_quantity=min_quantity,
         max_quantity=min((floor_to(maximum, step) for maximum in maxima if maximum), default=None),
         min_notional=rules.min_notional,
     )
