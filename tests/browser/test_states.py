@@ -194,7 +194,7 @@ def test_a_daemon_that_shows_nothing_without_its_token_asks_for_it_and_shows_not
     expect(shown.page.get_by_role("main")).to_be_hidden()
 
 
-@pytest.mark.skipif(not THOROUGH, reason="needs a quiet machine: part of make soak; test_dashboard.py kills a real daemon")
+@pytest.mark.skipif(not THOROUGH, reason="in make soak: needs a quiet machine; test_dashboard.py ends a real daemon")
 def test_a_lost_connection_is_said_at_once_and_what_is_shown_loses_its_colours(show: Callable[..., Shown]) -> None:
     shown = show(running)
     expect(shown.page.locator("#running-table tbody tr")).to_have_count(3)
