@@ -3,8 +3,9 @@
 Run `python -m bench.execution_quality [--seeds N] [--tune] [--markets btc,...] [--size F] [--keep FILE] [--write]`.
 Each seed is one stretch of market, which every policy meets unchanged, buying and selling; own orders only
 take from it. Judged by total shortfall with fees, buying and selling averaged. Seeds 1 to 100 are
-for tuning (`--tune`), those from 101 on for reporting; the recording is replayed from a moment drawn
-by the seed. `--keep` keeps each result, so that a run can be gone on with. `--write` puts table and plot into docs/.
+for tuning (`--tune`), those from 201 on for reporting, 101 to 200 were looked at while it was built; the
+recording is replayed from a moment drawn by the seed. `--keep` keeps each result, so that a run can be gone
+on with. `--write` puts table and plot into docs/.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ SYMBOL = "BTCUSDT"
 SLICES, INTERVAL = 6, 10
 RECORDING = Path(__file__).parents[2] / "shared/market-data/binance-spot-l2/btcusdt_20240808.jsonl.gz"
 RECORDED_SECONDS = 346
-REPORTED_FROM = 101
+REPORTED_FROM = 201
 BLOCK_SECONDS = 60
 """Starts of the replay within the same so many seconds count as one observation."""
 
