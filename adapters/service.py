@@ -91,7 +91,7 @@ class Service:
         self._log = structlog.get_logger("tidegate")
 
     def run(self) -> int:
-        """Listen, start the daemon, and follow its news to the end; a second signal ends at once."""
+        """Listen, start the daemon, and follow its news to the end; Ctrl-C while it settles ends at once."""
         port = self._http.start()
         try:
             self._log.info("listening", url=f"http://{self._house.config.http.host}:{port}")
@@ -128,11 +128,13 @@ class Service:
                     self._reload()
                 case signal.SIGUSR1:
                     self._log.warning("actors and mailboxes", dump=self._house.pool.dump())
-                case int() as number:
-                    if asked:
-                        return exits.ERROR
+                case signal.SIGINT if asked:
+                    return exits.ERROR
+                case int() as number if not asked:  # make, for one, hands SIGTERM on to those who got it already.
                     asked = True
                     self._house.pool.send(self._house.daemon, ShutDown(signal.Signals(number).name))
+                case int():
+                    pass
 
     def _tell_manager(self, stands: DaemonStands) -> None:
         status = (

@@ -33,7 +33,11 @@ class PaperProcess:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(  # noqa: S603 - the caller's own command
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            # What ends a whole group, as Ctrl-C does, is not for the exchange: what is open settles there.
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         try:
             said = orjson.loads(self._first_line())

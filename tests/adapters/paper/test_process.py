@@ -34,6 +34,11 @@ def test_it_says_where_the_exchange_is_and_ends_it_by_closing_its_input() -> Non
     assert not alive(paper.pid)
 
 
+def test_a_signal_to_ones_group_is_not_for_the_exchange_which_is_needed_to_settle_what_is_open() -> None:
+    with PaperProcess(a_program(f"import sys; print('{ADDRESSES}', flush=True); sys.stdin.read()")) as paper:
+        assert os.getpgid(paper.pid) != os.getpgid(0)
+
+
 def test_one_that_does_not_end_by_itself_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
     with PaperProcess(a_program(f"import time; print('{ADDRESSES}', flush=True); time.sleep(60)")) as paper:
