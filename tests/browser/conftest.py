@@ -15,6 +15,12 @@ from typing import Any
 import orjson
 import pytest
 
+from actors.runtime import Pool
+from adapters.loop_thread import LoopThread
+from tests.adapters.web.world import TOKEN, World
+from tests.browser.shown import Shown
+from tests.browser.states import Stage
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make venv, dev lock)")
 
 playwright.expect.set_options(timeout=30_000)  # It says only when to give up: a busy machine holds up everything.
@@ -163,3 +169,26 @@ def open_tab(daemon: Daemon, chromium: Any) -> Iterator[Callable[..., Tab]]:
     yield open_tab
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def show(chromium: Any) -> Iterator[Callable[..., Shown]]:
+    """Play a state and open the dashboard on it, with the token unless told otherwise."""
+    opened: list[tuple[World, Any]] = []
+    with Pool(2) as pool, LoopThread(pool) as loop:
+
+        def show(play: Callable[[Stage], None], *, unlocked: bool = True, **settings: Any) -> Shown:
+            world = World(loop, **settings)
+            context = chromium.new_context(viewport={"width": 1280, "height": 900})
+            context.set_default_timeout(30_000)
+            opened.append((world, context))
+            stage = Stage(world)
+            play(stage)
+            tab = Tab(context.new_page())
+            tab.page.goto(f"http://127.0.0.1:{world.port}/" + (f"#token={TOKEN}" if unlocked else ""))
+            return Shown(stage, tab)
+
+        yield show
+        for world, context in opened:
+            context.close()
+            world.intake.close()

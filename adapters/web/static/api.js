@@ -25,10 +25,11 @@ async function answered(response) {
   return body;
 }
 
-/** Look at something; gives up after `patience` milliseconds. */
-export async function look(path, { patience = 5000, as } = {}) {
+/** Look at something; gives up after `patience` milliseconds, or once `signal` says so. */
+export async function look(path, { patience = 5000, as, signal } = {}) {
+  const over = AbortSignal.timeout(patience);
   const response = await fetch(path, {
-    headers: headers({}, as ?? token.get()), cache: "no-store", signal: AbortSignal.timeout(patience),
+    headers: headers({}, as ?? token.get()), cache: "no-store", signal: signal ? AbortSignal.any([over, signal]) : over,
   });
   return answered(response);
 }

@@ -6,13 +6,20 @@ const TAIL = 200;
 const SKIP_ABOVE = 2000;
 const GENTLY = 250;
 const AT_LEAST_EVERY = 1000;
+const LOCKED_EVERY = 10000;
 const GIVE_UP_AFTER = 4000;
 
-const rest = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Wait so long, or until `signal` says that there is nothing to wait for. */
+function rest(milliseconds, signal) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", resolve, { once: true });
+  });
+}
 
 /**
  * Calls back with `state(view)`, `facts(list, live)`, `reset()` when it is another journal, `skipped(count)`, and
- * `link(word, error)`: "live", "lost" or "refused".
+ * `link(word, error)`: "live", "lost", "broken" or "refused".
  */
 export class Follower {
   constructor(callbacks) {
@@ -22,7 +29,9 @@ export class Follower {
     this.heard = 0;
     this.dirty = true;
     this.wake = () => {};
+    this.asked = new AbortController();
     this.stop = new AbortController();
+    this.locked = false;
     this.gaps = 0;
   }
 
@@ -41,8 +50,10 @@ export class Follower {
     this.wake();
   }
 
-  /** Begin anew, as with another token. */
+  /** Begin anew, with another token: what was asked with the last one is over, and its answer says nothing. */
   again() {
+    this.locked = false;
+    this.asked.abort();
     this.stop.abort();
     this.nudge();
   }
@@ -52,23 +63,45 @@ export class Follower {
       await this.#visible();
       const began = performance.now();
       this.dirty = false;
+      const { signal } = this.asked = new AbortController();
       let view = null;
       try {
-        view = await look("/ui/state");
+        view = await look("/ui/state", { signal });
       } catch (error) {
-        if (error.status === 401) this.on.link("refused", error);
-        else if (performance.now() - this.heard > GIVE_UP_AFTER || error.status) this.on.link("lost", error);
+        if (!signal.aborted) this.#miss(error);
       }
-      if (view !== null) this.#take(view);
-      await rest(Math.max(0, GENTLY - (performance.now() - began)));
+      if (signal.aborted) continue;
+      if (view !== null) this.#draw(view);
+      await rest(Math.max(0, GENTLY - (performance.now() - began)), signal);
       if (!this.dirty) {
-        await Promise.race([rest(AT_LEAST_EVERY - GENTLY), new Promise((resolve) => { this.wake = resolve; })]);
+        const idle = (this.locked ? LOCKED_EVERY : AT_LEAST_EVERY) - GENTLY;
+        await Promise.race([rest(idle), new Promise((resolve) => { this.wake = resolve; })]);
       }
+    }
+  }
+
+  /** A view that cannot be drawn leaves the last one standing, and that must not pass for how things are. */
+  #draw(view) {
+    try {
+      this.#take(view);
+    } catch (error) {
+      console.error(error);
+      this.on.link("broken", error);
+    }
+  }
+
+  #miss(error) {
+    this.locked = error.status === 401;
+    if (this.locked) {
+      this.on.link("refused", error);
+    } else if (performance.now() - this.heard > GIVE_UP_AFTER || error.status) {
+      this.on.link("lost", error);
     }
   }
 
   #take(view) {
     this.heard = performance.now();
+    this.locked = false;
     this.on.link("live");
     this.dirty ||= this.seq !== null && view.seq < this.seq;
     if (view.journal_id && view.journal_id !== this.journal) {
@@ -92,7 +125,7 @@ export class Follower {
     let pause = 250;
     for (;;) {
       await this.#visible();
-      if (this.seq === null) {
+      if (this.seq === null || this.locked) {
         await rest(50);
         continue;
       }
@@ -105,7 +138,8 @@ export class Follower {
       } catch {
         // The views say what is wrong; here it is enough to come back where it was left off.
       }
-      await rest(this.stop.signal.aborted ? 50 : pause);
+      const { signal } = this.stop;
+      await (signal.aborted ? rest(50) : rest(pause, signal));
       pause = Math.min(pause * 2, 4000);
     }
   }

@@ -62,13 +62,17 @@ function announce(batch) {
 }
 
 function link(word, error) {
-  attribute(root, "data-link", word);
+  const was = root.dataset.link;
+  attribute(root, "data-link", word === "broken" ? "lost" : word);
   const lost = $("lost");
   show(lost, word !== "live");
   if (word === "lost") {
     const heard = follower.heard ? `last heard ${duration((performance.now() - follower.heard) / 1000)} ago` : "nothing heard yet";
     text(lost, `No connection to the daemon, ${heard}. What is shown may be over; trying again.`);
     document.title = "⚠ no connection · Tidegate";
+  } else if (word === "broken") {
+    text(lost, `This page cannot draw what the daemon says (${error.message}). What is shown may be over; reload it.`);
+    document.title = "⚠ not drawn · Tidegate";
   } else if (word === "refused") {
     text(lost, token.get() ? `The token was refused. ${error.message}` : "This daemon shows nothing without its token.");
     token.forget();
@@ -76,7 +80,7 @@ function link(word, error) {
     attribute($("readiness"), "data-state", "");
     text($("readiness"), "locked");
     attribute(root, "data-may-act", "false");
-    if (!$("ask-token").open) void unlock();
+    if (was !== "refused" && !$("ask-token").open) void unlock(); // Asked once: who does not want to is left alone.
   }
 }
 
@@ -110,10 +114,11 @@ async function doIt(asked) {
 }
 
 async function unlock() {
-  if (await askToken()) {
-    follower.again();
-    text($("say"), "Unlocked");
-  }
+  const given = await askToken();
+  if (given === null) return;
+  token.set(given);
+  follower.again(); // In the same turn: a refusal of what was asked before must not pass for one of this token.
+  text($("say"), "Unlocked");
 }
 
 function start() {
