@@ -173,6 +173,7 @@ class Daemon(Follower, Parent):
         self._heard: dict[str, float] = {}
         self._unheard: dict[str, None] = {}
         self._start_timer: Timer | None = None
+        self._start_due = 0.0
         self._stopping: list[Hashable] = []
         self._ending: tuple[int, str] | None = None
         self._over = False
@@ -183,7 +184,7 @@ class Daemon(Follower, Parent):
         """Start the journal, and fold what the root itself must know from it."""
         self.use_journal(self.spawn(JOURNAL, Journal, store=self._store, retention=self._settings.retention))
         self.follow(EpochStarted, ExecutionQuarantined, TradingHalted, TradingResumed, RateLimited)
-        self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
+        self._allow_start()
         self._word_timer = self.runtime.tell_after(QUIET_START_SECONDS, self.actor_ref, _StillStarting())
 
     def on_receive(self, message: DaemonMessage) -> None:
@@ -233,9 +234,7 @@ class Daemon(Follower, Parent):
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Raise the epoch: from here on this process is the one that writes."""
-        if self._start_timer is not None:  # The others begin to read.
-            self._start_timer.cancel()
-        self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
+        self._allow_start()  # The others begin to read.
         self.append(
             EpochStarted(
                 epoch=self._epoch + 1,
@@ -330,8 +329,7 @@ class Daemon(Follower, Parent):
     def _on_pong(self, name: str, *, reading: bool) -> None:
         self._heard[name] = self.runtime.now()
         if reading and self._readiness is Readiness.STARTING and self._start_timer is not None:
-            self._start_timer.cancel()  # A long journal takes its time: patience begins when it is read.
-            self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, _StartTooSlow())
+            self._allow_start()  # A long journal takes its time: patience begins when it is read.
         if self._unheard.pop(name, self) is None and not self._unheard:
             self._observer.tell(EveryoneAnswered())
 
@@ -393,6 +391,13 @@ class Daemon(Follower, Parent):
             return False
         return self.runtime.now() - self._limited_until < self._settings.start_seconds
 
+    def _allow_start(self) -> None:
+        """Give the start its time, from now on."""
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+        self._start_due = self.runtime.now() + self._settings.start_seconds
+        self._start_timer = self.runtime.tell_at(self._start_due, self.actor_ref, _StartTooSlow())
+
     def _look_at_the_start(self, timer: _StartTooSlow | _StillStarting) -> None:
         """Break the silence of a start that takes long, again and again; end one that takes too long."""
         if self._readiness is not Readiness.STARTING:
@@ -400,8 +405,10 @@ class Daemon(Follower, Parent):
         if isinstance(timer, _StillStarting):
             self._observer.tell(DaemonStands(readiness=Readiness.STARTING, detail=f"waiting for {self._waits_for()}"))
             self._word_timer = self.runtime.tell_after(QUIET_START_SECONDS, self.actor_ref, _StillStarting())
+        elif self.runtime.now() < self._start_due:
+            pass  # It was given more time when this was in the mailbox already.
         elif self._waits_for_venue():
-            self._start_timer = self.runtime.tell_after(self._settings.start_seconds, self.actor_ref, timer)
+            self._allow_start()
         else:
             self._end(EXIT_UNAVAILABLE, f"not ready in time: still waiting for {self._waits_for()}")
 

@@ -131,7 +131,9 @@ class Prover:
 
     def turn(self, symbol: str) -> None:
         """Put the questions of one round."""
-        inquiry = self._inquiries[symbol]
+        inquiry = self._inquiries.get(symbol)
+        if inquiry is None:
+            return  # It is over, and this timer was in the mailbox already when it was cancelled.
         watches = self._watches.unknown_of(symbol)
         if not watches:
             del self._inquiries[symbol]

@@ -82,6 +82,22 @@ class _Stall(Timer):
         return self.mailbox.life
 
 
+class _LateTimer(Timer):
+    """A timer whose message may be in the mailbox already when it is cancelled, as on a pool that is busy."""
+
+    __slots__ = ("due", "simulation")
+
+    def __init__(self, ref: Tells[M], message: M, simulation: Simulation, due: float) -> None:
+        super().__init__(ref, message, simulation.here)
+        self.simulation, self.due = simulation, due
+
+    def cancel(self) -> None:
+        ref = self.ref
+        if ref is not None and self.simulation.too_late_for(self.due):
+            self.simulation._set_timer(self.due, Timer(ref, self.message, self.origin))
+        super().cancel()
+
+
 class Simulation(Runtime):
     """Runs actors in the caller's thread and in virtual time; the same seed, the same course.
 
@@ -104,6 +120,7 @@ class Simulation(Runtime):
         self._recent: deque[tuple[float, Actor | None, object]] = deque(maxlen=REMEMBERED_MESSAGES)
         self._pick = self.stream("scheduler").random
         self._stall_probability, self._stall_seconds = stall_probability, stall_seconds
+        self._late_probability, self._late_seconds = 0.0, 0.0
         self._now = self._clock_offset = 0.0
         self._stepping = self._closing = False
         self._decimal_contexts: list[decimal.Context] = []
@@ -145,6 +162,15 @@ class Simulation(Runtime):
         """From now on, put a picked actor off with this probability, for up to so many seconds."""
         self._stall_probability, self._stall_seconds = probability, seconds
 
+    def cancel_late(self, probability: float, seconds: float = 0.2) -> None:
+        """From now on, timers that are due within so many seconds fire though cancelled, with this probability."""
+        self._late_probability, self._late_seconds = probability, seconds
+
+    def too_late_for(self, due: float) -> bool:
+        """Draw whether what is due then counts as told already."""
+        soon = due - self._now <= self._late_seconds and not self._closing
+        return soon and self.stream("late cancels").random() < self._late_probability
+
     def remember(self, messages: int) -> None:
         """Let `story` tell so many messages from now on; 200 if it is never called."""
         self._recent = deque(self._recent, maxlen=messages)
@@ -157,7 +183,7 @@ class Simulation(Runtime):
         """Return the random stream of that name.
 
         It depends on the seed and the name alone, so drawing more from one shifts no other.
-        The runtime itself draws from "scheduler", "stalls" and "crash".
+        The runtime itself draws from "scheduler", "stalls", "late cancels" and "crash".
         """
         if name not in self._streams:
             self._streams[name] = random.Random(f"{self.seed}/{name}")  # noqa: S311 - to be repeated, not to be secret
@@ -194,6 +220,8 @@ class Simulation(Runtime):
         """Tell `message` when `now()` reaches `due`, at once if that is past."""
         if self.here is not None and self.here.over:
             raise NodeCrashed(self.here.node.name)
+        if self._late_probability:
+            return self._set_timer(due, _LateTimer(ref, message, self, due))
         return self._set_timer(due, Timer(ref, message, self.here))
 
     def dead_letter(self, message: object) -> None:

@@ -40,6 +40,9 @@ from messages.ids import microseconds
 TRANSIT_SECONDS = 12.0
 """A crash may hold up what is under way by 10 s, and a stalled actor by a little more."""
 
+CANCELLED_LATE = 0.5
+"""How probably a timer that is nearly due is cancelled too late: its message is in the mailbox then."""
+
 SETTLE_SECONDS = 1800.0
 SAFETY_SECONDS = 60.0
 OPERATOR_SECONDS = 15.0
@@ -87,6 +90,7 @@ def endure(
     with Simulation(seed) as sim:
         sim.remember(remembered)
         weather = weather or draw_weather(sim.stream("faults"), level, scenario)
+        sim.cancel_late(0.0 if weather.steady else CANCELLED_LATE)
         course = Course(sim, scenario, weather, start_daemon, paper or PaperSettings())
         try:
             course.play()

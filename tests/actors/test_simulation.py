@@ -264,6 +264,26 @@ def test_stalls_may_begin_and_end_at_any_time(simulation: Simulation) -> None:
     assert probe.messages() == ["late"]
 
 
+def test_what_is_cancelled_when_it_is_nearly_due_may_come_all_the_same_but_only_once_and_not_before(simulation: Simulation) -> None:
+    probe = Probe(simulation)
+    simulation.run(0.0)
+    simulation.cancel_late(1.0, 0.025)
+    timers = [simulation.tell_after(delay, probe.ref, delay) for delay in (0.01, 0.02, 0.03)]
+    for timer in timers:
+        timer.cancel()
+    assert not any(timer.pending for timer in timers)
+    for timer in timers:
+        timer.cancel()
+    simulation.run(0.015)
+    assert probe.messages() == [0.01]
+    simulation.run()
+    assert probe.messages() == [0.02]
+    simulation.cancel_late(0.0)
+    simulation.tell_after(0.01, probe.ref, "never").cancel()
+    simulation.run()
+    assert probe.messages() == []
+
+
 def test_stalls_put_actors_off_but_lose_nothing() -> None:
     with Simulation(3, stall_probability=0.3, stall_seconds=2.0) as simulation:
         probe = Probe(simulation)

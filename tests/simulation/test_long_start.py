@@ -24,3 +24,10 @@ def test_a_start_is_not_given_up_while_the_journal_is_still_being_read(
     assert simulation.run_until(lambda: news.readiness is Readiness.READY or news.ended is not None, 3_600.0)
     assert news.ended is None, news.ended
     assert simulation.now() - began > 45.0, "it was over too soon to try anybody's patience"
+
+
+def test_time_that_ran_out_when_more_had_been_given_ends_no_start(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation.cancel_late(1.0, 60.0)
+    test_a_start_is_not_given_up_while_the_journal_is_still_being_read(simulation, monkeypatch)

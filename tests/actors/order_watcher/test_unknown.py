@@ -184,6 +184,16 @@ def test_with_a_stream_that_proves_itself_an_absence_is_proven_within_twenty_sec
     assert scene.world.kinds() == [ChildUnknown, ChildCancelRequested, ChildAbsent]
 
 
+def test_a_search_that_is_over_does_not_mind_a_timer_that_was_cancelled_too_late(simulation: Simulation) -> None:
+    simulation.cancel_late(1.0, 60.0)
+    scene = begun(simulation)
+    scene.world.intend()
+    scene.world.tell(UNKNOWN, StreamOpened(), report(an_order("FILLED", "0.1")))
+    scene.world.wait(60.0)
+    assert scene.world.kinds()[:2] == [ChildUnknown, ChildAcknowledged]
+    assert ChildAbsent not in scene.world.kinds()
+
+
 def test_without_a_control_it_takes_a_minute_more(scene: Scene) -> None:
     scene.venue.proves_stream = False
     assert 62.0 <= scene.resolved(within=67.0) <= 67.0
