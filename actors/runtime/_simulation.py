@@ -92,9 +92,8 @@ class _LateTimer(Timer):
         self.simulation, self.due = simulation, due
 
     def cancel(self) -> None:
-        ref = self.ref
-        if ref is not None and self.simulation.too_late_for(self.due):
-            self.simulation._set_timer(self.due, Timer(ref, self.message, self.origin))
+        if self.ref is not None:
+            self.simulation.tell_late(self.due, self.ref, self.message, self.origin)
         super().cancel()
 
 
@@ -166,10 +165,11 @@ class Simulation(Runtime):
         """From now on, timers that are due within so many seconds fire though cancelled, with this probability."""
         self._late_probability, self._late_seconds = probability, seconds
 
-    def too_late_for(self, due: float) -> bool:
-        """Draw whether what is due then counts as told already."""
+    def tell_late(self, due: float, ref: Tells[M], message: M, origin: Life | None) -> None:
+        """Draw whether what is being cancelled counts as told already; then it will come."""
         soon = due - self._now <= self._late_seconds and not self._closing
-        return soon and self.stream("late cancels").random() < self._late_probability
+        if soon and self.stream("late cancels").random() < self._late_probability:
+            self._set_timer(due, Timer(ref, message, origin))
 
     def remember(self, messages: int) -> None:
         """Let `story` tell so many messages from now on; 200 if it is never called."""

@@ -264,7 +264,7 @@ def test_stalls_may_begin_and_end_at_any_time(simulation: Simulation) -> None:
     assert probe.messages() == ["late"]
 
 
-def test_what_is_cancelled_when_it_is_nearly_due_may_come_all_the_same_but_only_once_and_not_before(simulation: Simulation) -> None:
+def test_what_is_cancelled_when_it_is_nearly_due_may_come_but_only_once_and_not_before(simulation: Simulation) -> None:
     probe = Probe(simulation)
     simulation.run(0.0)
     simulation.cancel_late(1.0, 0.025)
