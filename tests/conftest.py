@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from actors.runtime import Pool, Runtime, Simulation
 from tests.probe import Probe
@@ -14,6 +15,10 @@ from tests.turns import Shares, in_turn
 from tests.uncounted import counted_at_first, import_all, uncounted
 
 DEFAULT_SEEDS = 20
+
+# A busy machine may hold up any example for seconds: that fails no test.
+settings.register_profile("tidegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tidegate")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
