@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from actors.runtime import Runtime
+from adapters.loops import new_loop
 from messages.money import use_money_context
 from messages.refs import Tells
 
@@ -95,7 +96,7 @@ class LoopThread:
 
     def __enter__(self) -> Self:
         self._context.run(use_money_context)
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_loop()
         self._open = True
         self._thread.start()
         return self

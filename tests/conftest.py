@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import inspect
 from collections.abc import Callable, Generator, Iterator
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from actors.runtime import Pool, Runtime, Simulation
+from adapters import loops
 from tests.probe import Probe
 from tests.turns import Shares, in_turn
 from tests.uncounted import counted_at_first, import_all, uncounted
@@ -25,12 +27,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("simulation")
     group.addoption("--seeds", type=int, metavar="N", help="run each test marked `seeds` over the seeds 0 to N-1")
     group.addoption("--seed", type=int, metavar="S", help="run each test marked `seeds` with this seed alone")
+    parser.addoption("--plain-loops", action="store_true", help="let loops be asyncio's own, as where uvloop is not")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--plain-loops"):
+        loops._make = asyncio.new_event_loop
     config.addinivalue_line(
         "markers", "seeds(default=20): run over so many seeds, given as the argument `seed`; see --seeds and --seed"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Let what runs in coroutines run on the kind of loop that it has in its own process."""
+    return {"loop": loops.new_loop}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -101,6 +112,14 @@ def pytest_runtest_makereport(
             if isinstance(value, Simulation):
                 report.sections.append((f"simulation, seed {value.seed}", value.story()))
     return report
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def kind_of_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test once on each kind of loop."""
+    kind: str = request.param
+    monkeypatch.setattr(loops, "_make", pytest.importorskip(kind).new_event_loop)
+    return kind
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from actors.runtime import CalmCollector
+from adapters.loops import new_loop
 from adapters.paper.account import DEFAULT_BALANCES
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.limits import LimitSettings
@@ -57,7 +58,8 @@ def run_paper_exchange(settings: ProcessSettings, announce: Callable[[str], None
     `AccountFile` raises for a file that it cannot use.
     """
     use_money_context()
-    asyncio.run(_serve(settings, announce))
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve(settings, announce))
 
 
 async def _serve(settings: ProcessSettings, announce: Callable[[str], None]) -> None:

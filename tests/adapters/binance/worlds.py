@@ -14,6 +14,7 @@ import orjson
 from actors.runtime import Pool, Simulation
 from adapters.binance.settings import BinanceSettings
 from adapters.binance.venue import BinanceVenue
+from adapters.loops import new_loop
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.markets import MarketChoice
 from adapters.paper.server.app import PaperServer
@@ -109,7 +110,7 @@ class OverTheWire(World):
 @contextmanager
 def served(settings: PaperSettings = SETTINGS) -> Iterator[tuple[PaperServer, asyncio.AbstractEventLoop]]:
     """Serve a paper exchange on a loop in a thread of its own."""
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
