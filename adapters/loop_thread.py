@@ -167,10 +167,10 @@ class LoopThread:
         self._loop.stop()
 
     async def _cancel_all(self) -> None:
-        """Cancel again until nothing is left: a cancelled coroutine may start others to tidy up."""
+        """Cancel again until nothing is left: a coroutine may start others to tidy up, or have missed its cancel."""
         me = asyncio.current_task()
         while tasks := [task for task in asyncio.all_tasks() if task is not me]:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=self._close_seconds / 4)
         await self._loop.shutdown_asyncgens()

@@ -148,7 +148,9 @@ class Keeper(Generic[S]):
     async def _connected(self) -> _Line[S]:
         """Connect and open a session, however often it takes."""
         while True:
-            await asyncio.sleep(max(self._backoff(), self._hold_seconds()))
+            await asyncio.sleep(self._backoff())
+            while (held := self._hold_seconds()) > 0:  # noqa: ASYNC110 - a timer may be early, or another limit hit
+                await asyncio.sleep(held)
             try:
                 connection = await self._connect()
             except (OSError, TimeoutError, WebSocketException) as error:

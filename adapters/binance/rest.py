@@ -24,6 +24,7 @@ from adapters.binance.signing import Signer, rest_payload, signed_rest
 from adapters.binance.ws_api import Trace
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace as Tracing
@@ -40,7 +41,8 @@ class _CleanConnector(aiohttp.TCPConnector):
     """Uses no connection again on which something was said that nobody had asked for.
 
     aiohttp would take it for the answer to the next request: the second copy of an answer, or one
-    that came late, would tell of one order what is true of another.
+    that came late, would tell of one order what is true of another. And waits for no goodbye of TLS: a
+    server that has gone silent says none, and its connection would outlive its loop.
     """
 
     async def _get(self, key: ConnectionKey, traces: list[Tracing]) -> Connection | None:
@@ -49,6 +51,12 @@ class _CleanConnector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         return None
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        transport = protocol.transport
+        super()._release(key, protocol, should_close=should_close)
+        if key.is_ssl and transport is not None and protocol.transport is None:  # It was not kept.
+            transport.abort()
 
 
 @cache

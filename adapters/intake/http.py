@@ -29,6 +29,7 @@ from adapters.intake.template_tables import READY_TABLES, TemplateTable
 from adapters.intake.templates import templates_of
 from adapters.loop_thread import LoopThread
 from adapters.projection import Projection
+from adapters.servers import stop_server
 from adapters.web.site import TOKEN_SHOWN, Site, Sources, is_page, open_to_look
 from messages.control import DaemonStands, DaemonUp
 from messages.signal import Reason
@@ -175,7 +176,7 @@ class HttpIntake:
     async def _shut(self) -> None:
         await self.routes.disconnect()
         if self._runner is not None:
-            await self._runner.cleanup()
+            await stop_server(self._runner)
             self._runner = None
 
     # The door ---------------------------------------------------------------------------------

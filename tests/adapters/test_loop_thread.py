@@ -1,4 +1,4 @@
-"""One message for each coroutine, whatever becomes of it, and an end that is bounded.
+"""One message for each coroutine, whatever becomes of it, and an end that is bounded; on both kinds of loop.
 
 The loop is a real thread, so these tests run on a pool and wait in real time, for moments.
 """
@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -29,6 +30,9 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Failed:
     error: BaseException
+
+
+pytestmark = pytest.mark.usefixtures("kind_of_loop")
 
 
 @pytest.fixture
@@ -166,6 +170,21 @@ def test_a_cancelled_coroutine_may_tidy_up_before_the_loop_closes(pool: Pool, li
         time.sleep(0.02)
     assert tidied == ["session"]
     assert isinstance(listener.expect(Failed).error, asyncio.CancelledError)
+
+
+def test_a_coroutine_that_misses_its_cancel_is_cancelled_again(
+    pool: Pool, listener: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def deaf() -> None:
+        with suppress(asyncio.CancelledError):
+            await forever()
+        await forever()
+
+    with at_most(1.0), LoopThread(pool, close_seconds=1.0) as loop:
+        loop.run(deaf(), listener.ref, Answer, Failed)
+        time.sleep(0.02)
+    assert isinstance(listener.expect(Failed).error, asyncio.CancelledError)
+    assert caplog.text == ""
 
 
 def test_a_coroutine_that_blocks_the_loop_delays_the_close_by_a_bounded_time(

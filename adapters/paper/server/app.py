@@ -24,6 +24,7 @@ from adapters.paper.server.settings import ServerSettings, host_of, is_loopback
 from adapters.paper.server.streams import Board
 from adapters.paper.server.user_events import event_shape
 from adapters.paper.server.ws_api import Session
+from adapters.servers import stop_server
 
 logger = logging.getLogger("tidegate.paper")
 
@@ -84,7 +85,7 @@ class PaperServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._runner is not None:
-            await self._runner.cleanup()
+            await stop_server(self._runner)
             self._runner = None
         self.exchange.close()
 
