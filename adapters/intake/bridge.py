@@ -128,7 +128,8 @@ class _Feed:
         """Return what has come, or nothing after so many seconds, or at once when it is full."""
         if not self._facts and not self.full:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), seconds)
+                async with asyncio.timeout(seconds):  # `wait_for` loses a cancellation that comes with the news.
+                    await self._news.wait()
         self._news.clear()
         return [self._facts.popleft() for _ in range(len(self._facts))]
 

@@ -246,7 +246,8 @@ class Routes:
             if not self._tell_gate(asked):
                 return _not_ready("the daemon is starting or stopping")
             try:
-                state = (await asyncio.wait_for(answer.future, self._answer_seconds)).state
+                async with asyncio.timeout(self._answer_seconds):
+                    state = (await answer.future).state
             except TimeoutError:
                 state = "not_ready"
             if state == "fresh":
@@ -360,7 +361,8 @@ class Routes:
         if not self._tell_gate(command(execution_id, answer)):
             return _not_ready("the daemon is starting or stopping")
         try:
-            said = await asyncio.wait_for(answer.future, self._answer_seconds)
+            async with asyncio.timeout(self._answer_seconds):
+                said = await answer.future
         except TimeoutError:
             return _not_ready("no answer in time; it may still be done")
         if said.done:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import until
-from tests.browser.shown import PHONE, THOROUGH, WIDE, Shown
+from tests.browser.shown import PHONE, WIDE, Shown
 from tests.browser.states import STATES, halted, running
 
 pytestmark = pytest.mark.timeout(600)
@@ -27,7 +27,6 @@ def test_a_state_says_what_is_the_matter_to_everybody(show: Callable[..., Shown]
     assert shown.tab.complaints == []
 
 
-@pytest.mark.skipif(not THOROUGH, reason="in make soak: needs a quiet machine; test_dashboard.py ends a real daemon")
 def test_a_lost_connection_is_said_at_once_and_what_is_shown_loses_its_colours(show: Callable[..., Shown]) -> None:
     shown = show(running)
     expect(shown.page.locator("#running-table tbody tr")).to_have_count(3)

@@ -1,11 +1,17 @@
-"""Answers of actors as futures of a loop, and what those become that never come."""
+"""Answers of actors as futures of a loop, what those become that never come, and the end of those who follow."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
-from adapters.intake.bridge import Answer
+import pytest
+
+from adapters.intake.bridge import Answer, committed_facts
+from messages.control import Committed, FactNews, Follow, JournalCommand
+from messages.refs import Tells
+from tests.factories import NOW, a_trade_booked
 
 
 def test_an_answer_that_does_not_come_in_time_is_replaced_each_in_its_own_time() -> None:
@@ -42,3 +48,41 @@ def test_one_timer_serves_all_that_wait_as_long() -> None:
         return after - before
 
     assert asyncio.run(timers()) == 1
+
+
+class _Told:
+    """A journal that says nothing by itself."""
+
+    follower: Tells[FactNews] | None = None
+
+    def tell(self, command: JournalCommand, /) -> None:
+        if isinstance(command, Follow):
+            self.follower = command.follower
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_reader_that_is_ended_just_as_a_fact_arrives_ends(turns: int) -> None:
+    """However many turns of the loop lie between the fact and the end."""
+
+    async def ended() -> bool:
+        journal = _Told()
+
+        async def read() -> None:
+            async for _ in committed_facts(journal, 0, bound=10):
+                pass
+
+        reader = asyncio.create_task(read())
+        await asyncio.sleep(0.01)
+        assert journal.follower is not None
+        journal.follower.tell(Committed(1, NOW, a_trade_booked()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.wait([reader], timeout=0.5)
+        over = reader.done()
+        reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await reader
+        return over
+
+    assert asyncio.run(ended())
