@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import socket
 import struct
-import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
+
+from tests.loops import LoopInThread
 
 T = TypeVar("T")
 
@@ -390,34 +391,25 @@ def _http(status: int, body: bytes, kind: bytes, more: bytes = b"") -> bytes:
 class ProxyThread:
     """A proxy on a loop of its own; used by those who do not live on a loop."""
 
-    def __init__(self, proxy: ChaosProxy, loop: asyncio.AbstractEventLoop) -> None:
-        self.proxy, self._loop = proxy, loop
+    def __init__(self, proxy: ChaosProxy, home: LoopInThread) -> None:
+        self.proxy, self._home = proxy, home
 
     def do(self, what: Coroutine[Any, Any, T]) -> T:
         """Run something where the proxy lives."""
-        return asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+        return self._home.do(what, 10)
 
     def call(self, what: Callable[[], T]) -> T:
         """Call something where the proxy lives."""
-
-        async def run() -> T:
-            return what()
-
-        return self.do(run())
+        return self._home.call(what)
 
 
 @contextmanager
 def proxied(upstream: int, *plans: Plan, late_seconds: float = 3.0) -> Iterator[ProxyThread]:
     """Run a proxy on a loop in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    running = ProxyThread(ChaosProxy(upstream, *plans, late_seconds=late_seconds), loop)
-    running.do(running.proxy.start())
-    try:
-        yield running
-    finally:
-        running.do(running.proxy.stop())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        loop.close()
+    with LoopInThread() as home:
+        running = ProxyThread(ChaosProxy(upstream, *plans, late_seconds=late_seconds), home)
+        running.do(running.proxy.start())
+        try:
+            yield running
+        finally:
+            running.do(running.proxy.stop())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import WSMsgType, web
+
+from tests.loops import LoopInThread
 
 KEY = "paper-key"
 SECRET = "canary-secret-93b1c0"
@@ -68,20 +69,17 @@ class Stub:
         self.refuse_handshakes: Say | None = None
         self.handshakes: list[float] = []
         self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._home = LoopInThread()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._home.__enter__()
         self.call(self._start())
         return self
 
     def __exit__(self, *_: object) -> None:
         self.call(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
+        self._home.__exit__()
 
     @property
     def base(self) -> str:
@@ -89,7 +87,7 @@ class Stub:
 
     def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine where the stub lives."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(5)
+        return self._home.do(coroutine)
 
     def asked_for(self, what: str) -> list[Asked]:
         return [one for one in self.asked if one.what == what]
@@ -97,6 +95,11 @@ class Stub:
     def wait_for(self, what: str, count: int = 1, within: float = 3.0) -> list[Asked]:
         until(lambda: len(self.asked_for(what)) >= count, within)
         return self.asked_for(what)
+
+    def until_gone(self) -> None:
+        """Wait until every client has gone."""
+        server = self._runner.server
+        until(lambda: server is None or all(one.transport is None for one in server.connections))
 
     # What a test makes happen -----------------------------------------------------------------
 
@@ -233,7 +236,7 @@ class Stub:
         return told if isinstance(told, Say) else Say(body=told)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(coroutine)
+        task = self._home.loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from messages.ids import microseconds, milliseconds
 from messages.market import WatchMarket
 from messages.order import VenueCommand
 from messages.signal import Side
+from tests.loops import LoopInThread
 from tests.venue_contract import Levels, World
 
 T = TypeVar("T")
@@ -110,9 +110,6 @@ class OverTheWire(World):
 @contextmanager
 def served(settings: PaperSettings = SETTINGS) -> Iterator[tuple[PaperServer, asyncio.AbstractEventLoop]]:
     """Serve a paper exchange on a loop in a thread of its own."""
-    loop = new_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
 
     async def make() -> PaperServer:
         with Pool(1) as clock:
@@ -121,14 +118,12 @@ def served(settings: PaperSettings = SETTINGS) -> Iterator[tuple[PaperServer, as
         await server.start()
         return server
 
-    server: PaperServer = asyncio.run_coroutine_threadsafe(make(), loop).result(5)
-    try:
-        yield server, loop
-    finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(5)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        loop.close()
+    with LoopInThread(new_loop) as home:
+        server = home.do(make())
+        try:
+            yield server, home.loop
+        finally:
+            home.do(server.stop())
 
 
 def settings_of(server: PaperServer, **changes: Any) -> BinanceSettings:
