@@ -75,7 +75,7 @@ CASES: Mapping[str, Case] = ALL if os.environ.get("TIDEGATE_CHAOS") else {name: 
 @pytest.fixture(scope="module")
 def outcomes() -> Mapping[str, Outcome]:
     """Play the cases side by side, for most of the time is spent waiting."""
-    with ThreadPoolExecutor(9) as pool:
+    with ThreadPoolExecutor(6) as pool:
         return dict(zip(CASES, pool.map(play, CASES.values()), strict=True))
 
 
