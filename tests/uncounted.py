@@ -17,7 +17,7 @@ from coverage import Coverage
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("messages", "actors", "adapters")
-COUNTED_SECONDS = 0.5
+COUNTED_SECONDS = 0.1
 """Processor time of each test, all its parameters and seeds together, that coverage looks at."""
 
 _left: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,13 @@ Command = Callable[..., Done]
 
 A_COMMAND_SECONDS = 0.6
 """What the shortest command takes at most on a machine that has nothing else to do."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts() -> None:
+    """Let processes be ended with Ctrl-C though the tests run in a background, where none is heard."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Served(Running):
