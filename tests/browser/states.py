@@ -409,16 +409,16 @@ def proven_absent(stage: Stage) -> None:
 
 
 STATES: dict[str, tuple[Callable[[Stage], None], tuple[str, ...]]] = {
-    "nothing yet": (nothing_yet, ("Nothing is being worked.", "No signal yet.", "Nothing to say.", "PAPER")),
+    "nothing yet": (nothing_yet, ("Nothing is being worked.", "No signal yet.", "No alerts.", "PAPER")),
     "starting": (starting, ("starting", "journal")),
     "running": (running, ("on schedule", "Next child", "vs interval TWAP")),
     "guard waiting": (guard_waiting, ("depth: 18250 near the touch, 300000 needed",)),
-    "paused": (paused, ("paused: from the dashboard", "on hold", "Resume")),
-    "cancelling": (cancelling, ("cancelling", "cancel asked")),
+    "paused": (paused, ("paused: from the dashboard", "Paused: from the dashboard", "on hold", "Resume")),
+    "cancelling": (cancelling, ("cancelling", "Cancelling", "cancel asked")),
     "halted": (halted, ("halted", "MANUAL: from the dashboard", "Resume trading", "trading is halted")),
     "unknown outcome": (unknown, ("1 of unknown outcome", "outcome unknown", "is being proven")),
     "resting child": (resting, ("a child order rests at 64770.82", "LIMIT_MAKER")),
-    "quarantined": (quarantined, ("quarantined: its actor failed three times", "on hold")),
+    "quarantined": (quarantined, ("quarantined: its actor failed three times", "Quarantined: its actor", "on hold")),
     "proven absent": (proven_absent, ("proven absent",)),
     "finished": (finished, ("COMPLETED", "Nothing is being worked.", "Interval TWAP")),
     "stopped early": (stopped_early, ("Stopped early. SPREAD_TOO_WIDE: 0.61%", "LIQUIDITY 3.4 s (2)")),

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import until
 from tests.browser.shown import PHONE, WIDE, Shown
-from tests.browser.states import STATES, halted, running
+from tests.browser.states import IDS, STATES, halted, running
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -121,3 +121,39 @@ def test_what_is_running_can_be_worked_with_the_keyboard_alone(show: Callable[..
         "Resume trading",
         *["Pause", "Cancel"] * 3,
     ]
+
+
+PICTURES = "canvases => canvases.map((canvas) => canvas.toDataURL())"
+
+
+def test_a_chart_that_gets_narrower_still_shows_all_of_its_time(show: Callable[..., Shown]) -> None:
+    """A finished execution has no further price that would have it drawn anew: turned, it is as when opened so."""
+    shown = show(STATES["finished"][0])
+    canvases = shown.page.locator("#price-chart canvas")
+    expect(canvases.first).to_be_visible()
+    shown.look(PHONE, "light")
+    shown.page.wait_for_timeout(500)
+    turned = canvases.evaluate_all(PICTURES)
+    shown.page.reload()
+    expect(canvases.first).to_be_visible()
+    until(lambda: canvases.evaluate_all(PICTURES) == turned, 2)
+
+
+def test_what_was_filled_is_drawn_to_its_end(show: Callable[..., Shown]) -> None:
+    """Also the last fill, after which there is nothing more but the execution's end."""
+    shown = show(STATES["finished"][0])
+    view = shown.stage.world.view("/ui/executions/" + IDS[0])
+    drawn = shown.page.evaluate(
+        "async (view) => (await import('/ui/static/charts.js')).stairs(view, 0).data.map((points) => points.at(-1))",
+        view,
+    )
+    assert [round(amount, 8) for amount in drawn[1:]] == [2.4, 2.4]
+
+
+def test_amounts_of_an_axis_are_not_rounded(show: Callable[..., Shown]) -> None:
+    shown = show(STATES["nothing yet"][0])
+    written = shown.page.evaluate(
+        "async (numbers) => numbers.map((await import('/ui/static/format.js')).written)",
+        [0, 0.0025, 0.1 + 0.2, 1e-7, 150_000, 2.5],
+    )
+    assert written == ["0", "0.0025", "0.3", "0.0000001", "150,000", "2.5"]

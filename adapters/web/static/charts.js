@@ -3,7 +3,7 @@
 import { createChart, createSeriesMarkers, LineSeries, LineStyle } from "/ui/static/vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import uPlot from "/ui/static/vendor/uplot/uPlot.esm.js";
 import { attribute } from "/ui/static/dom.js";
-import { price, quantity, seconds } from "/ui/static/format.js";
+import { price, quantity, seconds, written } from "/ui/static/format.js";
 import { colour } from "/ui/static/theme.js";
 
 const MARGIN = 20;
@@ -81,6 +81,7 @@ export class PriceChart {
     });
     this.marks = createSeriesMarkers(this.line, []);
     this.priceLines = [];
+    this.chart.timeScale().subscribeSizeChange(() => this.chart.timeScale().fitContent());
   }
 
   /** The scale holds the arrival price too, and the limit where it is near. */
@@ -172,7 +173,7 @@ export class ScheduleChart {
       cursor: { show: false },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       scales: { x: { time: true }, y: { range: (_, __, most) => [0, most * 1.05 || 1] } },
-      axes: [{ ...axis, values: (_, times) => times.map((at) => new Date(at * 1000).toISOString().slice(11, 19)), space: 76 }, { ...axis, size: (_, labels) => 18 + 7.5 * Math.max(3, ...(labels ?? []).map((label) => label.length)) }],
+      axes: [{ ...axis, values: (_, times) => times.map((at) => new Date(at * 1000).toISOString().slice(11, 19)), space: 76 }, { ...axis, values: (_, amounts) => amounts.map(written), size: (_, labels) => 18 + 7.5 * Math.max(3, ...(labels ?? []).map((label) => label.length)) }],
       series: [
         {},
         { stroke: colour("scheduled"), width: 2, dash: [6, 4], paths: stepped, points: { show: false } },
@@ -190,8 +191,8 @@ export class ScheduleChart {
   }
 }
 
-/** The points of both stairs on one axis: [times, scheduled, filled], and what is due now. */
-function stairs(view, now) {
+/** The points of both stairs on one axis: [times, scheduled, filled], and what is due now. What was filled stays so. */
+export function stairs(view, now) {
   const { plan } = view;
   const start = seconds(plan.start_at), interval = Number(plan.interval_seconds);
   const accepted = seconds(view.accepted_at);
@@ -203,7 +204,7 @@ function stairs(view, now) {
   const times = [...new Set([accepted, end, last, ...due.map(([at]) => at), ...fills.map(([at]) => at)])].sort((a, b) => a - b);
   const sum = (steps, at) => steps.reduce((total, [when, size]) => (when <= at ? total + size : total), 0);
   return {
-    data: [times, times.map((at) => sum(due, at)), times.map((at) => (at > end ? null : sum(fills, at)))],
+    data: [times, times.map((at) => sum(due, at)), times.map((at) => (at > end && !view.closed_at ? null : sum(fills, at)))],
     target: Number(sum(due, end).toPrecision(12)),
   };
 }

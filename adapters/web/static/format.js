@@ -30,6 +30,11 @@ export function quantity(value) {
   return kept ? `${grouped(whole)}.${kept}` : grouped(whole);
 }
 
+/** A number that is no exact text, such as one of an axis, to eight decimals at most. */
+export function written(number) {
+  return quantity(number.toFixed(8));
+}
+
 export function bps(value) {
   if (value === null || value === undefined) return NOTHING;
   const number = Number(value);

@@ -107,7 +107,7 @@ export class One {
     ]);
     const why = one.report ? (one.stop_reason?.startsWith("COMPLETED") ? null : `Stopped early. ${one.stop_reason}`) : isCalm(one) ? null : one.waiting;
     show($("one-waiting"), Boolean(why));
-    text($("one-waiting"), why ? (one.report ? why : `Waiting: ${why}`) : "");
+    text($("one-waiting"), why ? (one.report ? why : standing(one, why)) : "");
   }
 
   #children() {
@@ -122,13 +122,13 @@ export class One {
   }
 
   #report() {
-    const { report } = this.view;
+    const one = this.view, { report } = one;
     show($("report"), Boolean(report));
     if (!report) return;
     figures($("report-figures"), [
       ["Outcome", report.stop_reason],
       ["Filled", `${quantity(report.total_filled)} of ${amount(report.quantity)}`],
-      ["For", `${price(report.filled_quote)}`],
+      [one.side === "BUY" ? "Paid" : "Received", price(report.filled_quote)],
       ["Average", price(report.average_price)],
       ["Interval TWAP", price(report.interval_twap_price)],
       ["Arrival slippage", cost(report.arrival_slippage_bps)],
@@ -147,6 +147,11 @@ export class One {
   }
 }
 
+/** What holds a running execution up: a state of its own, or something that it waits for. */
+function standing(one, why) {
+  return why.startsWith(words(one.state)) ? `${why[0].toUpperCase()}${why.slice(1)}` : `Waiting: ${why}`;
+}
+
 function waits(report) {
   const each = (report.guard_waits_by ?? []).map(([guard, times, spent]) => `${guard} ${duration(Number(spent))} (${times})`);
   return [duration(Number(report.guard_wait_seconds)), ...each].join(", ");
@@ -158,7 +163,7 @@ function childRow(first) {
   const trail = h("ul", { class: "trail" });
   const limit = first.limit_price === null ? first.order_type : `${first.order_type} ${first.time_in_force ?? ""}`;
   const made = row(
-    cell("Slice", {}, h("strong", {}, `${first.slice + 1}${first.attempt ? `, attempt ${first.attempt + 1}` : ""}`), h("span", { class: "under" }, clock(first.intended_at))),
+    cell("Slice", { class: "whole" }, h("strong", {}, `${first.slice + 1}${first.attempt ? `, attempt ${first.attempt + 1}` : ""}`), h("span", { class: "under" }, clock(first.intended_at))),
     cell("Order", {}, `${quantity(first.quantity)}${first.limit_price === null ? "" : ` at ${price(first.limit_price)}`}`, h("span", { class: "under mono" }, `${limit} ${first.client_order_id}`)),
     cell("State", {}, state, failure),
     cell("Filled", { class: "num" }, filled),

@@ -22,7 +22,7 @@ export function drawSignals(signals, choose) {
       cell("Signal", {}, h("span", { class: `side-${one.side}` }, one.side), ` ${asked} ${one.symbol}${one.price ? ` at ${price(one.price)}` : ""}`,
         h("span", { class: "under mono" }, [one.source, one.id].filter(Boolean).join(" / ") || one.label)),
       cell("Verdict", {}, h("span", { class: "pill", "data-tone": tone(one.status) }, one.status)),
-      cell("Reason", {}, reason(one), of ? h("button", { type: "button", class: "link under mono", onclick: () => choose(of) }, of) : null),
+      cell(reason(one) ? "Reason" : "Execution", {}, reason(one), of ? h("button", { type: "button", class: "link under mono", onclick: () => choose(of) }, of) : null),
     );
   });
 }

@@ -40,13 +40,13 @@ export class Executions {
     const button = (verb, label, props = {}) => h("button", { type: "button", "aria-label": `${label} ${first.side} ${first.symbol} ${first.execution_id}`, ...props, onclick: () => this.ask(verb, first) }, label);
     const pause = button("pause", "Pause"), resume = button("resume", "Resume"), cancel = button("cancel", "Cancel");
     const made = row(
-      cell("Order", { "data-wide": "" }, this.#order(first), h("span", { class: "under mono" }, first.execution_id)),
+      cell("Order", { class: "whole", "data-wide": "" }, this.#order(first), h("span", { class: "under mono" }, first.execution_id)),
       cell("Progress", { "data-wide": "" }, done, track, pace),
       cell("Average", { class: "num" }, average, arrival),
-      cell("vs arrival", { class: "num" }, arrivalCost),
-      cell("vs TWAP", { class: "num" }, twapCost),
+      cell("vs arrival", { class: "num" }, arrivalCost, unit()),
+      cell("vs TWAP", { class: "num" }, twapCost, unit()),
       cell("Next child", {}, next, waiting),
-      cell("State", {}, state, children),
+      cell("State", { class: "whole" }, state, children),
       cell("", { class: "act", "data-wide": "" }, h("span", { class: "row-actions" }, pause, resume, cancel)),
     );
     made.update = ({ one, now, chosen }) => {
@@ -80,17 +80,22 @@ export class Executions {
 
   #closedRow(one) {
     const made = row(
-      cell("Order", { "data-wide": "" }, this.#order(one), h("span", { class: "under mono" }, one.execution_id)),
+      cell("Order", { class: "whole", "data-wide": "" }, this.#order(one), h("span", { class: "under mono" }, one.execution_id)),
       cell("Outcome", {}, h("span", { class: "pill", "data-tone": tone(one.stop_reason) ?? "warn" }, words((one.stop_reason ?? "").split(":")[0]))),
       cell("Filled", { class: "num" }, `${quantity(one.total_filled)} (${percent(one.total_filled, one.quantity)})`),
       cell("Average", { class: "num" }, price(one.average_price)),
-      cell("vs arrival", { class: "num" }, bps(one.arrival_slippage_bps)),
+      cell("vs arrival", { class: "num" }, bps(one.arrival_slippage_bps), unit()),
       cell("Fees", { class: "num" }, fees(one.total_fees)),
       cell("Ended", { class: "num" }, clock(one.closed_at)),
     );
     made.update = ({ one: now, chosen }) => attribute(made, "aria-current", now.execution_id === chosen ? "true" : null);
     return made;
   }
+}
+
+/** The unit of a cost, where there is no head of a column to say it. */
+function unit() {
+  return h("span", { class: "unit" }, " bps");
 }
 
 export function paceWords(one) {
