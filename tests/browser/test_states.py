@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from messages.facts import ExecutionCancelRequested, ExecutionPaused, ExecutionResumed, TradingHalted
 from tests.browser.conftest import until
 from tests.browser.shown import PHONE, WIDE, Shown
 from tests.browser.states import IDS, STATES, halted, running
@@ -157,3 +159,27 @@ def test_amounts_of_an_axis_are_not_rounded(show: Callable[..., Shown]) -> None:
         [0, 0.0025, 0.1 + 0.2, 1e-7, 150_000, 2.5],
     )
     assert written == ["0", "0.0025", "0.3", "0.0000001", "150,000", "2.5"]
+
+
+def test_a_button_that_has_gone_leaves_the_focus_to_the_one_that_came_instead(show: Callable[..., Shown]) -> None:
+    shown = show(running)
+    page, commit = shown.page, shown.stage.world.commit
+
+    def held(name: str) -> Any:
+        button = page.get_by_role("button", name=f"{name} BUY BTCUSDT {IDS[0]}")
+        expect(button).to_be_visible()
+        return button
+
+    held("Pause").focus()
+    commit(ExecutionPaused(execution_id=IDS[0]))
+    expect(held("Resume")).to_be_focused()
+    commit(ExecutionResumed(execution_id=IDS[0]))
+    expect(held("Pause")).to_be_focused()
+    held("Cancel").focus()
+    commit(ExecutionCancelRequested(execution_id=IDS[0]))
+    expect(page.locator("#running")).to_be_focused()
+    page.get_by_role("button", name="Halt").focus()
+    commit(TradingHalted(reason="MANUAL", detail="from the dashboard"))
+    expect(page.get_by_role("button", name="Resume trading")).to_be_focused()
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("button", name="Unlock")).to_be_focused()

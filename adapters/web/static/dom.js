@@ -33,6 +33,26 @@ export function show(element, visible) {
 }
 
 /**
+ * Draw, and if what had the focus goes by it, give the focus to the neighbour that came instead, or to the panel that
+ * it was in: who works with the keyboard, or hears the page, stays where he was.
+ */
+export function keepingFocus(draw) {
+  const held = document.activeElement;
+  if (held === null || held === document.body) {
+    draw();
+    return;
+  }
+  const absent = [...held.parentElement.children].filter((element) => !element.checkVisibility());
+  const panel = held.closest("section");
+  draw();
+  if (held === document.activeElement && held.checkVisibility()) return;
+  if (document.querySelector("dialog[open]")) return;
+  const instead = absent.find((element) => element.checkVisibility() && element.matches("button")) ?? panel;
+  if (instead === panel) panel?.setAttribute("tabindex", "-1");
+  instead?.focus({ preventScroll: true });
+}
+
+/**
  * Make the children of `parent` stand for `items`, in their order. `make(item)` builds what is new and may leave an
  * `update(item)` on it; what has gone leaves.
  */

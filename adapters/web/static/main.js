@@ -3,7 +3,7 @@
 import { token } from "/ui/static/api.js";
 import { drawBar } from "/ui/static/bar.js";
 import { askToken, confirmed } from "/ui/static/dialogs.js";
-import { $, attribute, show, text } from "/ui/static/dom.js";
+import { $, attribute, keepingFocus, show, text } from "/ui/static/dom.js";
 import { Follower } from "/ui/static/follow.js";
 import { amount, duration, words } from "/ui/static/format.js";
 import { One } from "/ui/static/one.js";
@@ -19,7 +19,7 @@ let latest = null;
 let chosen = false;
 
 const follower = new Follower({
-  state: draw,
+  state: (view) => keepingFocus(() => draw(view)),
   facts,
   link,
   reset: () => journal.clear(),

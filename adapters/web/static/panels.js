@@ -104,7 +104,7 @@ export function drawHealth({ health, vitals, seq, epoch, version }) {
     ["Market gaps", String(vitals.market.gaps)],
     ["Order stream cuts", String(vitals.stream.cuts)],
     ["Request weight", limits.used_weight === null ? "–" : `${amount(limits.used_weight)}${limits.weight_limit ? ` of ${amount(limits.weight_limit)}` : ""}`],
-    ...limits.order_counts.map(([window, used, limit]) => [`Orders in ${window >= 3600 ? `${window / 3600} h` : `${window} s`}`, `${amount(used)} of ${amount(limit)}`]),
+    ...limits.order_counts.map(([window, used, limit]) => [`Unfilled orders, ${window >= 3600 ? `${window / 3600} h` : `${window} s`}`, `${amount(used)} of ${amount(limit)}`]),
     ["Actors", String(health.actors)],
     ["Messages waiting", String(health.waiting), health.waiting > 1000 ? "warn" : null],
     ["Readers of events", String(health.readers)],
