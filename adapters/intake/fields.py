@@ -141,9 +141,9 @@ def read_fields(
 
     Raises `BadValue` for unknown and missing names, and what the readers raise.
     """
-    for name in value:
-        if name not in readers:
-            raise BadValue(Refused(Reason.UNKNOWN_FIELD, f"unknown field {shown(prefix + name)}"))
+    if not value.keys() <= readers.keys():
+        unknown = next(name for name in value if name not in readers)
+        raise BadValue(Refused(Reason.UNKNOWN_FIELD, f"unknown field {shown(prefix + unknown)}"))
     for name in required:
         if name not in value:
             raise BadValue(malformed(f"{prefix}{name} is missing"))

@@ -23,7 +23,7 @@ from adapters.intake.bridge import run_and_wait
 from adapters.intake.fields import MAX_BODY
 from adapters.intake.floods import FloodFilter
 from adapters.intake.hooks import HOOK_PATH, Hook, Hooks, public_path
-from adapters.intake.routes import Routes, Senders, refusal
+from adapters.intake.routes import SIGNALS_PATH, Routes, Senders, refusal
 from adapters.intake.signatures import SIGNATURE
 from adapters.intake.template_tables import READY_TABLES, TemplateTable
 from adapters.intake.templates import templates_of
@@ -43,6 +43,7 @@ CLOSE_SECONDS: Final = 1.0
 logger = logging.getLogger("tidegate.http")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ServerHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class PortInUse(Exception):
@@ -153,7 +154,7 @@ class HttpIntake:
     async def _open(self) -> int:
         app = web.Application(
             client_max_size=MAX_BODY,
-            middlewares=[self._answer_errors, self._guard],
+            middlewares=[self._door],
         )
         self.routes.add_to(app)
         self.site.add_to(app)
@@ -161,6 +162,8 @@ class HttpIntake:
             app, access_log=None, logger=_server_logger(), handle_signals=False, shutdown_timeout=CLOSE_SECONDS
         )
         await runner.setup()
+        assert runner.server is not None
+        runner.server.request_handler = self._ahead_of(runner.server.request_handler)
         host, port = self._settings.host, self._settings.port
         try:
             await web.TCPSite(runner, host, port).start()
@@ -181,8 +184,39 @@ class HttpIntake:
 
     # The door ---------------------------------------------------------------------------------
 
+    def _ahead_of(self, routed: ServerHandler) -> ServerHandler:
+        """Hand signals to their handler, through the same door; looking up their route took a tenth of their time."""
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            if (
+                request.raw_path == SIGNALS_PATH
+                and request.method == "POST"
+                and "Expect" not in request.headers
+                and isinstance(request, web.Request)
+            ):
+                return await self._door(request, self.routes.post_signals)
+            return await routed(request)
+
+        return answer
+
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let in whoever may come in, and see to it that every refusal has a JSON body."""
+        try:
+            refused = self._refused(request)
+            return await handler(request) if refused is None else refused
+        except web.HTTPRequestEntityTooLarge:
+            return refusal(413, Reason.MALFORMED.value, f"the body is above {MAX_BODY} bytes")
+        except web.HTTPException as error:
+            reason = error.reason.upper().replace(" ", "_")
+            return refusal(error.status, reason, f"{request.method} {public_path(request.path)}")
+        except ConnectionError:
+            return refusal(499, "GONE", "whoever asked has gone")  # Nobody gets to see it.
+        except Exception:
+            logger.exception("a request failed: %s %s", request.method, public_path(request.path))
+            return refusal(500, "ERROR", "the request failed inside; the log says why")
+
+    def _refused(self, request: web.Request) -> web.Response | None:
         """Refuse foreign Host and Origin headers (a web page may make a browser send them) and missing tokens."""
         if not self._knows_host(request.host):
             self.routes.count_unauthorised()
@@ -194,14 +228,14 @@ class HttpIntake:
         if not (request[TOKEN_SHOWN] or self._is_open(request)):
             self.routes.count_unauthorised()
             return refusal(401, Reason.UNAUTHORISED.value, "the bearer token is missing or wrong")
-        return await handler(request)
+        return None
 
     def _is_open(self, request: web.Request) -> bool:
         """Tell whether a request that shows no token is answered; one that shows a wrong one is not."""
         path = request.path
         if path.startswith(HOOK_PATH):
             return True  # The token is in the path; the handler judges it.
-        if path == "/v1/signals" and request.method == "POST" and SIGNATURE in request.headers:
+        if path == SIGNALS_PATH and request.method == "POST" and SIGNATURE in request.headers:
             return True  # The handler verifies the signature.
         if is_page(path) or (self._loopback and path in OPEN_ON_LOOPBACK):
             return True
@@ -218,22 +252,6 @@ class HttpIntake:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         shown = token.strip().encode("utf-8", "surrogateescape")
         return hmac.compare_digest(shown, self._token) and scheme.lower() == "bearer"
-
-    @web.middleware
-    async def _answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """See to it that every refusal has a JSON body."""
-        try:
-            return await handler(request)
-        except web.HTTPRequestEntityTooLarge:
-            return refusal(413, Reason.MALFORMED.value, f"the body is above {MAX_BODY} bytes")
-        except web.HTTPException as error:
-            reason = error.reason.upper().replace(" ", "_")
-            return refusal(error.status, reason, f"{request.method} {public_path(request.path)}")
-        except ConnectionError:
-            return refusal(499, "GONE", "whoever asked has gone")  # Nobody gets to see it.
-        except Exception:
-            logger.exception("a request failed: %s %s", request.method, public_path(request.path))
-            return refusal(500, "ERROR", "the request failed inside; the log says why")
 
 
 def _hooks_of(settings: HttpSettings) -> Hooks:

@@ -49,6 +49,7 @@ from messages.execution import (
 from messages.refs import Tells
 from messages.signal import NonceAnswer, Reason, Signal, SignalReceived, Status, UseNonce, Verdict
 
+SIGNALS_PATH: Final = "/v1/signals"
 BODY_SECONDS: Final = 10.0
 """A body that takes longer to arrive is not waited for."""
 LISTED: Final = 1_000
@@ -121,10 +122,10 @@ class Routes:
         """Name the endpoints."""
         app.add_routes(
             [
-                web.post("/v1/signals", self.post_signals),
+                web.post(SIGNALS_PATH, self.post_signals),
                 web.post("/hook/{token}", self.post_hook),
                 web.get("/v1/ws", self.get_ws),
-                web.get("/v1/signals", self.get_signals),
+                web.get(SIGNALS_PATH, self.get_signals),
                 web.get("/v1/executions", self.get_executions),
                 web.get("/v1/executions/{id}", self.get_execution),
                 web.post("/v1/executions/{id}/{verb:pause|resume|cancel}", self.post_command),
@@ -265,7 +266,7 @@ class Routes:
         verdicts = [await future for future in futures]
         for verdict in verdicts:
             self._count(verdict)
-            if verdict.execution_id is not None and seconds is None:
+            if verdict.execution_id is not None and seconds is None and verdict.execution_id not in self._projection:
                 await self._until_shown(verdict.execution_id)
         bodies = [verdict_object(verdict) for verdict in verdicts]
         many = isinstance(body, Body) and body.many
@@ -295,8 +296,7 @@ class Routes:
         return answer.future
 
     async def _until_shown(self, execution_id: str) -> None:
-        if execution_id not in self._projection:
-            await self._until(lambda: execution_id in self._projection, SHOWN_SECONDS)
+        await self._until(lambda: execution_id in self._projection, SHOWN_SECONDS)
 
     async def get_signals(self, request: web.Request) -> web.Response:
         """List the signals of late, with their verdicts."""
