@@ -1,4 +1,4 @@
-"""Event loops: uvloop's where it is installed, which take half the time, and asyncio's own everywhere else."""
+"""Event loops: uvloop's where it is installed, which are quicker, and asyncio's own everywhere else."""
 
 from __future__ import annotations
 
