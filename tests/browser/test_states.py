@@ -183,3 +183,18 @@ def test_a_button_that_has_gone_leaves_the_focus_to_the_one_that_came_instead(sh
     expect(page.get_by_role("button", name="Resume trading")).to_be_focused()
     page.get_by_role("button", name="Lock").click()
     expect(page.get_by_role("button", name="Unlock")).to_be_focused()
+
+
+def test_the_axis_of_prices_runs_with_time_also_where_no_price_is_known(show: Callable[..., Shown]) -> None:
+    shown = show(STATES["nothing yet"][0])
+    spread = shown.page.evaluate(
+        "async (points) => { const { evenly } = await import('/ui/static/charts.js');"
+        "return [1, 2, 10].map((step) => evenly(points, step)).concat([evenly([], 1)]) }",
+        [[20, 1.0], [23, 2.0], [24, 5.0]],
+    )
+    assert spread == [
+        [{"time": 20, "value": 1}, {"time": 21}, {"time": 22}, {"time": 23, "value": 2}, {"time": 24, "value": 5}],
+        [{"time": 20, "value": 1}, {"time": 22, "value": 2}, {"time": 24, "value": 5}],
+        [{"time": 20, "value": 5}],
+        [],
+    ]

@@ -7,6 +7,7 @@ import { price, quantity, seconds, written } from "/ui/static/format.js";
 import { colour } from "/ui/static/theme.js";
 
 const MARGIN = 20;
+const MOST = 1800;
 
 /** The mid around the time of the execution, a mark for each fill, lines for arrival and limit. */
 export class PriceChart {
@@ -30,10 +31,11 @@ export class PriceChart {
     const from = seconds(view.accepted_at) - MARGIN;
     const to = view.closed_at ? seconds(view.closed_at) + MARGIN : now;
     const points = [...this.known].filter(([second]) => second >= from && second <= to).sort(([a], [b]) => a - b);
-    this.last = points.at(-1)?.[0] ?? 0;
-    this.points = points;
-    this.line.setData(points.map(([time, value]) => ({ time, value })));
-    this.marks.setMarkers(this.#fills(view, points));
+    this.step = Math.max(1, Math.ceil((to - from) / MOST));
+    this.points = evenly(points, this.step);
+    this.last = this.points.at(-1)?.time ?? 0;
+    this.line.setData(this.points);
+    this.marks.setMarkers(this.#fills(view));
     this.#lines(view);
     this.chart.timeScale().fitContent();
     const low = Math.min(...points.map(([, mid]) => mid)), high = Math.max(...points.map(([, mid]) => mid));
@@ -45,9 +47,10 @@ export class PriceChart {
   /** One more price of a running execution. */
   tick(now, { bid, ask }) {
     if (this.chart === null) return;
-    const time = Math.floor(now), value = (Number(bid) + Number(ask)) / 2;
-    this.known.set(time, value);
+    const value = (Number(bid) + Number(ask)) / 2, time = placed(now, this.step);
+    this.known.set(Math.floor(now), value);
     if (time >= this.last) {
+      for (let idle = this.last + this.step; this.last && idle < time; idle += this.step) this.line.update({ time: idle });
       this.line.update({ time, value });
       this.last = time;
       this.chart.timeScale().fitContent();
@@ -58,7 +61,7 @@ export class PriceChart {
     if (this.chart === null) return;
     this.chart.applyOptions(looks());
     this.line.applyOptions({ color: colour("muted") });
-    this.marks.setMarkers(this.#fills(this.view, this.points));
+    this.marks.setMarkers(this.#fills(this.view));
     this.#lines(this.view);
   }
 
@@ -99,11 +102,11 @@ export class PriceChart {
     return { priceRange: { minValue, maxValue } };
   }
 
-  #fills(view, points) {
+  #fills(view) {
     const color = colour(view.side === "BUY" ? "buy" : "sell");
-    const first = points[0]?.[0] ?? 0;
+    const first = this.points[0]?.time ?? 0;
     return view.fills.map((fill) => ({
-      time: Math.max(first, Math.floor(seconds(fill.at))),
+      time: Math.max(first, placed(seconds(fill.at), this.step)),
       position: "atPriceMiddle", price: Number(fill.price), shape: "circle", color, size: 0.7,
     })).sort((a, b) => a.time - b.time);
   }
@@ -119,6 +122,23 @@ export class PriceChart {
     level(view.arrival_price, "arrival", "scheduled");
     level(view.limit_price, "limit", "bad");
   }
+}
+
+function placed(second, step) {
+  return Math.floor(second / step) * step;
+}
+
+/**
+ * Points [second, value], in order, on places `step` seconds apart, each with the last value known there, or with none.
+ * The axis gives each place the same width, so without those that have no value it would not run with time.
+ */
+export function evenly(points, step) {
+  const values = new Map(points.map(([second, value]) => [placed(second, step), value]));
+  const places = [...values.keys()], spread = [];
+  for (let time = places[0]; time <= places.at(-1); time += step) {
+    spread.push(values.has(time) ? { time, value: values.get(time) } : { time });
+  }
+  return spread;
 }
 
 function looks() {

@@ -53,7 +53,7 @@ export class One {
           Object.assign(this.view, summary);
           this.#figures(seconds(state.now));
         }
-        if (touch) this.price.tick(seconds(state.now), touch);
+        if (touch) this.price.tick(seconds(state.now) - touch.age, touch); // Not drawn on when nothing is heard.
         this.schedule.draw(this.view, seconds(state.now));
       }
       return;
