@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from messages.facts import signal_key
 from tests.adapters.web.world import TOKEN
 from tests.browser.conftest import until
 from tests.browser.shown import Shown
-from tests.browser.states import halted, paused, running
+from tests.browser.states import IDS, halted, paused, running
+from tests.factories import a_closed
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -96,6 +98,9 @@ def test_a_daemon_that_shows_nothing_without_its_token_asks_for_it_and_shows_not
     expect(shown.page.locator("#lost")).to_be_hidden()
     shown.page.get_by_role("button", name="Lock").click()
     expect(shown.page.get_by_role("main")).to_be_hidden()
+    expect(shown.page.locator("#mode")).to_have_text("…")  # It may be another daemon by now, and a live one.
+    expect(shown.page.locator("#signs")).to_be_empty()
+    expect(shown.page).to_have_title("locked · Tidegate")
 
 
 def test_a_refusal_that_comes_after_the_unlocking_locks_nothing(show: Callable[..., Shown]) -> None:
@@ -170,3 +175,17 @@ def test_an_act_that_was_still_under_way_when_its_question_was_left_does_not_ans
     page.locator("#confirm-yes").click()
     expect(page.locator("#confirm")).to_be_hidden()
     assert asked == ["pause"]
+
+
+def test_a_question_about_what_has_ended_meanwhile_leaves_the_focus_where_it_was_asked(
+    show: Callable[..., Shown],
+) -> None:
+    shown = show(running)
+    page = shown.page
+    page.get_by_role("button", name=f"Cancel BUY BTCUSDT {IDS[0]}").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Cancel this execution?")).to_be_visible()
+    shown.stage.world.commit(a_closed(execution_id=IDS[0], key=signal_key("desk", "breakout-17")))
+    expect(page.locator("#running-table tbody tr")).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(page.locator("#running")).to_be_focused()

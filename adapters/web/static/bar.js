@@ -20,6 +20,18 @@ export function drawBar(view) {
   document.title = `${view.halted ? "⛔ " : ""}${count ? `(${count}) ` : ""}${MODES[mode] ?? ""} · Tidegate`;
 }
 
+/** Say that nothing is known: what was known is of a daemon that may be another by now. */
+export function lockBar() {
+  attribute(document.documentElement, "data-mode", "");
+  attribute($("mode"), "data-mode", "");
+  text($("mode"), "…");
+  attribute($("readiness"), "data-state", "");
+  text($("readiness"), "locked");
+  text($("readiness-detail"), "");
+  figures($("signs"), []);
+  document.title = "locked · Tidegate";
+}
+
 function signs(view) {
   const { market, stream, clock, limits } = view.vitals;
   return [

@@ -1,7 +1,7 @@
 // Puts the page together: follows the daemon, draws what it says, asks before anything is done.
 
 import { token } from "/ui/static/api.js";
-import { drawBar } from "/ui/static/bar.js";
+import { drawBar, lockBar } from "/ui/static/bar.js";
 import { askToken, confirmed } from "/ui/static/dialogs.js";
 import { $, attribute, keepingFocus, show, text } from "/ui/static/dom.js";
 import { Follower } from "/ui/static/follow.js";
@@ -77,8 +77,7 @@ function link(word, error) {
     text(lost, token.get() ? `The token was refused. ${error.message}` : "This daemon shows nothing without its token.");
     token.forget();
     attribute(root, "data-known", "false");
-    attribute($("readiness"), "data-state", "");
-    text($("readiness"), "locked");
+    lockBar();
     attribute(root, "data-may-act", "false");
     if (was !== "refused" && !$("ask-token").open) void unlock(); // Asked once: who does not want to is left alone.
   }
@@ -107,7 +106,11 @@ async function askCommand(verb, view) {
 }
 
 async function doIt(asked) {
-  if (await confirmed(asked)) {
+  const done = await confirmed(asked);
+  const held = document.activeElement;
+  const gone = held === document.body || !held.checkVisibility(); // As the row has, in which it was asked.
+  if (gone) $("running").focus({ preventScroll: true });
+  if (done) {
     text($("say"), `${asked.yes}: done`);
     follower.nudge();
   }
