@@ -82,7 +82,7 @@ def test_each_change_of_the_touch_is_told_while_hot(stub: Stub, make_venue: Make
 def test_a_burst_is_one_quote_at_once_and_then_the_latest(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
     venue = make_venue(hot_seconds=0.3)
     watching(stub, venue, listener)
-    time.sleep(0.3)
+    time.sleep(0.5)  # Asked for and streamed, it was seen twice, and is told so.
     listener.messages()
     time.sleep(0.3)
     for number in range(20):
@@ -95,6 +95,8 @@ def test_a_burst_is_one_quote_at_once_and_then_the_latest(stub: Stub, make_venue
 def test_cold_symbols_are_told_seldom(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
     venue = make_venue(cold_seconds=0.4)
     watching(stub, venue, listener, hot=False)
+    time.sleep(0.6)
+    listener.messages()
     time.sleep(0.4)
     for number in range(10):
         stub.push_market("btcusdt@bookTicker", a_touch(42_000 + number, 42_100, 10 + number))
