@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from messages.facts import ExecutionCancelRequested, ExecutionPaused, ExecutionResumed, TradingHalted
+from tests.adapters.web.world import TOKEN
 from tests.browser.conftest import until
 from tests.browser.shown import PHONE, WIDE, Shown
 from tests.browser.states import IDS, STATES, halted, running
@@ -198,3 +199,19 @@ def test_the_axis_of_prices_runs_with_time_also_where_no_price_is_known(show: Ca
         [{"time": 20, "value": 5}],
         [],
     ]
+
+
+def test_more_windows_than_a_browser_has_connections_are_all_shown_every_fact(show: Callable[..., Shown]) -> None:
+    """A browser opens six connections to one place; if streams took them all, no window could even halt trading."""
+    shown = show(running)
+    pages = [shown.page, *(shown.page.context.new_page() for _ in range(7))]
+    for page in pages[1:]:
+        page.goto(f"http://127.0.0.1:{shown.stage.world.port}/#token={TOKEN}")
+    for page in pages:
+        expect(page.locator("html")).to_have_attribute("data-link", "live")
+    shown.stage.world.commit(ExecutionPaused(execution_id=IDS[0]))
+    newest = shown.stage.world.view()["seq"]
+    for page in pages:
+        expect(page.locator("#journal-tail li").first).to_have_attribute("data-seq", str(newest))
+        expect(page.locator("#journal")).to_have_attribute("data-gaps", "0")
+        expect(page.locator("html")).to_have_attribute("data-link", "live")

@@ -8,6 +8,8 @@ const GENTLY = 250;
 const AT_LEAST_EVERY = 1000;
 const LOCKED_EVERY = 10000;
 const GIVE_UP_AFTER = 4000;
+const STREAMS = 3;
+const BRIEFLY = 5000;
 
 /** Wait so long, or until `signal` says that there is nothing to wait for. */
 function rest(milliseconds, signal) {
@@ -15,6 +17,26 @@ function rest(milliseconds, signal) {
     setTimeout(resolve, milliseconds);
     signal?.addEventListener("abort", resolve, { once: true });
   });
+}
+
+/**
+ * Do `work`, which holds a connection, unless other windows hold enough of them: then it is not done, and that is told
+ * as false. A browser opens six connections to one place, for all its windows together; without those that are left for
+ * all else, none of them could even halt trading.
+ */
+async function inTurn(work) {
+  if (!navigator.locks) { // As for a page that is not from this machine and not encrypted.
+    await work();
+    return true;
+  }
+  for (let slot = 0; slot < STREAMS; slot += 1) {
+    const done = await navigator.locks.request(`tidegate.stream.${slot}`, { ifAvailable: true }, async (lock) => {
+      if (lock !== null) await work();
+      return lock !== null;
+    });
+    if (done) return true;
+  }
+  return false;
 }
 
 /**
@@ -101,6 +123,7 @@ export class Follower {
 
   #take(view) {
     this.heard = performance.now();
+    this.latest = view.seq;
     this.locked = false;
     this.on.link("live");
     this.dirty ||= this.seq !== null && view.seq < this.seq;
@@ -129,18 +152,28 @@ export class Follower {
         await rest(50);
         continue;
       }
-      this.stop = new AbortController();
-      try {
-        for await (const batch of events("/ui/events", this.seq, this.stop.signal)) {
-          pause = 250;
-          this.#note(batch);
-        }
-      } catch {
-        // The views say what is wrong; here it is enough to come back where it was left off.
+      const { signal } = this.stop = new AbortController();
+      const before = this.seq;
+      if (await inTurn(() => this.#read(signal))) {
+        if (this.seq > before) pause = 250;
+        await (signal.aborted ? rest(50) : rest(pause, signal));
+        pause = Math.min(pause * 2, 4000);
+      } else {
+        if (this.latest > this.seq) await this.#read(signal, { until: this.latest, silence: BRIEFLY });
+        await rest(GENTLY);
       }
-      const { signal } = this.stop;
-      await (signal.aborted ? rest(50) : rest(pause, signal));
-      pause = Math.min(pause * 2, 4000);
+    }
+  }
+
+  /** Read events until the connection ends, or up to one that is known to be there. */
+  async #read(signal, { until = Infinity, silence } = {}) {
+    try {
+      for await (const batch of events("/ui/events", this.seq, signal, silence)) {
+        this.#note(batch);
+        if (this.seq >= until) return;
+      }
+    } catch {
+      // The views say what is wrong; here it is enough to come back where it was left off.
     }
   }
 
