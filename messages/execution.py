@@ -270,6 +270,7 @@ class PauseExecution:
 
     execution_id: str
     reply_to: Tells[CommandAnswer]
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +279,7 @@ class ResumeExecution:
 
     execution_id: str
     reply_to: Tells[CommandAnswer]
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +288,7 @@ class CancelExecution:
 
     execution_id: str
     reply_to: Tells[CommandAnswer]
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

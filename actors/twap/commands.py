@@ -23,12 +23,16 @@ def fact_of(execution: Execution, command: ExecutionCommand, now: datetime) -> C
     if execution.cancelled:
         return "the execution is being cancelled"
     match command:
-        case PauseExecution():
-            return "it is paused already" if execution.paused else ExecutionPaused(execution_id=execution_id)
-        case ResumeExecution():
-            return ExecutionResumed(execution_id=execution_id) if execution.paused else "it is not paused"
-        case CancelExecution():
-            return ExecutionCancelRequested(execution_id=execution_id)
+        case PauseExecution(detail=why):
+            if execution.paused:
+                return "it is paused already"
+            return ExecutionPaused(execution_id=execution_id, detail=why)
+        case ResumeExecution(detail=why):
+            if not execution.paused:
+                return "it is not paused"
+            return ExecutionResumed(execution_id=execution_id, detail=why)
+        case CancelExecution(detail=why):
+            return ExecutionCancelRequested(execution_id=execution_id, detail=why)
         case AmendExecution():
             return _amendment(execution, command, now)
         case _:

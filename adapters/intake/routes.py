@@ -335,7 +335,7 @@ class Routes:
             return refusal(422, detail.reason.value, detail.detail)
         kind = _COMMANDS[request.match_info["verb"]]
         return await self._command(
-            request.match_info["id"], lambda of, reply_to: kind(execution_id=of, reply_to=reply_to)
+            request.match_info["id"], lambda of, reply_to: kind(execution_id=of, reply_to=reply_to, detail=detail)
         )
 
     async def post_amend(self, request: web.Request) -> web.Response:

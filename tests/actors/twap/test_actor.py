@@ -733,6 +733,22 @@ def test_a_command_is_answered_only_when_it_is_durable(simulation: Simulation) -
     assert stage.journal.last(ExecutionPaused).execution_id == EXECUTION
 
 
+def test_why_it_is_paused_resumed_or_cancelled_is_kept_in_the_journal(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    for kind, why in (
+        (PauseExecution, "news at two"),
+        (ResumeExecution, "they were dull"),
+        (CancelExecution, "enough"),
+    ):
+        command(kind, stage, detail=why)
+        answered(stage, done=True)
+    journal = stage.journal
+    assert journal.last(ExecutionPaused).detail == "news at two"
+    assert journal.last(ExecutionResumed).detail == "they were dull"
+    assert journal.last(ExecutionCancelRequested).detail == "enough"
+
+
 def test_a_paused_execution_sends_nothing_and_its_question_is_taken_back(simulation: Simulation) -> None:
     stage = Stage(simulation)
     question = stage.asked()

@@ -265,9 +265,10 @@ def test_a_command_is_handed_on_and_answered_when_it_is_done(world: World) -> No
     world.gate.react = lambda command: command.reply_to.tell(
         CommandAnswer(execution_id=command.execution_id, done=True, detail="paused")
     )
-    answer = world.client.command(EXECUTION, "pause")
+    answer = world.client.command(EXECUTION, "pause", {"detail": "the news at two"})
     assert answer == {"status": "done", "execution_id": EXECUTION, "detail": "paused"}
     assert isinstance(world.gate.told[0], PauseExecution)
+    assert world.gate.told[0].detail == "the news at two"
 
 
 def test_a_command_that_cannot_be_done_is_refused_with_why(world: World) -> None:
