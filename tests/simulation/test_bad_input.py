@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.runtime import Simulation
@@ -142,7 +142,7 @@ BODIES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(bodies=st.lists(BODIES, min_size=1, max_size=6))
 def test_whatever_is_handed_in_each_gets_one_verdict_and_nothing_dies(bodies: list[dict[str, Any]]) -> None:
     with Simulation(7) as simulation:

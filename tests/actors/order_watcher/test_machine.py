@@ -155,5 +155,5 @@ class Account(RuleBasedStateMachine):
         assert not twin.attempt.life.open
 
 
-Account.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Account.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestAccount = Account.TestCase

@@ -299,4 +299,4 @@ class AnyCourse(RuleBasedStateMachine):
 
 
 TestAnyCourse = AnyCourse.TestCase
-TestAnyCourse.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestAnyCourse.settings = settings(max_examples=120, stateful_step_count=40)

@@ -176,7 +176,7 @@ def take(course: Course, step: Step) -> None:
             course.restart()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(steps, max_size=60), st.integers(0, 2**32))
 def test_any_course_of_events_gets_the_models_verdicts_and_one_execution_for_each_accepted_signal(
     course: list[Step], seed: int

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.storage.codec import UnreadableFact, UnwritableFact, decode, encode, export_line, import_line
@@ -55,7 +55,7 @@ def anything_of(hint: Any) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("kind", FACTS.values(), ids=FACTS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(data=st.data())
 def test_every_kind_of_fact_reads_as_it_was_written(kind: type[Fact], data: st.DataObject) -> None:
     fact = data.draw(anything_of(kind))
