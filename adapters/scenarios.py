@@ -80,11 +80,11 @@ def drawn(seed: int) -> Scenario:
     finer = random.Random(f"finer-{seed}")  # noqa: S311 - the same
     signals: list[TimedSignal] = []
     at = 0.0
-    for number in range(chance.randint(1, 4)):
-        at += chance.uniform(0, 15)
+    for number in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
+        at += chance.uniform(0, 8)
         body = _refined(finer, _order(chance, number), at)
         signals.append(TimedSignal(at, body))
-        signals.extend(TimedSignal(at + chance.uniform(0, 30), echo) for echo in _echoes(chance, body))
+        signals.extend(TimedSignal(at + chance.uniform(0, 12), echo) for echo in _echoes(chance, body))
     if chance.random() < 0.5:
         signals.append(TimedSignal(at + 1, chance.choice(_NONSENSE)))
     signals.sort(key=lambda signal: signal.at)
@@ -116,7 +116,7 @@ def _order(chance: random.Random, number: int) -> dict[str, Any]:
     if chance.random() < 0.7:
         body["id"] = f"s{number}"
     if chance.random() < 0.7:
-        body["twap"] = {"num_chunks": chance.randint(1, 6), "interval_seconds": str(chance.choice((1, 2, 5, 10)))}
+        body["twap"] = {"num_chunks": chance.randint(1, 6), "interval_seconds": str(chance.choice((1, 1, 2, 2, 5, 10)))}
     kind = chance.choice((None, None, "market", "ioc", "passive", "auto"))
     if kind is not None:
         body.setdefault("twap", {})["child"] = kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -162,6 +162,8 @@ class World:
     markets: MakeMarkets | None = None
     cold_seconds: float = COLD_SECONDS
     """How often the market shows symbols that nobody waits for."""
+    unused: Collection[str] = ()
+    """Symbols that no signal will name: the market shows them once a minute."""
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(journal_id=f"simulation-{self.sim.seed}", check_codec=self.check_codec)
@@ -175,6 +177,7 @@ class World:
                 chance=self.sim.stream("latency"),
                 faults=self.faults,
                 cold_seconds=self.cold_seconds,
+                unused=self.unused,
             )
         self.answers: list[Answer] = []
         self.news = _News()

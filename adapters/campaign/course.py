@@ -16,7 +16,7 @@ import pykka
 from actors.runtime import EPOCH, Simulation
 from adapters.campaign.clocks import ClockLog
 from adapters.campaign.troubles import UNBEARABLE, Troubles
-from adapters.campaign.weather import Level, Trouble, Weather, burst, draw_weather
+from adapters.campaign.weather import SYMBOLS, Level, Trouble, Weather, burst, draw_weather, named
 from adapters.intake.signals import verdict_object
 from adapters.paper.audit import Limits, audit
 from adapters.paper.exchange import PaperSettings
@@ -44,7 +44,7 @@ CANCELLED_LATE = 0.5
 """How probably a timer that is nearly due is cancelled too late: its message is in the mailbox then."""
 
 SETTLE_SECONDS = 1800.0
-SAFETY_SECONDS = 60.0
+SAFETY_SECONDS = 30.0
 OPERATOR_SECONDS = 15.0
 REST_SECONDS = 60.0
 MENDED = (0, 69, 74)
@@ -143,7 +143,15 @@ class Course:
         self.sim, self.weather, self.scenario = sim, weather, scenario
         self.chance = sim.stream("course")
         self.plan = FaultPlan(weather.faults, sim.stream("strikes"))
-        self.world = World(sim, start_daemon, paper, faults=self.plan, cold_seconds=SELDOM_SECONDS)
+        used = named(scenario) or SYMBOLS
+        self.world = World(
+            sim,
+            start_daemon,
+            paper,
+            faults=self.plan,
+            cold_seconds=SELDOM_SECONDS,
+            unused=[symbol for symbol in SYMBOLS if symbol not in used],
+        )
         self.clocks = ClockLog()
         self.broken: list[str] = []
         self.troubles = Troubles(self)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import pykka
 
-from adapters.campaign.weather import Happening, Trouble
+from adapters.campaign.weather import SYMBOLS, Happening, Trouble
 from adapters.paper.rules import SymbolStatus
 from messages.control import HaltTrading, ShutDown
 from messages.execution import AmendExecution, CancelExecution, ExecutionCommand, PauseExecution
@@ -24,7 +24,6 @@ UNBEARABLE = "what is this?"
 """A message that no actor understands: whoever is told it fails."""
 
 _STATES = (SymbolStatus.HALT, SymbolStatus.BREAK, SymbolStatus.CANCEL_ONLY)
-MARKET_SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "DOGEUSDT")
 
 
 class Troubles:
@@ -102,7 +101,7 @@ class Troubles:
 
     def end(self) -> None:
         """Undo what is still going on, and forget what is still to come."""
-        for symbol in MARKET_SYMBOLS:
+        for symbol in SYMBOLS:
             self._world.exchange.set_status(symbol, SymbolStatus.TRADING)
             self._world.exchange.steering[symbol].release()
         self._course.sim.stall(0.0)

@@ -143,14 +143,14 @@ SHORT_LAG_MS = 5_000
 _SHARES = {Level.NONE: (0.0, 0.0), Level.LIGHT: (1.0, 0.01), Level.HEAVY: (0.25, 0.25)}
 """How large a part of the kinds a run has, and how often each of them strikes."""
 
-_SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "DOGEUSDT")
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "DOGEUSDT")
 _DURATIONS = {
-    Trouble.HALT: (1.0, 60.0),
-    Trouble.FREEZE: (2.0, 40.0),
-    Trouble.BLOWOUT: (1.0, 30.0),
+    Trouble.HALT: (1.0, 30.0),
+    Trouble.FREEZE: (2.0, 20.0),
+    Trouble.BLOWOUT: (1.0, 15.0),
     Trouble.CROSSED: (1.0, 15.0),
     Trouble.EMPTY: (1.0, 15.0),
-    Trouble.STALLS: (2.0, 30.0),
+    Trouble.STALLS: (2.0, 15.0),
     Trouble.OPERATOR_HALT: (1.0, 30.0),
 }
 
@@ -161,7 +161,7 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
         return Weather()
     share, rate = _SHARES[level]
     last_signal = max((signal.at for signal in scenario.signals), default=0.0)
-    ends_at = last_signal + chance.uniform(5.0, 60.0)
+    ends_at = last_signal + chance.uniform(5.0, 30.0)
     troubles = [trouble for trouble in Trouble if chance.random() < share]
     happenings = [one for trouble in troubles for one in _happenings(trouble, chance, level, ends_at, scenario)]
     faults = [fault for fault in _FAULTS if chance.random() < share]
@@ -190,16 +190,21 @@ def _happenings(
 ) -> Iterator[Happening]:
     if level is Level.LIGHT and chance.random() < 0.9:
         return
-    symbols = [symbol for symbol in _SYMBOLS if any(one.body.get("symbol") == symbol for one in scenario.signals)]
+    symbols = named(scenario)
     for _ in range(1 if level is Level.LIGHT else chance.choice((1, 1, 2, 3))):
         low, high = _DURATIONS.get(trouble, (0.0, 0.0))
         yield Happening(
             at=chance.uniform(0.0, until),
             trouble=trouble,
             seconds=chance.uniform(low, high),
-            symbol=chance.choice(symbols or _SYMBOLS),
+            symbol=chance.choice(symbols or SYMBOLS),
             size=_size(trouble, chance),
         )
+
+
+def named(scenario: Scenario) -> tuple[str, ...]:
+    """Return the symbols that a scenario's signals name, of those that are traded."""
+    return tuple(symbol for symbol in SYMBOLS if any(one.body.get("symbol") == symbol for one in scenario.signals))
 
 
 def _size(trouble: Trouble, chance: random.Random) -> float:

@@ -6,6 +6,7 @@ It answers what a live adapter answers, after latencies that are drawn, and goes
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -80,6 +81,7 @@ R = TypeVar("R", OrderRecord, TradeRecord)
 BANNED = 418
 HOT_SECONDS = 0.1
 COLD_SECONDS = 1.0
+UNUSED_SECONDS = 60.0
 _PAGE = 1000
 
 
@@ -139,16 +141,17 @@ class PaperVenue(Actor):
         chance: random.Random,
         faults: FaultPlan | None = None,
         cold_seconds: float = COLD_SECONDS,
+        unused: Collection[str] = (),
     ) -> None:
         """Serve `exchange`, which must have been made at this moment or before; `chance` draws latencies.
 
-        A symbol that is not watched closely is shown every `cold_seconds`.
+        A symbol that is not watched closely is shown every `cold_seconds`, one that is `unused` every minute.
         """
         super().__init__()
         self._start = microseconds(self.runtime.wall_time()), self.runtime.now()
         self.exchange = exchange
         self._latency, self._chance = latency or LatencySettings(), chance
-        self._faults, self._cold_seconds = faults or FaultPlan(), cold_seconds
+        self._faults, self._cold_seconds, self._unused = faults or FaultPlan(), cold_seconds, frozenset(unused)
         self._watches: dict[str, _Watch] = {}
         self._looks = 0
         self._passing: Timer | None = None
@@ -424,7 +427,8 @@ class PaperVenue(Actor):
                 traded=traded,
             )
             watch.due = self._tell_later(watch.listener, quote, self._latency.market_data_ms, watch.due)
-        wait = HOT_SECONDS if watch.hot else self._cold_seconds
+        cold = UNUSED_SECONDS if message.symbol in self._unused else self._cold_seconds
+        wait = HOT_SECONDS if watch.hot else cold
         watch.timer = self.runtime.tell_after(wait, self.actor_ref, message)
 
     def _publish(self) -> None:
