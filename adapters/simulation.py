@@ -280,10 +280,12 @@ def simulate(
     check_codec: bool = False,
     markets: MakeMarkets | None = None,
     cold_seconds: float = SELDOM_SECONDS,
+    unused: Collection[str] = (),
 ) -> Outcome:
     """Run a scenario to its end and audit it. `markets` come before those of `paper`.
 
-    Symbols that nobody waits for are shown every `cold_seconds`; at a real venue it is one.
+    Symbols that nobody waits for are shown every `cold_seconds`, at a real venue each second; `unused` ones, which no
+    signal names, once a minute.
 
     Raises `NotConverged` if it has no end in its time.
     """
@@ -295,6 +297,7 @@ def simulate(
             latency=latency or LatencySettings(),
             check_codec=check_codec,
             cold_seconds=cold_seconds,
+            unused=unused,
             markets=markets,
         )
         world.start()

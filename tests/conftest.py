@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from actors.runtime import Pool, Runtime, Simulation
 from adapters import loops
+from adapters.campaign.many import YOUNG_OBJECTS
 from tests.probe import Probe
 from tests.turns import Shares, in_turn
 from tests.uncounted import counted_at_first, import_all, uncounted
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)  # The usual 700 cost a simulated run a twentieth of its time.
     if config.getoption("--plain-loops"):
         loops._make = asyncio.new_event_loop
     config.addinivalue_line(

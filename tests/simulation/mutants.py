@@ -40,7 +40,7 @@ from messages.facts import ChildCancelRequested, ChildIntended, Fact, SignalAcce
 from messages.market import Bounds, Quote
 from messages.money import ZERO
 from messages.order import order_of
-from run import start_daemon
+from tests.simulation.whole import DAEMON
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 MOST = 1000
@@ -79,7 +79,7 @@ def caught(one: Mutant, hint: int = 0, most: int = MOST) -> tuple[int, Ordeal] |
     with pytest.MonkeyPatch.context() as patch:
         one.plant(patch)
         for number, seed in enumerate(seeds(hint, most), 1):
-            ordeal = endure(seed, Level.HEAVY, start_daemon)
+            ordeal = endure(seed, Level.HEAVY, DAEMON)
             if not ordeal.ok:
                 return number, ordeal
     return None

@@ -19,9 +19,8 @@ from adapters.campaign.weather import Happening, Level, Trouble, Weather
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.faults import Fault, FaultKind
 from adapters.simulation import chosen
-from run import start_daemon
 from tests.simulation.mutants import sends_twice
-from tests.simulation.whole import a_daemon
+from tests.simulation.whole import DAEMON, a_daemon
 
 HEAVY_SEEDS, LIGHT_SEEDS, POLICY_SEEDS, PARTS = 400, 100, 60, 4
 
@@ -31,7 +30,7 @@ def paper(seed: int) -> PaperSettings:
 
 
 def a_task(level: Level = Level.HEAVY) -> Task:
-    return Task(level, start_daemon, paper, partial(chosen, scenario="drawn", signals=()))
+    return Task(level, DAEMON, paper, partial(chosen, scenario="drawn", signals=()))
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +45,7 @@ def _quiet() -> Iterator[None]:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_is_broken_under_heavy_faults(part: int) -> None:
     tally = Tally()
-    tally.add([endure(seed, Level.HEAVY, start_daemon) for seed in range(part, HEAVY_SEEDS, PARTS)])
+    tally.add([endure(seed, Level.HEAVY, DAEMON) for seed in range(part, HEAVY_SEEDS, PARTS)])
     assert not tally.failed, [(one.seed, one.violations) for one in tally.failed]
     assert tally.figures["unknown outcomes"] > 20
     assert tally.figures["proven absent"] > 10
@@ -55,7 +54,7 @@ def test_nothing_is_broken_under_heavy_faults(part: int) -> None:
 @pytest.mark.timeout(600)
 def test_nothing_is_broken_under_light_faults() -> None:
     tally = Tally()
-    tally.add([endure(seed, Level.LIGHT, start_daemon) for seed in range(LIGHT_SEEDS)])
+    tally.add([endure(seed, Level.LIGHT, DAEMON) for seed in range(LIGHT_SEEDS)])
     assert not tally.failed, [(one.seed, one.violations) for one in tally.failed]
 
 
@@ -89,11 +88,11 @@ FOUND = (142, 255, 322, 1164, 1448, 1557, 4325, 5179, 10411, 11421, 12366)
 
 @pytest.mark.parametrize("seed", FOUND)
 def test_what_was_found_once_stays_mended(seed: int) -> None:
-    assert endure(seed, Level.HEAVY, start_daemon).violations == ()
+    assert endure(seed, Level.HEAVY, DAEMON).violations == ()
 
 
 def test_the_same_seed_takes_the_same_course_to_the_letter() -> None:
-    first, second = (endure(20, Level.HEAVY, start_daemon, remembered=100_000) for _ in range(2))
+    first, second = (endure(20, Level.HEAVY, DAEMON, remembered=100_000) for _ in range(2))
     assert first.journal == second.journal
     assert nameless(first.story) == nameless(second.story)
     assert len(first.journal) > 1000
@@ -108,7 +107,7 @@ def test_the_whole_weather_may_be_given() -> None:
     lost = Fault(kind=FaultKind.LOST_REPLY, nth=(1,))
     crash = Happening(at=2.0, trouble=Trouble.CRASH, size=5.0)
     weather = Weather(faults=(lost,), happenings=(crash,), ends_at=20.0)
-    ordeal = endure(3, Level.HEAVY, start_daemon, weather=weather)
+    ordeal = endure(3, Level.HEAVY, DAEMON, weather=weather)
     assert ordeal.ok
     assert ordeal.weather == ("lost_reply", "crash")
     assert ordeal.figures["starts"] == 2
@@ -125,8 +124,8 @@ def test_a_failing_seed_names_its_violation_and_what_it_takes(
     assert "it takes: " in told
     assert '"type":"ChildIntended"' in told
     assert "last messages" in told
-    kinds = endure(0, Level.HEAVY, start_daemon).weather
-    assert len(needed(0, a_task(), endure(0, Level.HEAVY, start_daemon))) < len(kinds) / 2
+    kinds = endure(0, Level.HEAVY, DAEMON).weather
+    assert len(needed(0, a_task(), endure(0, Level.HEAVY, DAEMON))) < len(kinds) / 2
 
 
 def test_one_seed_is_told_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +148,7 @@ def test_failures_are_told_with_the_command_that_shows_them_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sends_twice(monkeypatch)
-    ordeal = endure(0, Level.HEAVY, start_daemon)
+    ordeal = endure(0, Level.HEAVY, DAEMON)
     assert not ordeal.ok
     monkeypatch.setattr("adapters.campaign.many._spread", lambda *_: iter([[ordeal]]))
     monkeypatch.setattr("adapters.campaign.many.PROGRESS_SECONDS", 0.0)

@@ -22,7 +22,7 @@ BODY = {
     "symbol": "BTCUSDT",
     "side": "buy",
     "quantity": "0.5",
-    "twap": {"num_chunks": 3, "interval_seconds": 10},
+    "twap": {"num_chunks": 3, "interval_seconds": 4},
 }
 LONG = 300.0
 DOWN_SECONDS = (0.0, 4.0, 15.0)

@@ -10,8 +10,7 @@ from adapters.paper.markets import MarketChoice
 from adapters.scenarios import drawn
 from adapters.simulation import World, parse_export, simulate
 from messages.signal import Status
-from run import start_daemon
-from tests.simulation.whole import by_hand, check_outcome, of_kind
+from tests.simulation.whole import DAEMON, by_hand, check_outcome, of_kind
 
 PRESETS = ("btc", "alt", "thin", "stress")
 
@@ -25,7 +24,7 @@ def paper(seed: int) -> PaperSettings:
 @pytest.mark.timeout(600)
 @pytest.mark.seeds(default=60)
 def test_journal_and_exchange_agree_on_every_seed(seed: int) -> None:
-    outcome = simulate(drawn(seed), seed, start_daemon, paper=paper(seed), check_codec=seed % 10 == 0)
+    outcome = simulate(drawn(seed), seed, DAEMON, paper=paper(seed), check_codec=seed % 10 == 0)
     check_outcome(outcome)
     accepted = [a for a in outcome.answers if a.verdict is not None and a.verdict.status is Status.ACCEPTED]
     assert len(outcome.closed) == len(accepted) == len(of_kind(outcome.lines, "SignalAccepted"))
@@ -36,7 +35,7 @@ def test_journal_and_exchange_agree_on_every_seed(seed: int) -> None:
 @pytest.mark.seeds(default=20)
 def test_actors_that_stall_change_nothing_that_is_promised(seed: int) -> None:
     with Simulation(seed, stall_probability=0.03, stall_seconds=1.0) as simulation:
-        world = World(simulation, start_daemon, paper=paper(seed))
+        world = World(simulation, DAEMON, paper=paper(seed))
         world.start()
         began = simulation.now()
         for timed in drawn(seed).signals:

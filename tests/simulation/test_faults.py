@@ -18,8 +18,7 @@ from adapters.scenarios import drawn
 from adapters.simulation import World, parse_export
 from messages.execution import ChildOutcome
 from messages.signal import Status
-from run import start_daemon
-from tests.simulation.whole import TOUCHES, D, Stage, by_hand, own_trades
+from tests.simulation.whole import DAEMON, TOUCHES, D, Stage, by_hand, own_trades
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
 
@@ -122,7 +121,7 @@ def test_faults_that_hide_but_do_not_drop_orders_lose_and_double_nothing(seed: i
     with Simulation(seed) as simulation:
         chance = simulation.stream("test")
         faults = FaultPlan([fault for fault in HARMLESS if chance.random() < 0.6], simulation.stream("faults"))
-        world = World(simulation, start_daemon, faults=faults)
+        world = World(simulation, DAEMON, faults=faults)
         world.start()
         began = simulation.now()
         for timed in drawn(seed).signals:

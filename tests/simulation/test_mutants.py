@@ -9,8 +9,8 @@ import pytest
 
 from adapters.campaign.course import endure
 from adapters.campaign.weather import Level
-from run import start_daemon
 from tests.simulation.mutants import MUTANTS, Mutant, caught
+from tests.simulation.whole import DAEMON
 
 HINTS = {
     "any_error_is_a_refusal": 26,
@@ -49,4 +49,4 @@ def test_the_campaign_catches_a_daemon_that(one: Mutant) -> None:
     found = caught(one, hint=HINTS.get(one.name, 0))
     assert found is not None, f"nobody noticed a daemon that {one.does}"
     _, ordeal = found
-    assert endure(ordeal.seed, Level.HEAVY, start_daemon).ok, "the seed fails without the bug, too"
+    assert endure(ordeal.seed, Level.HEAVY, DAEMON).ok, "the seed fails without the bug, too"

@@ -20,7 +20,7 @@ from adapters.scenarios import Scenario, TimedSignal
 from adapters.simulation import simulate
 from messages.execution import ExecutionReport
 from messages.signal import Side
-from run import start_daemon
+from tests.simulation.whole import DAEMON
 
 D = Decimal
 X, Q, H, F = D(2), D("0.66"), D("0.01"), START_PRICES["BTCUSDT"]
@@ -55,10 +55,11 @@ def worked(
     outcome = simulate(
         Scenario("physics", (TimedSignal(0.0, body),)),
         1,
-        start_daemon,
+        DAEMON,
         paper=paper,
         latency=AT_ONCE,
         cold_seconds=COLD_SECONDS,
+        unused=("ETHUSDT", "BNBUSDT", "DOGEUSDT"),
     )
     assert outcome.audit.ok, outcome.audit.text()
     (closed,) = outcome.closed

@@ -14,8 +14,7 @@ from adapters.paper.markets import MarketChoice
 from adapters.scenarios import scenario_of
 from adapters.simulation import Outcome, simulate
 from messages.execution import ExecutionReport
-from run import start_daemon
-from tests.simulation.whole import D, check_outcome
+from tests.simulation.whole import DAEMON, D, check_outcome
 
 RECORDING = (
     Path(__file__).parents[2].parent / "shared" / "market-data" / "binance-spot-l2" / "btcusdt_20240808.jsonl.gz"
@@ -33,7 +32,7 @@ def run_on(file: Path, quantity: str, chunks: int, interval: int) -> Outcome:
         "twap": {"num_chunks": chunks, "interval_seconds": interval},
     }
     paper = PaperSettings(markets=MarketChoice(market=f"replay:{file}", seed=7))
-    return simulate(scenario_of([signal]), 7, start_daemon, paper=paper)
+    return simulate(scenario_of([signal]), 7, DAEMON, paper=paper)
 
 
 def report_of(outcome: Outcome) -> ExecutionReport:

@@ -12,15 +12,14 @@ from adapters.scenarios import tour
 from adapters.simulation import Outcome, simulate
 from messages.execution import ExecutionReport
 from messages.signal import Side
-from run import start_daemon
-from tests.simulation.whole import D, check_outcome, of_kind
+from tests.simulation.whole import DAEMON, D, check_outcome, of_kind
 
 
 def the_tour(seed: int, *, check_codec: bool = False) -> Outcome:
     return simulate(
         tour(),
         seed,
-        start_daemon,
+        DAEMON,
         paper=PaperSettings(markets=MarketChoice(seed=seed)),
         check_codec=check_codec,
     )

@@ -17,8 +17,7 @@ from adapters.paper.rules import SymbolStatus
 from adapters.scenarios import scenario_of
 from adapters.simulation import simulate
 from messages.execution import AmendExecution, CancelExecution, PauseExecution, ResumeExecution
-from run import start_daemon
-from tests.simulation.whole import D, Stage, check_outcome, of_kind
+from tests.simulation.whole import DAEMON, D, Stage, check_outcome, of_kind
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
 
@@ -182,7 +181,7 @@ def test_an_execution_keeps_to_its_share_of_what_the_market_trades(preset: Any) 
         "twap": {"num_chunks": 6, "interval_seconds": "10", "max_participation": str(share), "jitter": "0.2"},
     }
     outcome = simulate(
-        scenario_of([signal]), 3, start_daemon, paper=PaperSettings(markets=MarketChoice(seed=3, preset=preset))
+        scenario_of([signal]), 3, DAEMON, paper=PaperSettings(markets=MarketChoice(seed=3, preset=preset))
     )
     check_outcome(outcome)
     (execution,) = [closed.execution_id for closed in outcome.closed]

@@ -6,7 +6,7 @@ the audit is not the only witness of what the audit says.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ from adapters.paper.faults import Fault, FaultPlan
 from adapters.paper.markets import MarketChoice
 from adapters.paper.venue import LatencySettings
 from adapters.simulation import Answer, Outcome, StartDaemon, World, parse_export
+from messages.control import Committed
 from messages.execution import CommandAnswer, ExecutionReport
 from messages.facts import ExecutionClosed
 from messages.ids import parse_child_id
@@ -49,6 +50,9 @@ def a_daemon(**sections: Mapping[str, Any]) -> StartDaemon:
     return partial(start_daemon, settings=settings_of(Config.model_validate(sections)))
 
 
+DAEMON = a_daemon()
+"""Starts daemons with the default configuration, which is read once."""
+
 Levels = Sequence[tuple[str, str]]
 A_BREATH = 1.0
 
@@ -71,7 +75,10 @@ class Stage:
     ) -> None:
         self.sim = sim
         plan = FaultPlan(faults, sim.stream(chance)) if faults else None
-        self.world = World(sim, a_daemon(**sections), SCRIPTED, latency, plan, check_codec)
+        daemon = a_daemon(**sections) if sections else DAEMON
+        self.world = World(sim, daemon, SCRIPTED, latency, plan, check_codec)
+        self._kinds: Counter[str] = Counter()
+        self._counted: list[Committed] = []
         self._books: dict[str, tuple[Levels, Levels]] = {}
         self._breaths = 0
         for symbol, (bid, ask) in TOUCHES.items():
@@ -132,8 +139,13 @@ class Stage:
         assert self.sim.run_until(lambda: self.count(kind) >= count, seconds), f"never {count} x {kind}"
 
     def count(self, kind: str) -> int:
-        """Count the durable facts of a kind."""
-        return sum(type(one.fact).__name__ == kind for one in self.world.store.committed)
+        """Count the durable facts of a kind. It is asked after each message, so it looks at each fact once."""
+        committed = self.world.store.committed
+        if committed is not self._counted or self._kinds.total() > len(committed):
+            self._counted = committed
+            self._kinds.clear()
+        self._kinds.update(type(one.fact).__name__ for one in committed[self._kinds.total() :])
+        return self._kinds[kind]
 
     def kinds(self) -> list[str]:
         """Name the kinds of the durable facts, in order."""
