@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
             f"execution stopped early with {plain(fact.report.total_filled)} of {plain(fact.report.quantity)} "
             f"{fact.report.symbol}: {fact.reason}" + (f": {fact.detail}" if fact.detail else "")
         ),
-        when=lambda fact: fact.reason != StopReason.COMPLETED,
+        when=lambda fact: fact.reason not in {StopReason.COMPLETED, StopReason.CANCELLED},  # Who cancels knows it.
         lasts=A_DAY,
     ),
     begins(

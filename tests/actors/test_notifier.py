@@ -21,6 +21,7 @@ from messages.facts import (
     ChildAbsent,
     ChildRefused,
     ChildUnknown,
+    ExecutionCancelRequested,
     ExecutionQuarantined,
     Fact,
     ForeignOrderSeen,
@@ -78,11 +79,11 @@ RAISED: list[tuple[Fact, str, str, str, str]] = [
         "execution stopped early with 0.5 of 0.5 BTCUSDT: SPREAD_TOO_WIDE: 0.61%",
     ),
     (
-        a_closed(reason="CANCELLED"),
+        a_closed(reason="END_OF_TIME"),
         "early_stop",
         "warning",
         EXECUTION,
-        "execution stopped early with 0.5 of 0.5 BTCUSDT: CANCELLED",
+        "execution stopped early with 0.5 of 0.5 BTCUSDT: END_OF_TIME",
     ),
     (
         ExecutionQuarantined(execution_id=EXECUTION, detail="ValueError"),
@@ -209,6 +210,12 @@ def test_every_rule_that_raises_is_tried_above() -> None:
 def test_what_goes_well_raises_nothing(simulation: Simulation) -> None:
     house = House(simulation)
     house.happens(a_child_closed(), a_closed(), an_intent(), TradingResumed())
+    assert house.said() == []
+
+
+def test_whoever_cancelled_an_execution_is_not_told_that_it_stopped(simulation: Simulation) -> None:
+    house = House(simulation)
+    house.happens(ExecutionCancelRequested(execution_id=EXECUTION), a_closed(reason="CANCELLED"))
     assert house.said() == []
 
 
