@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from actors.runtime import EPOCH
+
 Line = dict[str, Any]
+KEPT_SECONDS = 0.1
 _PLAN_TIMES = ("start_at", "end_at")
 _FACT_TIMES = ("at", "key_until", "accepted_at")
 
@@ -61,11 +64,22 @@ class ClockLog:
         self.venue_by_request.append(_Set(requests, now, ahead))
 
     def journal(self, lines: Iterable[Line]) -> list[Line]:
-        """Read a journal's export in true time."""
-        return [self._line(line) for line in lines]
+        """Read a journal's export in true time.
 
-    def _line(self, line: Line) -> Line:
-        ahead = timedelta(seconds=_ahead(self.daemon, line["seq"]))
+        What was told just before the clock was set may be durable only after it: facts that nobody waits for are kept
+        for others for a moment.
+        """
+        steps = iter(zip(self.daemon, self.daemon[1:], strict=False))
+        step = next(steps, None)
+        read = []
+        for line in lines:
+            while step is not None and line["seq"] > step[1].after and not _kept(line, *step):
+                step = next(steps, None)
+            ahead = _ahead(self.daemon, line["seq"]) if step is None or line["seq"] <= step[1].after else step[0].ahead
+            read.append(self._line(line, timedelta(seconds=ahead)))
+        return read
+
+    def _line(self, line: Line, ahead: timedelta) -> Line:
         line = {**line, **{name: _back(line[name], ahead) for name in _FACT_TIMES if line.get(name)}}
         if line["type"] == "ExecutionPlanned":
             plan = line["plan"]
@@ -92,6 +106,17 @@ class ClockLog:
         """Take the earliest true time, not before its creation, at which the clock showed this."""
         candidates = [shown - round(1000 * one.ahead) for one in self.venue_by_request]
         return min((at for at in candidates if at >= created), default=created)
+
+
+def _kept(line: Line, old: _Set, new: _Set) -> bool:
+    """Whether a fact was told before the clock was set, by what it shows, though it became durable after it.
+
+    Of a step that is hardly longer than a fact is kept this cannot be said, and need not: no promise is so exact.
+    """
+    if abs(new.ahead - old.ahead) <= 2 * KEPT_SECONDS:
+        return False
+    shown = (datetime.fromisoformat(line["at"]) - EPOCH).total_seconds()
+    return 0.0 < new.now - (shown - old.ahead) <= KEPT_SECONDS
 
 
 def _back(text: str, ahead: timedelta) -> str:

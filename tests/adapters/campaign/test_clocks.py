@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from actors.runtime import EPOCH
 from adapters.campaign.clocks import ClockLog
 
 
@@ -24,6 +28,24 @@ def test_facts_are_read_in_true_time_whatever_the_daemons_clock_showed() -> None
     assert [line["at"][17:19] for line in lines] == ["05", "10", "11", "12"]
     assert lines[3]["key_until"].startswith("2026-01-01T00:00:20")
     assert log.daemon_steps == 30.0
+
+
+@pytest.mark.parametrize("step", [-600.0, -0.4, 0.4, 600.0])
+def test_a_fact_that_was_told_just_before_the_clock_was_set_and_kept_for_others_is_read_by_the_old_clock(
+    step: float,
+) -> None:
+    log = ClockLog()
+    log.set_daemon(1, 600.002, step)
+
+    def shown(seconds: float) -> str:
+        return (EPOCH + timedelta(seconds=seconds)).isoformat()
+
+    kept, said = shown(600.001), shown(600.003 + step)
+    later = shown(1200.0015 + step)
+    lines = log.journal(
+        {**fact(seq, "00"), "at": at} for seq, at in ((1, shown(599.0)), (2, kept), (3, said), (4, later))
+    )
+    assert [line["at"] for line in lines] == [shown(at) for at in (599.0, 600.001, 600.003, 1200.0015)]
 
 
 def test_a_plan_is_read_in_true_time() -> None:
