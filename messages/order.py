@@ -277,7 +277,10 @@ class ReportLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSnapshot:
-    """An order as the venue describes it. `time` and `update_time` are ms since 1970."""
+    """An order as the venue describes it. `time` and `update_time` are ms since 1970.
+
+    `expiry` is its word for why it ended the order by itself, where it says so (protocol §7.3).
+    """
 
     symbol: str
     order_id: int
@@ -291,6 +294,7 @@ class OrderSnapshot:
     executed_quote: Decimal
     time: int
     update_time: int
+    expiry: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

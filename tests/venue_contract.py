@@ -210,6 +210,15 @@ def test_what_an_immediate_order_cannot_get_expires(world: World) -> None:
     assert reply.order.executed_quantity == total(reply.trades) == 1
 
 
+def test_reply_and_query_say_why_the_exchange_ended_an_order(world: World) -> None:
+    reply = world.place(quantity=D(3))
+    assert reply.order.expiry == "UNFILLED_IOC_QUANTITY_EXPIRED"
+    name = reply.client_order_id
+    world.tell(QueryOrder(symbol="BTCUSDT", client_order_id=name, reply_to=world.replies.ref))
+    assert world.reply(OrderFound).order.expiry == "UNFILLED_IOC_QUANTITY_EXPIRED"
+    assert world.rest().order.expiry is None
+
+
 def test_a_fill_or_kill_that_cannot_be_filled_trades_nothing(world: World) -> None:
     reply = world.place(quantity=D(3), time_in_force="FOK")
     assert reply.order.status is OrderStatus.EXPIRED

@@ -155,8 +155,9 @@ class Ledger:
         self._executed = max(self._executed, executed)
         if order.status.final and self._final is None:
             self._final = order.status
-        if order.status.final and reason is not None:
-            self._reason = reason
+        word = reason or order.expiry
+        if order.status.final and word is not None:
+            self._reason = word
 
     def _trade_booked(self, trade: Trade, source: Source) -> TradeBooked:
         return TradeBooked(

@@ -141,6 +141,7 @@ def acknowledged(order: SendOrder, body: bytes) -> Acknowledged:
         executed_quote=placed.cummulative_quote_qty or ZERO,
         time=placed.transact_time,
         update_time=placed.transact_time,
+        expiry=_word(placed.expiry_reason),
     )
     trades = tuple(
         Trade(
@@ -197,6 +198,7 @@ def snapshot_of(found: QueriedOrder, client_order_id: str | None = None) -> Orde
         executed_quote=max(ZERO, found.cummulative_quote_qty),
         time=found.time,
         update_time=found.update_time,
+        expiry=_word(found.expiry_reason),
     )
 
 
@@ -318,13 +320,14 @@ def order_report(event: bytes | msgspec.Raw) -> OrderReport:
         executed_quote=report.executed_quote,
         time=report.created or report.transaction_time,
         update_time=report.transaction_time,
+        expiry=_word(report.expiry_reason),
     )
     return OrderReport(
         order=order,
         report_id=report.execution_id,
         execution_type=report.execution_type,
         trade=_trade_in(report, order),
-        reason=_reason(report),
+        reason=order.expiry or _word(report.reject_reason),
     )
 
 
@@ -345,11 +348,8 @@ def _trade_in(report: ExecutionReport, order: OrderSnapshot) -> Trade | None:
     )
 
 
-def _reason(report: ExecutionReport) -> str | None:
-    for word in (report.expiry_reason, report.reject_reason):
-        if word and word != "NONE":
-            return word
-    return None
+def _word(reason: str | None) -> str | None:
+    return None if reason in {"", "NONE"} else reason
 
 
 def balances_seen(event: bytes | msgspec.Raw) -> BalancesSeen:

@@ -55,6 +55,7 @@ class PlacedOrder(Checked, frozen=True, rename="camel"):
     type: str | None = None
     side: Side | None = None
     fills: list[Fill] | None = None
+    expiry_reason: str | None = None
 
 
 class CancelledOrder(Checked, frozen=True, rename="camel"):
@@ -89,6 +90,7 @@ class QueriedOrder(Checked, frozen=True, rename="camel"):
     side: Side
     time: int
     update_time: int
+    expiry_reason: str | None = None
 
 
 class OwnTrade(Checked, frozen=True, rename="camel"):

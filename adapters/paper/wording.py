@@ -64,6 +64,7 @@ def snapshot(order: OrderRecord) -> OrderSnapshot:
         executed_quote=order.executed_quote,
         time=order.time // 1000,
         update_time=order.update_time // 1000,
+        expiry=order.expiry_reason,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.runtime import Simulation
 from adapters.paper.faults import Fault, FaultKind
+from messages.ids import microseconds
 from tests.simulation.whole import Stage
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
@@ -25,6 +26,18 @@ def test_an_execution_that_stops_early_is_said_once_and_forgotten_after_a_day(si
     stage.start()
     stage.run(60.0)
     assert said(stage, "early_stop") == ["AlertRaised"]
+
+
+def test_that_the_exchange_ended_an_order_is_said_where_no_event_tells_of_it(simulation: Simulation) -> None:
+    stage = Stage(simulation, Fault(kind=FaultKind.LOST_EVENT, probability=1.0)).start()
+    stage.accepted("0.4", twap={"num_chunks": 2, "interval_seconds": 10, "child": "passive"})
+    stage.until("ChildAcknowledged")
+    (resting,) = stage.world.exchange.engine.open.values()
+    stage.world.exchange.engine.expire(resting, microseconds(simulation.wall_time()))
+    stage.until("ChildClosed")
+    assert stage.lines("ChildClosed")[0]["failure_reason"] == "EXPIRED EXCHANGE_CANCELED"
+    stage.run(1.0)
+    assert said(stage, "exchange_cancelled") == ["AlertRaised"]
 
 
 def test_a_partial_fill_is_said_once(simulation: Simulation) -> None:

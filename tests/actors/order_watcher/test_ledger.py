@@ -177,6 +177,13 @@ def test_an_order_that_ends_without_a_fill_has_failed() -> None:
     assert told.closed.failure_reason == "EXPIRED UNFILLED_IOC_QUANTITY_EXPIRED"
 
 
+@pytest.mark.parametrize("source", ["reply", "poll"])
+def test_an_end_that_no_event_tells_of_has_the_word_of_the_reply_or_the_query(source: Source) -> None:
+    told = Told()
+    told.hear(an_order("EXPIRED", expiry="EXCHANGE_CANCELED"), source=source)
+    assert told.closed.failure_reason == "EXPIRED EXCHANGE_CANCELED"
+
+
 def a_cancel(reason: str) -> ChildCancelRequested:
     return ChildCancelRequested(
         execution_id=EXECUTION, client_order_id=CHILD, cancel_id="c", symbol="BTCUSDT", order_id=1001, reason=reason
