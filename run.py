@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -9,6 +10,8 @@ import sys
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
     # Ctrl-C while the rest is imported: there is nothing to clean up, and nothing to say.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # exits.INTERRUPTED
+if __name__ == "__main__":
+    gc.disable()  # As adapters/importing.py does; `main` lets it look again.
 
 from contextlib import ExitStack
 from functools import partial
@@ -22,6 +25,7 @@ from adapters import completion, exits
 from adapters.campaign.weather import Level
 from adapters.command_line import Json, Options, Sets, app
 from adapters.exits import Exit, plainly
+from adapters.importing import importing
 from messages.money import use_money_context
 
 # What a command needs it imports by itself: a shell that completes a word need not wait for a daemon's libraries.
@@ -163,7 +167,8 @@ def daemon(
     sets: Sets = None,
 ) -> None:
     """Run the daemon in the foreground, until SIGTERM or Ctrl-C."""
-    from adapters.service import serve
+    with importing():
+        from adapters.service import serve
 
     with plainly():
         options = context.obj
@@ -271,7 +276,12 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     use_money_context()
     sys.setswitchinterval(0.001)
-    app(prog_name=completion.NAME if completion.asked_to_complete() else None)
+    gc.freeze()
+    gc.enable()
+    try:
+        app(prog_name=completion.NAME if completion.asked_to_complete() else None)
+    finally:
+        gc.freeze()  # What is left at the end goes with the process: nobody need look through it once more.
 
 
 if __name__ == "__main__":

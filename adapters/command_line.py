@@ -20,6 +20,7 @@ from adapters.completion import Shell
 from adapters.completion import script as completion_script
 from adapters.console import as_json
 from adapters.exits import Exit, plainly
+from adapters.importing import importing
 from adapters.paper.limits import LimitSettings
 
 # What a command needs it imports by itself; see run.py.
@@ -36,7 +37,8 @@ class Options:
 
     def load(self, sets: Sequence[str] = ()) -> Config:
         """Read the configuration; what stands after the command wins over what stands before it."""
-        from adapters.config import find_config, load_config
+        with importing():
+            from adapters.config import find_config, load_config
 
         return load_config(self.file or find_config(), [*self.sets, *sets])
 
@@ -272,11 +274,12 @@ def paper_exchange(
     watch_stdin: Annotated[bool, typer.Option("--watch-stdin", help="End with the standard input.")] = False,
 ) -> None:
     """Run the paper exchange on its own: Binance's REST, WebSocket API and streams on one loopback port."""
-    from adapters.paper.account import DEFAULT_BALANCES
-    from adapters.paper.markets import market_choice
-    from adapters.paper.server.faults import Plan, read_plan
-    from adapters.paper.server.process import ProcessSettings, run_paper_exchange
-    from adapters.paper.server.settings import ServerSettings
+    with importing():
+        from adapters.paper.account import DEFAULT_BALANCES
+        from adapters.paper.markets import market_choice
+        from adapters.paper.server.faults import Plan, read_plan
+        from adapters.paper.server.process import ProcessSettings, run_paper_exchange
+        from adapters.paper.server.settings import ServerSettings
 
     with plainly():
         held = None if balances is None else read_balances(balances)

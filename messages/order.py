@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from messages.facts import ChildIntended
 from messages.market import Choice, Quote, SymbolRules
 from messages.refs import Tells
 from messages.signal import Side
+
+if TYPE_CHECKING:
+    from messages.facts import ChildIntended
 
 OrderType = Literal["LIMIT", "LIMIT_MAKER", "MARKET"]
 TimeInForce = Literal["GTC", "IOC", "FOK"]

@@ -22,6 +22,7 @@ from adapters.binance.outcomes import Answer, Care, RequestNotSent, RequestUnkno
 from adapters.binance.settings import BinanceSettings, is_loopback
 from adapters.binance.signing import Signer, rest_payload, signed_rest
 from adapters.binance.ws_api import Trace
+from adapters.importing import importing
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -99,7 +100,8 @@ def _client_class() -> type[Any]:
 
 def import_client() -> None:
     """Import python-binance now, which takes a third of a second, rather than on the loop."""
-    _client_class()
+    with importing():
+        _client_class()
 
 
 class Rest:

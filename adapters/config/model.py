@@ -95,7 +95,7 @@ Secrets = Annotated[dict[KeyId, SecretStr], BeforeValidator(_structure)]
 class Section(BaseModel):
     """What all sections share: no unknown key, no change once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Http(Section):
@@ -407,7 +407,6 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
         validate_default=True,
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from adapters.config.model import Config, Section
@@ -35,8 +39,8 @@ def config_origins(config: Config) -> Mapping[str, str]:
 def describe(config: Config) -> list[Setting]:
     """List every setting with its value and origin, in the order of the file; no secret is in it."""
     return [
-        Setting(key, _shown(key, value), config.origins.get(key, "default"), _help(field))
-        for key, field, value in _walk(config)
+        Setting(key, _shown(key, value), config.origins.get(key, "default"), text)
+        for key, _, text, value in _walk(config)
     ]
 
 
@@ -54,16 +58,16 @@ def commented_toml(config: Config | None = None) -> str:
         "# Secrets are better kept in the environment or in a secrets directory than here.",
     ]
     section = ""
-    for key, field, value in _walk(config):
+    for key, field, text, value in _walk(config):
         table, _, name = key.rpartition(".")
         if field.annotation == dict[str, object]:
-            lines += ["", f"# [{key}]", f"# {_help(field)}"]
+            lines += ["", f"# [{key}]", f"# {text}"]
             continue
         if table and table != section:
             section = table
             model = type(getattr(config, table))
             lines += ["", f"[{table}]", f"# {(model.__doc__ or '').strip()}"]
-        lines += ["", f"# {_help(field)}", f"#{name} = {_toml('' if isinstance(value, SecretStr) else value)}"]
+        lines += ["", f"# {text}", f"#{name} = {_toml('' if isinstance(value, SecretStr) else value)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -78,18 +82,27 @@ def write_commented_toml(path: Path) -> None:
         file.write(commented_toml())
 
 
-def _walk(config: Config) -> Iterator[tuple[str, FieldInfo, Any]]:
+def _walk(config: Config) -> Iterator[tuple[str, FieldInfo, str, Any]]:
     for name, field in Config.model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Section):
             for key, inner in type(value).model_fields.items():
-                yield f"{name}.{key}", inner, getattr(value, key)
+                yield f"{name}.{key}", inner, explained(type(value))[key], getattr(value, key)
         else:
-            yield name, field, value
+            yield name, field, explained(Config)[name], value
 
 
-def _help(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split())
+@cache
+def explained(model: type[BaseModel]) -> Mapping[str, str]:
+    """Give what stands below each of a model's settings, on one line; read from its source, which takes a while."""
+    (written,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(written, ast.ClassDef)
+    return {
+        setting.target.id: " ".join(text.value.value.split())
+        for setting, text in pairwise(written.body)
+        if isinstance(setting, ast.AnnAssign) and isinstance(setting.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
 
 
 def _shown(key: str, value: object) -> str:
