@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import apsw
 
-from adapters.storage.sqlite import SqliteStore
+if TYPE_CHECKING:
+    from adapters.storage.sqlite import SqliteStore
 
 LOOK_SECONDS = 0.25
 KEPT_FACTS = 500
