@@ -11,8 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 import run as _program  # noqa: F401 - it adds the commands that need actors
+from adapters.binance.rest import import_client
 from adapters.command_line import app
 from tests.process.programs import Done, Running, run
+
+import_client()  # Where a house does, it does so in a thread, in which a test's filters of warnings would end it.
 
 Command = Callable[..., Done]
 
