@@ -116,6 +116,12 @@ class LocalBook:
             self._tops[side, count] = found
         return found
 
+    @property
+    def crossed(self) -> bool:
+        """Whether the best bid is not below the best ask, as in no book of which nothing was missed."""
+        bids, asks = self._levels[Side.BUY], self._levels[Side.SELL]
+        return self.synced and bool(bids and asks) and max(bids) >= min(asks)
+
     def thin(self, count: int) -> bool:
         """Tell whether fewer than `count` levels are known of a side that has more: a new snapshot is due."""
         return self.synced and any(

@@ -15,6 +15,8 @@ from typing import Generic, Protocol, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from adapters.binance.settings import BinanceSettings, is_loopback
 
@@ -24,6 +26,7 @@ frames = logging.getLogger("tidegate.binance.frames")
 frames.setLevel(logging.INFO)  # At DEBUG, whole frames with keys and signatures would be written.
 
 LARGEST_FRAME = 8 * 2**20
+_WHOLE = (Opcode.TEXT, Opcode.BINARY)
 _CLOSE_SECONDS = 0.5
 _SWAP_SPREAD = 0.05
 _DRAIN_SECONDS = 0.05
@@ -52,6 +55,29 @@ class Session(Protocol):
 
 
 S = TypeVar("S", bound=Session)
+
+
+class _Connection(ClientConnection):
+    """A connection that hands whole frames to `sink` as they come in, as long as none waits to be received.
+
+    `recv` would put each into a queue and wake a task for it, which is most of what a frame costs. What is
+    in fragments goes that way, and so does everything else behind it until it is taken.
+    """
+
+    sink: Callable[[bytes], None] | None = None
+
+    def process_event(self, event: Event) -> None:
+        """Take a frame."""
+        sink = self.sink
+        if sink is not None and type(event) is Frame and event.fin and event.opcode in _WHOLE and not self._behind:
+            sink(bytes(event.data))
+        else:
+            super().process_event(event)
+
+    @property
+    def _behind(self) -> int:
+        """How many frames wait to be received."""
+        return len(self.recv_messages.frames)
 
 
 class _Connect(connect):
@@ -172,11 +198,12 @@ class Keeper(Generic[S]):
             logger.debug("%s: connected", self._name)
             return line
 
-    async def _connect(self) -> ClientConnection:
+    async def _connect(self) -> _Connection:
         url = self._url()
         try:
-            return await _Connect(
+            connection = await _Connect(
                 url,
+                create_connection=_Connection,
                 open_timeout=self._settings.connect_seconds,
                 close_timeout=_CLOSE_SECONDS,
                 ping_interval=self._settings.ping_seconds,
@@ -190,19 +217,25 @@ class Keeper(Generic[S]):
         except InvalidStatus as refused:
             self._on_refused(refused.response.status_code, dict(refused.response.headers.raw_items()))
             raise
+        assert isinstance(connection, _Connection)
+        return connection
 
-    async def _read(self, connection: ClientConnection, session: S) -> None:
+    async def _read(self, connection: _Connection, session: S) -> None:
+        def take(frame: bytes) -> None:
+            try:
+                session.take(frame)
+            except Exception:
+                logger.exception("%s: a frame could not be handled", self._name)
+
         detail: str | None = None
+        connection.sink = take
         try:
             while True:
-                frame = await connection.recv(decode=False)
-                try:
-                    session.take(frame)
-                except Exception:
-                    logger.exception("%s: a frame could not be handled", self._name)
+                take(await connection.recv(decode=False))
         except ConnectionClosed as closed:
             detail = _words(closed)
         finally:
+            connection.sink = None
             session.end(detail)
             await close_or_drop(connection)
 

@@ -287,7 +287,7 @@ class MarketStream:
             return
         book = books.by_symbol.setdefault(symbol, LocalBook())
         needs = book.take_event(event, self._runtime.now())
-        if not needs and (book.thin(self._settings.book_levels) or self._contradicts(symbol, book)):
+        if not needs and (book.crossed or book.thin(self._settings.book_levels)):
             book.reset()
             needs = book.take_event(event, self._runtime.now())
         task = books.tasks.get(symbol)
@@ -343,11 +343,6 @@ class MarketStream:
         if not agrees and book.age(self._runtime.now()) > BOOK_BELIEVED_SECONDS:
             return (), ()
         return bids, asks
-
-    def _contradicts(self, symbol: str, book: LocalBook) -> bool:
-        """Tell whether a book crosses itself, which none does that has missed nothing."""
-        bids, asks = (book.top(side, self._settings.book_levels) for side in (Side.BUY, Side.SELL))
-        return book.synced and bool(bids and asks) and bids[0][0] >= asks[0][0]
 
     # Asking over REST -----------------------------------------------------------------------------
 

@@ -49,6 +49,14 @@ def test_changes_set_levels_and_zero_takes_them_away() -> None:
     assert book.age(1.5) == 0.5
 
 
+def test_a_book_is_crossed_when_somebody_bids_what_is_asked() -> None:
+    book, found = a_book(), []
+    for number, (bids, asks) in enumerate((({}, {}), ({100: 1}, {}), ({101: 1}, {}), ({}, {101: 0, 102: 0}))):
+        book.take_event(event(103 + number, 103 + number, bids, asks), 1.0)
+        found.append(book.crossed)
+    assert found == [False, False, True, False], "and where nothing is asked there is nothing to cross"
+
+
 def test_a_snapshot_older_than_the_first_change_is_asked_for_again() -> None:
     book = LocalBook()
     book.take_event(event(200, 205), 0.0)
