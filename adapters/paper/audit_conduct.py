@@ -33,19 +33,19 @@ _STEPS: dict[str, tuple[frozenset[str], str | None]] = {
 }
 """Fact of a child -> the states that it may be told in, and the state it leads to."""
 
-_CROSSING_MICROSECONDS = 1_000_000
-"""A cancel and an end have two writers: each may be told before the other's is known, for as long as commits take."""
 
+def monotone(evidence: Evidence, limits: Limits) -> Found:
+    """S9: a child's facts never go back, and its quantities never shrink.
 
-def monotone(evidence: Evidence, _limits: Limits) -> Found:
-    """S9: a child's facts never go back, and its quantities never shrink."""
+    A cancel and an end have two writers: each may be told before the other's has come round, for `transit`.
+    """
     for child in evidence.children.values():
         state, ended_at, executed = "new", 0, ZERO
         for line in child.lines:
             allowed, leads_to = _STEPS.get(line.kind, (None, None))
             if allowed is None:
                 continue
-            crossed = line.kind == "ChildCancelRequested" and line.at - ended_at <= _CROSSING_MICROSECONDS
+            crossed = line.kind == "ChildCancelRequested" and line.at - ended_at <= us(limits.transit)
             if state not in allowed and not (state in {"gone", "closed"} and crossed):
                 yield child.client_order_id, f"{line.kind} (seq {line.seq}) when it was {state}"
             state = leads_to or state

@@ -906,9 +906,10 @@ def test_after_a_cancel_the_exchange_may_show_the_cancel_s_id() -> None:
     assert judge(run).ok
 
 
-def test_a_cancel_and_an_end_may_cross() -> None:
+@pytest.mark.parametrize("seconds", [60.5, 61.9])
+def test_a_cancel_and_an_end_may_cross_while_a_message_is_on_its_way(seconds: float) -> None:
     run = clean_run()
-    ask_to_cancel_a2(run, 60.5)
+    ask_to_cancel_a2(run, seconds)
 
     assert judge(run).ok
 
