@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from actors.runtime import Pool, Runtime, Simulation
 from adapters import loops
 from adapters.campaign.many import YOUNG_OBJECTS
+from adapters.importing import importing
 from tests.probe import Probe
 from tests.turns import Shares, in_turn
 from tests.uncounted import counted_at_first, import_all, uncounted
@@ -48,11 +49,12 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Let coverage see our modules imported, and not pytest at work on thousands of tests."""
-    if session.config.pluginmanager.hasplugin("_cov"):
-        import_all()
-    with uncounted():
-        return (yield)
+    """Let coverage see our modules imported, and not pytest at work on thousands of tests, none of which is garbage."""
+    with importing():
+        if session.config.pluginmanager.hasplugin("_cov"):
+            import_all()
+        with uncounted():
+            return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -243,28 +243,32 @@ def read_until(terminal: int, word: str, *, after: str = "", seconds: float = 45
 
 BASH = """
 source <("{python}" "{run}" completion bash)
-COMP_WORDS=(tidegate {words})
-COMP_CWORD=$(({count}))
-_tidegate_completion
-printf '%s\\n' "${{COMPREPLY[@]}}"
+complete_these() {{
+  COMP_WORDS=(tidegate "$@")
+  COMP_CWORD=$#
+  _tidegate_completion
+  printf '%s\\n' "${{COMPREPLY[@]}}" --
+}}
 """
+COMPLETED: tuple[tuple[str, set[str]], ...] = (
+    ("st", {"status"}),
+    ("status --w", {"--watch"}),
+    ("journal ''", {"export", "verify", "backup", "restore"}),
+    ("simulate --faults ''", {"none", "light", "heavy"}),
+)
 
 
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-@pytest.mark.parametrize(
-    ("words", "count", "said"),
-    [
-        ("st", 1, {"status"}),
-        ("status --w", 2, {"--watch"}),
-        ("journal ''", 2, {"export", "verify", "backup", "restore"}),
-        ("simulate --faults ''", 3, {"none", "light", "heavy"}),
-    ],
-)
-def test_bash_completes(words: str, count: int, said: set[str], tmp_path: Path) -> None:
-    script = BASH.format(python=sys.executable, run=RUN, words=words, count=count)
+def test_bash_completes(tmp_path: Path) -> None:
+    script = BASH.format(python=sys.executable, run=RUN) + "".join(
+        f"complete_these {words}\n" for words, _ in COMPLETED
+    )
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
-    assert said <= set(done.stdout.split())
+    *answers, rest = done.stdout.split("--\n")
+    assert (len(answers), rest) == (len(COMPLETED), "")
+    for (words, said), answer in zip(COMPLETED, answers, strict=True):
+        assert said <= set(answer.split()), words
 
 
 @pytest.mark.process

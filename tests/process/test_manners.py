@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from adapters import exits
-from tests.process.programs import Running, run
+from tests.process.conftest import Command
+from tests.process.programs import Done, Running, run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
@@ -59,19 +60,22 @@ def test_it_tells_its_manager_feeds_the_watchdog_reloads_and_dumps(
             heard(manager, "STOPPING=1")
 
 
-def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path) -> None:
+def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path, command: Command) -> None:
+    def of_the_journal(*words: str) -> Done:
+        return command("journal", *words, "--set", "data_dir=data")
+
     with Running(tmp_path) as daemon:
         verdict = daemon.client.send({"id": "a", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.01"})[1]
         daemon.client.wait(str(verdict["execution_id"]), 15)
-        done = run(tmp_path, "journal", "backup", "copy.sqlite", "--set", "data_dir=data")
+        done = of_the_journal("backup", "copy.sqlite")
         assert done.code == 0, done.err
         assert daemon.terminate() == 0
     (tmp_path / "data").rename(tmp_path / "lost")
-    assert run(tmp_path, "journal", "restore", "copy.sqlite", "--set", "data_dir=data").code == 0
-    again = run(tmp_path, "journal", "restore", "copy.sqlite", "--set", "data_dir=data")
+    assert of_the_journal("restore", "copy.sqlite").code == 0
+    again = of_the_journal("restore", "copy.sqlite")
     assert again.code == 1
     assert "has a journal already" in again.err
-    assert run(tmp_path, "journal", "verify", "--set", "data_dir=data").code == 0
+    assert of_the_journal("verify").code == 0
 
 
 @pytest.mark.parametrize(
