@@ -34,6 +34,7 @@ class Feed:
         self.update_id = start // 1000
         self._touch: tuple[Level | None, Level | None] | None = None
         self._levels: tuple[tuple[Level, ...], tuple[Level, ...]] = ((), ())
+        self._by_price: _Sides = ({}, {})
         self._bases: dict[str, tuple[int, _Sides, _Prices]] = {}
         self._last_trade = book.last_trade_id
 
@@ -53,8 +54,9 @@ class Feed:
         asks = tuple(islice(self.book.levels(Side.SELL), DEEPEST))
         touch = (bids[0] if bids else None), (asks[0] if asks else None)
         if (bids, asks) != self._levels or touch != self._touch:
+            self._by_price = dict(bids), dict(asks)
             for _, sides, changed in self._bases.values():
-                for old, new, prices in zip(sides, (dict(bids), dict(asks)), changed, strict=True):
+                for old, new, prices in zip(sides, self._by_price, changed, strict=True):
                     prices.update(_changes(old, new))
             self._levels, self._touch = (bids, asks), touch
             self.update_id += 1
@@ -73,8 +75,8 @@ class Feed:
     def begin(self, name: str) -> None:
         """Begin a series of differences, at the book as it is now."""
         if name not in self._bases:
-            bids, asks = self.levels()
-            self._bases[name] = self.update_id, (dict(bids), dict(asks)), ({}, {})
+            self.levels()
+            self._bases[name] = self.update_id, self._by_price, ({}, {})
 
     def end(self, name: str) -> None:
         """End a series of differences."""
@@ -83,19 +85,19 @@ class Feed:
     def difference(self, name: str, now: int, unit: int = MILLISECOND) -> Shape | None:
         """Write what has changed since this series' last one, None if nothing has."""
         last, _, changed = self._bases[name]
-        bids, asks = self.levels()
-        new_bids, new_asks = dict(bids), dict(asks)
+        self.levels()
         if self.update_id == last or not any(changed):
             return None
-        self._bases[name] = self.update_id, (new_bids, new_asks), ({}, {})
+        bids, asks = self._by_price
+        self._bases[name] = self.update_id, self._by_price, ({}, {})
         return {
             "e": "depthUpdate",
             "E": now // unit,
             "s": self.book.spec.symbol,
             "U": last + 1,
             "u": self.update_id,
-            "b": _present(changed[0], new_bids, reverse=True),
-            "a": _present(changed[1], new_asks, reverse=False),
+            "b": _present(changed[0], bids, reverse=True),
+            "a": _present(changed[1], asks, reverse=False),
         }
 
     # Trades ---------------------------------------------------------------------------------------
@@ -132,7 +134,10 @@ def _rows(levels: tuple[Level, ...]) -> list[list[str]]:
 
 def _changes(old: dict[Decimal, Decimal], new: dict[Decimal, Decimal]) -> dict[Decimal, None]:
     """Name the prices at which two books differ."""
-    return dict.fromkeys(price for price in (*old, *new) if old.get(price) != new.get(price))
+    stood = old.get
+    gone = [price for price in old if price not in new]
+    come = [price for price, quantity in new.items() if stood(price) is not quantity]  # Nearly all is as it was.
+    return dict.fromkeys([*gone, *(price for price in come if stood(price) != new[price])])
 
 
 def _present(prices: dict[Decimal, None], book: dict[Decimal, Decimal], *, reverse: bool) -> list[list[str]]:
