@@ -18,6 +18,11 @@ def slowness(spin_seconds: float = 0.02) -> float:
     return max(1.0, (time.monotonic() - began) / spin_seconds)
 
 
+def stretched(seconds: float, busy: float) -> float:
+    """Return the bound that holds instead of so many seconds on a machine that is so many times slower."""
+    return seconds * busy * (2 if busy > BUSY else 1)
+
+
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
     """Assert that what is inside takes less than so many seconds, more only as the machine is busy before or after."""
@@ -27,5 +32,6 @@ def at_most(seconds: float) -> Iterator[None]:
     if took < seconds:
         return
     busy = max(before, slowness(0.1))
-    allowed = seconds * busy * (2 if busy > BUSY else 1)
-    assert took < allowed, f"{took:.2f} s, not {seconds:g}, on a machine {busy:.1f} times as slow as by itself"
+    assert took < stretched(seconds, busy), (
+        f"{took:.2f} s, not {seconds:g}, on a machine {busy:.1f} times as slow as by itself"
+    )

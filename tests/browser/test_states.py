@@ -204,7 +204,7 @@ def test_the_axis_of_prices_runs_with_time_also_where_no_price_is_known(show: Ca
 def test_more_windows_than_a_browser_has_connections_are_all_shown_every_fact(show: Callable[..., Shown]) -> None:
     """A browser opens six connections to one place; if streams took them all, no window could even halt trading."""
     shown = show(running)
-    pages = [shown.page, *(shown.page.context.new_page() for _ in range(7))]
+    pages = [shown.page, *(shown.page.context.new_page() for _ in range(6))]
     for page in pages[1:]:
         page.goto(f"http://127.0.0.1:{shown.stage.world.port}/#token={TOKEN}")
     for page in pages:

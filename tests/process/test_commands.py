@@ -16,7 +16,7 @@ from adapters.client import Client
 from adapters.simulation import parse_export
 from tests.process.conftest import Served
 from tests.process.programs import Done, kinds, run
-from tests.slowness import BUSY
+from tests.slowness import stretched
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
@@ -34,7 +34,7 @@ def test_the_first_fill_of_a_signal_comes_within_five_seconds_of_the_start(daemo
     report: Any = daemon.client.wait(str(verdict["execution_id"]), 10, every=0.02)["report"]
     took = time.monotonic() - daemon.began
     assert report["total_filled"] == "0.01"
-    allowed = 5 * daemon.slowness * (2 if daemon.slowness > BUSY else 1)
+    allowed = stretched(5, daemon.slowness)
     assert took < allowed, f"{took:.1f} s on a machine {daemon.slowness:.1f} times as slow as it should be"
 
 
