@@ -44,6 +44,7 @@ from messages.control import (
     ReportSettled,
     Settled,
     ShutDown,
+    WeightUsedUp,
 )
 from messages.execution import WaitsFor
 from messages.facts import (
@@ -111,6 +112,7 @@ class _Farewell:
 DaemonMessage = (
     FactNews
     | ActorReady
+    | WeightUsedUp
     | Pong
     | Settled
     | ShutDown
@@ -165,6 +167,7 @@ class Daemon(Follower, Parent):
         self._venue, self._market = venue, market
         self._readiness, self._halt = Readiness.STARTING, ""
         self._limited_until: float | None = None
+        self._weight_until: float | None = None
         self._word_timer: Timer | None = None
         self._broken: str | None = None
         self._epoch = 0
@@ -194,6 +197,8 @@ class Daemon(Follower, Parent):
                 self.on_news(message)
             case ActorReady(name):
                 self._on_ready(name)
+            case WeightUsedUp(until):
+                self._weight_until = until
             case Pong(name, reading):
                 self._on_pong(name, reading=reading)
             case Settled():
@@ -386,10 +391,11 @@ class Daemon(Follower, Parent):
             self._end(EXIT_INVARIANT, self._broken)
 
     def _waits_for_venue(self) -> bool:
-        """Whether the venue has forbidden everything until a moment that is less than a start ago."""
-        if self._readiness is not Readiness.STARTING or self._limited_until is None:
+        """Whether the venue might not be asked until a moment that is less than a start ago."""
+        if self._readiness is not Readiness.STARTING:
             return False
-        return self.runtime.now() - self._limited_until < self._settings.start_seconds
+        moments = (self._limited_until, self._weight_until)
+        return any(until is not None and self.runtime.now() - until < self._settings.start_seconds for until in moments)
 
     def _allow_start(self) -> None:
         """Give the start its time, from now on."""
@@ -416,8 +422,13 @@ class Daemon(Follower, Parent):
         if GATE not in self.children:
             return "the journal to be read"
         waiting = ", ".join(sorted(self._not_ready))
-        left = 0.0 if self._limited_until is None else self._limited_until - self.runtime.now()
-        return f"{waiting} (the venue wants to hear nothing for another {left:.0f} s)" if left > 0 else waiting
+        for until, why in (
+            (self._limited_until, "the venue wants to hear nothing"),
+            (self._weight_until, "the weight of requests is used up"),
+        ):
+            if until is not None and (left := until - self.runtime.now()) > 0:
+                return f"{waiting} ({why} for another {left:.0f} s)"
+        return waiting
 
     def _journal_failed(self, failure: JournalFailed) -> None:
         code = EXIT_INVARIANT if failure.invariant else EXIT_JOURNAL

@@ -196,6 +196,13 @@ class ActorReady:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightUsedUp:
+    """What must be asked before an actor is ready has to wait until `until` (monotonic s): the weight is used up."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """No child is open or unknown any more (the answer to `ReportSettled`)."""
 

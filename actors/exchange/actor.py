@@ -32,10 +32,12 @@ from messages.control import (
     JournalCommand,
     Ping,
     Pong,
+    Readiness,
     ReadinessChanged,
     ResumeTrading,
     TroubleOver,
     TroubleSeen,
+    WeightUsedUp,
 )
 from messages.execution import WaitsFor
 from messages.facts import (
@@ -152,7 +154,7 @@ class ExchangeActor(Follower, Child):
 
     def __init__(
         self,
-        parent: Tells[ChildEnded | ActorReady],
+        parent: Tells[ChildEnded | ActorReady | WeightUsedUp],
         name: Hashable,
         *,
         journal: Tells[JournalCommand],
@@ -509,6 +511,8 @@ class ExchangeActor(Follower, Child):
             self._look_timer = None
         if look_at is not None:
             self._look_timer = self.runtime.tell_at(look_at, self.actor_ref, _LookAgain())
+            if self._door.readiness is Readiness.STARTING:
+                self._told.tell(WeightUsedUp(look_at))
 
     def _learn_limits(self, seen: LimitsSeen) -> None:
         self._door.budget.learn(seen, self.runtime.now())
