@@ -82,7 +82,7 @@ bench: $(VENV)/.run
 soak: $(VENV)/.dev
 	$(PY) -m tests.soak $(ARGS)
 	$(PY) -m tests.kills --rounds $(or $(ROUNDS),200)
-	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py tests/process/test_disk.py tests/browser
+	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py tests/process/test_disk.py tests/process/test_watchdog.py tests/browser
 	TIDEGATE_STEPS=all $(PY) -m pytest -q -n 2 tests/simulation/test_every_step.py
 	$(PY) -m pytest -q --seeds 100 tests/actors/test_retention.py
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py

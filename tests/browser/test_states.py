@@ -11,13 +11,17 @@ from playwright.sync_api import expect
 from messages.facts import ExecutionCancelRequested, ExecutionPaused, ExecutionResumed, TradingHalted
 from tests.adapters.web.world import TOKEN
 from tests.browser.conftest import until
-from tests.browser.shown import PHONE, WIDE, Shown
+from tests.browser.shown import PHONE, THOROUGH, WIDE, Shown
 from tests.browser.states import IDS, STATES, halted, running
 
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.mark.parametrize("name", STATES)
+USUAL = ("nothing yet", "running", "guard waiting", "halted", "quarantined", "finished", "live, in trouble")
+"""The states that are looked at in every run; all of them in `make soak`."""
+
+
+@pytest.mark.parametrize("name", STATES if THOROUGH else USUAL)
 def test_a_state_says_what_is_the_matter_to_everybody(show: Callable[..., Shown], name: str) -> None:
     play, words = STATES[name]
     shown = show(play)
