@@ -64,8 +64,9 @@ def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path, command: Co
     def of_the_journal(*words: str) -> Done:
         return command("journal", *words, "--set", "data_dir=data")
 
+    signal = {"id": "a", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.01"}
     with Running(tmp_path) as daemon:
-        verdict = daemon.client.send({"id": "a", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.01"})[1]
+        verdict = daemon.client.send(signal)[1]
         daemon.client.wait(str(verdict["execution_id"]), 15)
         done = of_the_journal("backup", "copy.sqlite")
         assert done.code == 0, done.err
@@ -76,6 +77,12 @@ def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path, command: Co
     assert again.code == 1
     assert "has a journal already" in again.err
     assert of_the_journal("verify").code == 0
+    with Running(tmp_path) as daemon:
+        repeat = daemon.client.send(signal)[1]
+        assert (repeat["status"], repeat["duplicate_of"]) == ("duplicate", verdict["execution_id"])
+        another = daemon.client.send({**signal, "id": "b"})[1]
+        assert another["status"] == "accepted", another
+        assert daemon.terminate() == 0
 
 
 @pytest.mark.parametrize(
