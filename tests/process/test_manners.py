@@ -77,6 +77,8 @@ def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path, command: Co
     assert again.code == 1
     assert "has a journal already" in again.err
     assert of_the_journal("verify").code == 0
+    for account in (tmp_path / "lost").glob("paper-exchange.db*"):  # The exchange has lost nothing.
+        shutil.copy(account, tmp_path / "data")
     with Running(tmp_path) as daemon:
         repeat = daemon.client.send(signal)[1]
         assert (repeat["status"], repeat["duplicate_of"]) == ("duplicate", verdict["execution_id"])
