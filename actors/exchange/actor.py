@@ -258,9 +258,7 @@ class ExchangeActor(Follower, Child):
 
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold what bears on exposure, balances, cancels, limits and halts."""
-        self._door.fold(fact)
-        if isinstance(fact, RateLimited):
-            self._door.fold_limit(fact, at, self.runtime.now(), self.runtime.wall_time())
+        self._door.fold(fact, at, self.runtime.now(), self.runtime.wall_time())
         if isinstance(fact, ChildCancelRequested):
             self._count_cancel(fact.client_order_id, fact.cancel_id)
 

@@ -55,14 +55,8 @@ class Door:
         self.known = self.journal_lost = False
         self._limited_until: datetime | None = None
 
-    def fold_limit(self, limited: RateLimited, at: datetime, now: float, wall_time: datetime) -> None:
-        """Take in what was appended at `at` of a limit that was hit."""
-        left = limited.left(at, wall_time)
-        self._limited_until = wall_time + left
-        self.budget.forbid(now + left.total_seconds())
-
-    def fold(self, fact: Fact) -> None:
-        """Take in a fact; of a limit that was hit, `fold_limit` does."""
+    def fold(self, fact: Fact, at: datetime, now: float, wall_time: datetime) -> None:
+        """Take in a fact that was appended at `at`."""
         self.exposures.fold(fact)
         match fact:
             case ChildIntended(symbol=symbol) if symbol in self.rules:
@@ -72,6 +66,10 @@ class Door:
                 self.balances.take(child)
             case ChildNotSent() | ChildRefused() | ChildAbsent():
                 self.balances.release(fact.client_order_id)
+            case RateLimited():
+                left = fact.left(at, wall_time)
+                self._limited_until = wall_time + left
+                self.budget.forbid(now + left.total_seconds())
             case TradingHalted(reason=reason, detail=detail):
                 self.halted, self.halt_reason = f"{reason}: {detail}" if detail else reason, reason
             case TradingResumed():

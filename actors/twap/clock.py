@@ -36,7 +36,7 @@ class Clock:
         if abs(wall - expected) > SLEW:
             return expected + self._ahead
         self._wall, self._monotonic = wall, monotonic
-        return wall + self._ahead if self._ahead else wall
+        return wall + self._ahead
 
     def not_before(self, reached: datetime) -> None:
         """Go on from a wall time that is known to have been reached: the clock was set back since."""
@@ -51,8 +51,6 @@ class Clock:
         now is right, for a commit takes less time than a step.
         """
         now = self.now()
-        if now is self._wall:
-            return min(now, at)  # Without a step, which is nearly always, it is the same clock.
         ours = at + (now - self._runtime.wall_time())
         return min(now, min(at, ours, key=lambda moment: abs(now - moment)))
 

@@ -28,7 +28,6 @@ from messages.facts import (
     ExecutionClosed,
     ExecutionQuarantined,
     NonceUsed,
-    RateLimited,
     SignalAccepted,
     TradeBooked,
     TradingHalted,
@@ -71,9 +70,7 @@ class Everyone:
 
     def fold(self, committed: Committed) -> None:
         fact, at = committed.fact, committed.at
-        self.door.fold(fact)
-        if isinstance(fact, RateLimited):
-            self.door.fold_limit(fact, at, 0.0, self.now)
+        self.door.fold(fact, at, 0.0, self.now)
         self.holdings.fold(fact)
         if isinstance(fact, REGISTER_FACTS):
             self.register.fold(fact)
