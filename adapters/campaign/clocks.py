@@ -69,14 +69,12 @@ class ClockLog:
         What was told just before the clock was set may be durable only after it: facts that nobody waits for are kept
         for others for a moment.
         """
-        steps = iter(zip(self.daemon, self.daemon[1:], strict=False))
-        step = next(steps, None)
+        present, *coming = self.daemon
         read = []
         for line in lines:
-            while step is not None and line["seq"] > step[1].after and not _kept(line, *step):
-                step = next(steps, None)
-            ahead = _ahead(self.daemon, line["seq"]) if step is None or line["seq"] <= step[1].after else step[0].ahead
-            read.append(self._line(line, timedelta(seconds=ahead)))
+            while coming and line["seq"] > coming[0].after and not _kept(line, present, coming[0]):
+                present = coming.pop(0)
+            read.append(self._line(line, timedelta(seconds=present.ahead)))
         return read
 
     def _line(self, line: Line, ahead: timedelta) -> Line:

@@ -143,7 +143,7 @@ class Course:
         self.sim, self.weather, self.scenario = sim, weather, scenario
         self.chance = sim.stream("course")
         self.plan = FaultPlan(weather.faults, sim.stream("strikes"))
-        used = named(scenario) or SYMBOLS
+        used = named(scenario)
         self.world = World(
             sim,
             start_daemon,

@@ -197,14 +197,15 @@ def _happenings(
             at=chance.uniform(0.0, until),
             trouble=trouble,
             seconds=chance.uniform(low, high),
-            symbol=chance.choice(symbols or SYMBOLS),
+            symbol=chance.choice(symbols),
             size=_size(trouble, chance),
         )
 
 
 def named(scenario: Scenario) -> tuple[str, ...]:
-    """Return the symbols that a scenario's signals name, of those that are traded."""
-    return tuple(symbol for symbol in SYMBOLS if any(one.body.get("symbol") == symbol for one in scenario.signals))
+    """Return the symbols that a scenario's signals name, of those that are traded; all where they name none."""
+    said = [one.body.get("symbol") for one in scenario.signals]
+    return tuple(symbol for symbol in SYMBOLS if symbol in said) or SYMBOLS
 
 
 def _size(trouble: Trouble, chance: random.Random) -> float:
