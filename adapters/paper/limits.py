@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from adapters.paper.errors import ExchangeError
 
 SECOND = 1_000_000
+"""Microseconds, as all times of the exchange."""
+
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 

@@ -16,9 +16,8 @@ from actors.runtime import Actor, Timer
 from adapters.paper.errors import NO_SUCH_ORDER, ExchangeError
 from adapters.paper.exchange import PaperExchange
 from adapters.paper.faults import Fault, FaultKind, FaultPlan
-from adapters.paper.limits import DAY
+from adapters.paper.limits import DAY, SECOND
 from adapters.paper.link import LatencySettings, LinkMessage, TimeAsked, VenueLink
-from adapters.paper.liquidity.base import SECOND
 from adapters.paper.records import OrderRecord, TradeRecord
 from adapters.paper.requests import check_time
 from adapters.paper.rules import SymbolSpec, symbol_rules

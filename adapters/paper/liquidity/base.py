@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from adapters.paper.limits import SECOND
 from messages.market import Level
 from messages.signal import Side
-
-SECOND = 1_000_000
-"""Microseconds."""
 
 TIDY_EVERY = SECOND
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from adapters.paper.liquidity.base import SECOND, Happening, Moved
+from adapters.paper.limits import SECOND
+from adapters.paper.liquidity.base import Happening, Moved
 from messages.market import Level
 from messages.money import ONE, ZERO, floor_to
 from messages.signal import Side

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, exp, floor, tanh
 
-from adapters.paper.liquidity.base import SECOND, Happening, Moved, Print, Taken
+from adapters.paper.limits import SECOND
+from adapters.paper.liquidity.base import Happening, Moved, Print, Taken
 from adapters.paper.liquidity.noise import NORMAL, Noise, Walk
 from messages.market import Level
 from messages.signal import Side

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from adapters.paper.account import Fees
-from adapters.paper.limits import DAY, Limits
-from adapters.paper.liquidity.base import SECOND
+from adapters.paper.limits import DAY, SECOND, Limits
 from adapters.paper.records import Cancelled, OrderRecord, Placed, PublicTrade, TradeRecord
 from adapters.paper.rules import SymbolSpec, text
 from adapters.paper.server.keys import ApiKey

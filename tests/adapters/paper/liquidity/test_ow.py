@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.paper.exchange import PaperExchange, PaperSettings
-from adapters.paper.liquidity.base import SECOND, Moved
+from adapters.paper.limits import SECOND
+from adapters.paper.liquidity.base import Moved
 from adapters.paper.liquidity.ow import BlockBook, BlockBookMarket
 from adapters.paper.markets import BadMarket, MarketChoice
 from messages.market import Level

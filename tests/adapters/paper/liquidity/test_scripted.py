@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from adapters.paper.liquidity.base import SECOND, Moved, Print, Taken
+from adapters.paper.limits import SECOND
+from adapters.paper.liquidity.base import Moved, Print, Taken
 from adapters.paper.liquidity.scripted import ScriptedMarket, SteeredMarket
 from messages.signal import Side
 

@@ -9,7 +9,8 @@ from itertools import islice, pairwise
 import pytest
 
 from adapters.paper.exchange import PaperExchange, PaperSettings
-from adapters.paper.liquidity.base import SECOND, Moved, Print
+from adapters.paper.limits import SECOND
+from adapters.paper.liquidity.base import Moved, Print
 from adapters.paper.liquidity.synthetic import PRESETS, STEP, Preset, SyntheticMarket
 from adapters.paper.markets import MarketChoice
 from messages.signal import Side
