@@ -14,6 +14,7 @@ if __name__ == "__main__":
     gc.disable()  # As adapters/importing.py does; `main` lets it look again.
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,8 @@ from messages.money import use_money_context
 
 # What a command needs it imports by itself: a shell that completes a word need not wait for a daemon's libraries.
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pykka import ActorRef
 
     from actors.daemon import Daemon, DaemonSettings
@@ -108,12 +111,20 @@ def start_daemon(
     alerts: Tells[AlertRaised | AlertCleared] | None = None,
     lookout: Tells[WaitsFor] | None = None,
     failed_before: str | None = None,
+    symbols: Sequence[str] = (),
 ) -> ActorRef[Daemon]:
-    """Start the root actor on the current runtime; without settings, with the defaults of paper mode."""
+    """Start the root actor on the current runtime; without settings, with the defaults of paper mode.
+
+    With `symbols`, those that the settings name besides are not traded.
+    """
     from actors.daemon import Daemon
     from adapters.config import Config
 
     settings = settings or settings_of(Config())
+    if symbols:
+        kept = tuple(symbol for symbol in settings.gate.symbols if symbol in symbols)
+        gate, exchange = replace(settings.gate, symbols=kept), replace(settings.exchange, symbols=kept)
+        settings = replace(settings, gate=gate, exchange=exchange)
     return Daemon.start(
         observer,
         store=store,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 from actors.runtime import EPOCH
@@ -30,11 +31,15 @@ class TimedSignal:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Signals for one run, in the order of their time, and how long it may take (virtual seconds)."""
+    """Signals for one run, in the order of their time, and how long it may take (virtual seconds).
+
+    One that is `short` is over soon, and what goes wrong in it goes wrong soon and often.
+    """
 
     name: str
     signals: tuple[TimedSignal, ...]
     limit_seconds: float = 4 * HOUR
+    short: bool = False
 
 
 def tour(interval_seconds: float = 6.0) -> Scenario:
@@ -74,21 +79,48 @@ def scenario_of(signals: Sequence[dict[str, Any]], name: str = "given") -> Scena
     return Scenario(name, tuple(sorted(timed, key=lambda signal: signal.at)))
 
 
-def drawn(seed: int) -> Scenario:
-    """Draw a small mixed scenario: some sliced and direct orders, repeats, conflicts and nonsense."""
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """What is drawn from: how many orders, seconds to the next, slices of each and seconds between them.
+
+    `unplanned` is how many times its smallest size an order has at most that leaves its slices to the daemon, which
+    would work a large one for two minutes.
+    """
+
+    orders: tuple[int, ...]
+    gap: float
+    chunks: tuple[int, ...]
+    intervals: tuple[int, ...]
+    unplanned: float
+
+
+_LONG = _Size((1, 1, 1, 2, 2, 3, 4), 8.0, (1, 2, 3, 4, 5, 6), (1, 1, 2, 2, 5, 10), inf)
+_SHORT = _Size((1, 1, 1, 2), 2.0, (1, 2, 3, 4), (1, 1, 2), 4.0)
+LONG_SHARE = 0.02
+"""How many scenarios are long: a short one costs half as much, and as much is found in a second of either."""
+
+
+def drawn(seed: int, *, short: bool | None = None) -> Scenario:
+    """Draw a small mixed scenario: some sliced and direct orders, repeats, conflicts and nonsense.
+
+    Whether it is `short` is drawn too, unless it is said.
+    """
     chance = random.Random(f"scenario-{seed}")  # noqa: S311 - to be repeated, not to be secret
     finer = random.Random(f"finer-{seed}")  # noqa: S311 - the same
+    if short is None:
+        short = random.Random(f"size-{seed}").random() >= LONG_SHARE  # noqa: S311 - the same
+    size = _SHORT if short else _LONG
     signals: list[TimedSignal] = []
     at = 0.0
-    for number in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
-        at += chance.uniform(0, 8)
-        body = _refined(finer, _order(chance, number), at)
+    for number in range(chance.choice(size.orders)):
+        at += chance.uniform(0, size.gap)
+        body = _refined(finer, _order(chance, number, size), at)
         signals.append(TimedSignal(at, body))
-        signals.extend(TimedSignal(at + chance.uniform(0, 12), echo) for echo in _echoes(chance, body))
+        signals.extend(TimedSignal(at + chance.uniform(0, 1.5 * size.gap), echo) for echo in _echoes(chance, body))
     if chance.random() < 0.5:
         signals.append(TimedSignal(at + 1, chance.choice(_NONSENSE)))
     signals.sort(key=lambda signal: signal.at)
-    return Scenario(f"drawn-{seed}", tuple(signals))
+    return Scenario(f"drawn-{seed}", tuple(signals), short=short)
 
 
 _NONSENSE: tuple[dict[str, Any], ...] = (
@@ -105,18 +137,22 @@ _SIZES = {"BTCUSDT": (0.002, 1.5), "ETHUSDT": (0.05, 30.0), "BNBUSDT": (0.2, 20.
 _HELD = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 
 
-def _order(chance: random.Random, number: int) -> dict[str, Any]:
+def _order(chance: random.Random, number: int, size: _Size) -> dict[str, Any]:
     symbol = chance.choice(tuple(_SIZES))
     side = chance.choice(("buy", "SELL")) if symbol in _HELD else "Buy"
     low, high = _SIZES[symbol]
+    planned = chance.random() < 0.7
+    if not planned:
+        high = min(high, size.unplanned * low)
     quantity = low * (high / low) ** chance.random()
     body: dict[str, Any] = {"symbol": symbol, "side": side, "quantity": f"{quantity:.5f}"}
     if symbol == "DOGEUSDT":
         body["quantity"] = f"{quantity:.0f}"
     if chance.random() < 0.7:
         body["id"] = f"s{number}"
-    if chance.random() < 0.7:
-        body["twap"] = {"num_chunks": chance.randint(1, 6), "interval_seconds": str(chance.choice((1, 1, 2, 2, 5, 10)))}
+    if planned:
+        chunks, interval = chance.choice(size.chunks), chance.choice(size.intervals)
+        body["twap"] = {"num_chunks": chunks, "interval_seconds": str(interval)}
     kind = chance.choice((None, None, "market", "ioc", "passive", "auto"))
     if kind is not None:
         body.setdefault("twap", {})["child"] = kind

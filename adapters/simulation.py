@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -19,7 +19,7 @@ from adapters.paper.audit import Audit, Mode, audit
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.faults import FaultPlan
 from adapters.paper.liquidity.base import Liquidity
-from adapters.paper.venue import COLD_SECONDS, LatencySettings, PaperVenue, VenueLink
+from adapters.paper.venue import COLD_SECONDS, HOT_SECONDS, LatencySettings, PaperVenue, VenueLink
 from adapters.scenarios import Scenario, TimedSignal, drawn, scenario_of, tour
 from adapters.storage.codec import export_line
 from adapters.storage.memory import MemoryStore
@@ -72,8 +72,9 @@ class StartDaemon(Protocol):
         store: MemoryStore,
         venue: Tells[VenueCommand],
         market: Tells[WatchMarket],
+        symbols: Sequence[str] = (),
     ) -> pykka.ActorRef[Any]:
-        """Start the root actor and return its ref."""
+        """Start the root actor and return its ref. With `symbols` it trades no others."""
 
 
 @dataclass(slots=True)
@@ -162,13 +163,18 @@ class World:
     markets: MakeMarkets | None = None
     cold_seconds: float = COLD_SECONDS
     """How often the market shows symbols that nobody waits for."""
-    unused: Collection[str] = ()
-    """Symbols that no signal will name: the market shows them once a minute."""
+    hot_seconds: float = HOT_SECONDS
+    """How often the market shows symbols that somebody waits for."""
+    symbols: Collection[str] = ()
+    """What is traded, by the exchange and by the daemon; all that they know if none is named."""
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(journal_id=f"simulation-{self.sim.seed}", check_codec=self.check_codec)
         self.daemon_node, self.exchange_node = self.sim.node("daemon"), self.sim.node("exchange")
         now = microseconds(self.sim.wall_time())
+        if self.symbols:
+            known = self.paper.symbols.items()
+            self.paper = replace(self.paper, symbols={name: spec for name, spec in known if name in self.symbols})
         self.exchange = PaperExchange(self.paper, now=now, markets=self.markets and self.markets(now))
         with self.exchange_node:
             self.venue = PaperVenue.start(
@@ -177,7 +183,7 @@ class World:
                 chance=self.sim.stream("latency"),
                 faults=self.faults,
                 cold_seconds=self.cold_seconds,
-                unused=self.unused,
+                hot_seconds=self.hot_seconds,
             )
         self.answers: list[Answer] = []
         self.news = _News()
@@ -187,7 +193,9 @@ class World:
         self.news = _News()
         with self.daemon_node:
             link = VenueLink(self.sim, self.venue, latency=self.latency, chance=self.sim.stream("way"))
-            self.daemon = self.start_daemon(self.news, store=self.store, venue=link, market=link)
+            self.daemon = self.start_daemon(
+                self.news, store=self.store, venue=link, market=link, symbols=tuple(self.symbols)
+            )
 
     def start(self) -> None:
         """Start the daemon and wait until it is ready."""
@@ -280,12 +288,12 @@ def simulate(
     check_codec: bool = False,
     markets: MakeMarkets | None = None,
     cold_seconds: float = SELDOM_SECONDS,
-    unused: Collection[str] = (),
+    symbols: Collection[str] = (),
 ) -> Outcome:
     """Run a scenario to its end and audit it. `markets` come before those of `paper`.
 
-    Symbols that nobody waits for are shown every `cold_seconds`, at a real venue each second; `unused` ones, which no
-    signal names, once a minute.
+    Symbols that nobody waits for are shown every `cold_seconds`, at a real venue each second. With `symbols` no others
+    are traded.
 
     Raises `NotConverged` if it has no end in its time.
     """
@@ -297,7 +305,7 @@ def simulate(
             latency=latency or LatencySettings(),
             check_codec=check_codec,
             cold_seconds=cold_seconds,
-            unused=unused,
+            symbols=symbols,
             markets=markets,
         )
         world.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -16,11 +16,12 @@ import pykka
 from actors.runtime import EPOCH, Simulation
 from adapters.campaign.clocks import ClockLog
 from adapters.campaign.troubles import UNBEARABLE, Troubles
-from adapters.campaign.weather import SYMBOLS, Level, Trouble, Weather, burst, draw_weather, named
+from adapters.campaign.weather import Level, Trouble, Weather, burst, draw_weather, named
 from adapters.intake.signals import verdict_object
 from adapters.paper.audit import Limits, audit
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.faults import FaultPlan
+from adapters.paper.venue import HOT_SECONDS
 from adapters.scenarios import Scenario, TimedSignal, drawn
 from adapters.simulation import SELDOM_SECONDS, Answer, StartDaemon, World, parse_export, stamped
 from messages.control import Readiness, ResumeTrading
@@ -44,9 +45,12 @@ CANCELLED_LATE = 0.5
 """How probably a timer that is nearly due is cancelled too late: its message is in the mailbox then."""
 
 SETTLE_SECONDS = 1800.0
-SAFETY_SECONDS = 30.0
-OPERATOR_SECONDS = 15.0
+OPERATOR_SECONDS = 5.0
+PATIENCE_SECONDS = 10.0
 REST_SECONDS = 60.0
+REST_SHARE = 0.05
+SHORT_HOT_SECONDS = 0.25
+"""How often the market of a short scenario shows what somebody waits for."""
 MENDED = (0, 69, 74)
 """Exit codes that trouble may cause: stopped, not ready in time, journal lost."""
 
@@ -117,7 +121,9 @@ def endure(
 
 
 @dataclass(order=True, slots=True)
-class _Due:
+class Due:
+    """What will be done, `at` a moment of virtual time."""
+
     at: float
     number: int
     do: Callable[[], None] = field(compare=False)
@@ -143,25 +149,28 @@ class Course:
         self.sim, self.weather, self.scenario = sim, weather, scenario
         self.chance = sim.stream("course")
         self.plan = FaultPlan(weather.faults, sim.stream("strikes"))
-        used = named(scenario)
+        narrow = scenario.short and paper.markets.market == "synthetic"
         self.world = World(
             sim,
             start_daemon,
             paper,
+            latency=weather.latency,
             faults=self.plan,
             cold_seconds=SELDOM_SECONDS,
-            unused=[symbol for symbol in SYMBOLS if symbol not in used],
+            hot_seconds=SHORT_HOT_SECONDS if scenario.short else HOT_SECONDS,
+            symbols=named(scenario) if narrow else (),
         )
         self.clocks = ClockLog()
         self.broken: list[str] = []
         self.troubles = Troubles(self)
         self.lives = 0
         self.clear = False
-        self._agenda: list[_Due] = []
+        self._agenda: list[Due] = []
         self._numbers = 0
         self._running = False
         self._crashes = 0
         self._sent: list[tuple[int, Answer]] = []
+        self._waiting: list[tuple[float, TimedSignal, Answer]] = []
         self._ears: list[_Ear] = []
         self._read = 0
         self._open: dict[str, None] = {}
@@ -185,7 +194,7 @@ class Course:
                 self.at(began + happening.at, partial(self.troubles.begin, happening))
         faulty = began + self.weather.ends_at
         if not self.weather.converges:
-            self._run(faulty + SAFETY_SECONDS)
+            self._run(faulty + self.weather.safety_seconds)
             self._judge("safety", Limits(**self._tolerances()))
             return
         self._run(faulty)
@@ -194,17 +203,24 @@ class Course:
         allowed = SETTLE_SECONDS + self.clocks.daemon_steps
         if not self._run(max(faulty, last) + allowed, self._settled):
             self.broken.append(f"L1 not at rest after {allowed:.0f} s: {self._still_open()}")
-        self._run(self.sim.now() + 5.0)
+        self._run(self.sim.now() + 3.0)
         self._stop()
         since = microseconds(EPOCH + timedelta(seconds=max(quiet, self._ready_since)))
         until = microseconds(EPOCH + timedelta(seconds=self.sim.now()))
         self._judge("converged", Limits(**self._tolerances(), quiet_since=since, until=until))
         self._rest()
 
-    def at(self, moment: float, do: Callable[[], None]) -> None:
+    def at(self, moment: float, do: Callable[[], None]) -> Due:
         """Do something when virtual time has come so far."""
         self._numbers += 1
-        heapq.heappush(self._agenda, _Due(moment, self._numbers, do))
+        due = Due(moment, self._numbers, do)
+        heapq.heappush(self._agenda, due)
+        return due
+
+    def withdraw(self, dues: Collection[Due]) -> None:
+        """Take from the agenda what is still to come of these."""
+        self._agenda = [due for due in self._agenda if due not in dues]
+        heapq.heapify(self._agenda)
 
     def _run(self, until: float, over: Callable[[], bool] | None = None) -> bool:
         """Let time pass and do what is due; True as soon as `over`, False at `until`."""
@@ -249,6 +265,7 @@ class Course:
                 raise Hopeless(f"the daemon ended with {ended.exit_code}: {ended.detail}")
             self.world.daemon_node.crash()
         self.world.store.reopen()
+        self._send_again()
         wait = 1.0 if self.clear else self.chance.choice((0.0, self.chance.uniform(0.0, 20.0)))
         self.at(self.sim.now() + wait, self._begin)
 
@@ -264,7 +281,7 @@ class Course:
 
     def _rest(self) -> None:
         """Start once more, where nothing is left to do: nothing must be done."""
-        if self.broken or self.chance.random() > 0.1:
+        if self.broken or self.chance.random() > REST_SHARE:
             return
         facts, requests = self.world.store.last_seq(), len(self.world.exchange.truth()["received"])  # type: ignore[arg-type]
         self.world.daemon_node.crash()
@@ -291,13 +308,14 @@ class Course:
             self.at(self.sim.now() + 1.0, partial(self._send, signal))
             return
         self._sent.append((self.lives, answer))
-        if self.weather.happenings and answer.verdict is None:
-            self.at(self.sim.now() + 30.0, partial(self._send_again, signal, answer, self.lives))
+        self._waiting.append((self.sim.now(), signal, answer))
 
-    def _send_again(self, signal: TimedSignal, answer: Answer, life: int) -> None:
-        """Most senders that got no answer ask once more."""
-        if answer.verdict is None and life != self.lives and self.chance.random() < 0.8:
-            self._send(signal)
+    def _send_again(self) -> None:
+        """Most senders that a life has left without an answer ask once more, a while after they first did."""
+        for sent, signal, answer in self._waiting:
+            if answer.verdict is None and self.chance.random() < 0.8:
+                self.at(max(self.sim.now(), sent + PATIENCE_SECONDS), partial(self._send, signal))
+        self._waiting.clear()
 
     def ear(self) -> _Ear:
         """Make somebody who hears the answer to a command."""

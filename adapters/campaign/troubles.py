@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import pykka
 
-from adapters.campaign.weather import SYMBOLS, Happening, Trouble
+from adapters.campaign.weather import Happening, Trouble
 from adapters.paper.rules import SymbolStatus
 from messages.control import HaltTrading, ShutDown
 from messages.execution import AmendExecution, CancelExecution, ExecutionCommand, PauseExecution
@@ -18,7 +18,7 @@ from messages.money import plain
 from messages.signal import Side
 
 if TYPE_CHECKING:
-    from adapters.campaign.course import Course
+    from adapters.campaign.course import Course, Due
 
 UNBEARABLE = "what is this?"
 """A message that no actor understands: whoever is told it fails."""
@@ -32,6 +32,7 @@ class Troubles:
     def __init__(self, course: Course) -> None:
         self._course, self._world = course, course.world
         self._chance = course.sim.stream("troubles")
+        self._undone_later: list[Due] = []
 
     def begin(self, one: Happening) -> None:
         """Let it happen."""
@@ -101,9 +102,10 @@ class Troubles:
 
     def end(self) -> None:
         """Undo what is still going on, and forget what is still to come."""
-        for symbol in SYMBOLS:
+        for symbol, steered in self._world.exchange.steering.items():
             self._world.exchange.set_status(symbol, SymbolStatus.TRADING)
-            self._world.exchange.steering[symbol].release()
+            steered.release()
+        self._course.withdraw(self._undone_later)
         self._course.sim.stall(0.0)
         self._world.daemon_node.calm()
         self._world.store.calm()
@@ -117,7 +119,7 @@ class Troubles:
         self._course.clocks.set_venue(world.store.last_seq(), len(requests), self._course.sim.now(), seconds)
 
     def _later(self, one: Happening, undo: Callable[[], None]) -> None:
-        self._course.at(self._course.sim.now() + one.seconds, undo)
+        self._undone_later.append(self._course.at(self._course.sim.now() + one.seconds, undo))
 
     def _change_filter(self, symbol: str) -> None:
         spec = self._world.exchange.engine.books[symbol].spec

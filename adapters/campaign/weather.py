@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from adapters.paper.faults import Fault, FaultKind
+from adapters.paper.link import LatencySettings
 from adapters.scenarios import Scenario, TimedSignal
 
 
@@ -74,6 +75,9 @@ class Weather:
     skew_seconds: float = 0.0
     steady: bool = False
     """No actor is ever stalled."""
+    safety_seconds: float = 30.0
+    """How long after `ends_at` a run goes on in which faults never end."""
+    latency: LatencySettings = field(default_factory=LatencySettings)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,7 +133,7 @@ _FAULTS: tuple[Fault, ...] = (
 _LATER: tuple[Fault, ...] = (
     Fault(kind=_R, code=-2015, message="Invalid API-key, IP, or permissions for action."),
     Fault(kind=_R, code=-1022, message="Signature for this request is not valid."),
-    Fault(kind=_R, code=418, message="Way too much request weight used; IP banned.", milliseconds=120_000),
+    Fault(kind=_R, code=418, message="Way too much request weight used; IP banned.", milliseconds=40_000),
 )
 """Kinds that joined later: drawn last, so that older seeds keep most of their course."""
 
@@ -142,6 +146,18 @@ SHORT_LAG_MS = 5_000
 
 _SHARES = {Level.NONE: (0.0, 0.0), Level.LIGHT: (1.0, 0.01), Level.HEAVY: (0.25, 0.25)}
 """How large a part of the kinds a run has, and how often each of them strikes."""
+
+_LATENCIES = (
+    LatencySettings(),
+    LatencySettings(),
+    LatencySettings(user_stream_ms=150.0, sigma=0.8),
+    LatencySettings(ack_out_ms=150.0, sigma=0.8),
+    LatencySettings(order_in_ms=60.0, ack_out_ms=60.0, user_stream_ms=60.0, market_data_ms=60.0, sigma=0.6),
+)
+"""What is under way for how long: usually, with a slow stream, with slow answers, and with all of it far away."""
+
+_DENSE_SHARES = {**_SHARES, Level.HEAVY: (0.2, 0.5)}
+"""The same for a short scenario."""
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "DOGEUSDT")
 _DURATIONS = {
@@ -159,9 +175,9 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
     """Draw what goes wrong while a scenario is played."""
     if level is Level.NONE:
         return Weather()
-    share, rate = _SHARES[level]
+    share, rate = (_DENSE_SHARES if scenario.short else _SHARES)[level]
     last_signal = max((signal.at for signal in scenario.signals), default=0.0)
-    ends_at = last_signal + chance.uniform(5.0, 30.0)
+    ends_at = last_signal + (chance.uniform(2.0, 10.0) if scenario.short else chance.uniform(5.0, 30.0))
     troubles = [trouble for trouble in Trouble if chance.random() < share]
     happenings = [one for trouble in troubles for one in _happenings(trouble, chance, level, ends_at, scenario)]
     faults = [fault for fault in _FAULTS if chance.random() < share]
@@ -182,6 +198,8 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
         ends_at=ends_at,
         skew_seconds=skew if clocks or skew else 0.0,
         steady=bool(clocks or skew),
+        safety_seconds=12.0 if scenario.short else 30.0,
+        latency=chance.choice(_LATENCIES) if scenario.short and level is Level.HEAVY else LatencySettings(),
     )
 
 
@@ -198,7 +216,7 @@ def _happenings(
             trouble=trouble,
             seconds=chance.uniform(low, high),
             symbol=chance.choice(symbols),
-            size=_size(trouble, chance),
+            size=_size(trouble, chance, short=scenario.short),
         )
 
 
@@ -208,7 +226,7 @@ def named(scenario: Scenario) -> tuple[str, ...]:
     return tuple(symbol for symbol in SYMBOLS if symbol in said) or SYMBOLS
 
 
-def _size(trouble: Trouble, chance: random.Random) -> float:
+def _size(trouble: Trouble, chance: random.Random, *, short: bool) -> float:
     match trouble:
         case Trouble.CRASH:
             return float(chance.choice((0, chance.randint(1, 20), chance.randint(1, 200))))
@@ -221,7 +239,7 @@ def _size(trouble: Trouble, chance: random.Random) -> float:
         case Trouble.STALLS:
             return chance.choice((0.001, 0.01, 0.05))
         case Trouble.BURST:
-            return float(chance.randint(3, 30))
+            return float(chance.randint(3, 6 if short else 30))
         case _:
             return chance.random()
 

@@ -6,7 +6,6 @@ It answers what a live adapter answers, after latencies that are drawn, and goes
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -80,7 +79,6 @@ R = TypeVar("R", OrderRecord, TradeRecord)
 BANNED = 418
 HOT_SECONDS = 0.1
 COLD_SECONDS = 1.0
-UNUSED_SECONDS = 60.0
 _PAGE = 1000
 
 
@@ -140,17 +138,17 @@ class PaperVenue(Actor):
         chance: random.Random,
         faults: FaultPlan | None = None,
         cold_seconds: float = COLD_SECONDS,
-        unused: Collection[str] = (),
+        hot_seconds: float = HOT_SECONDS,
     ) -> None:
         """Serve `exchange`, which must have been made at this moment or before; `chance` draws latencies.
 
-        A symbol that is not watched closely is shown every `cold_seconds`, one that is `unused` every minute.
+        A symbol that is watched closely is shown every `hot_seconds`, another every `cold_seconds`.
         """
         super().__init__()
         self._start = microseconds(self.runtime.wall_time()), self.runtime.now()
         self.exchange = exchange
         self._latency, self._chance = latency or LatencySettings(), chance
-        self._faults, self._cold_seconds, self._unused = faults or FaultPlan(), cold_seconds, frozenset(unused)
+        self._faults, self._cold_seconds, self._hot_seconds = faults or FaultPlan(), cold_seconds, hot_seconds
         self._watches: dict[str, _Watch] = {}
         self._looks = 0
         self._passing: Timer | None = None
@@ -426,8 +424,7 @@ class PaperVenue(Actor):
                 traded=traded,
             )
             watch.due = self._tell_later(watch.listener, quote, self._latency.market_data_ms, watch.due)
-        cold = UNUSED_SECONDS if message.symbol in self._unused else self._cold_seconds
-        wait = HOT_SECONDS if watch.hot else cold
+        wait = self._hot_seconds if watch.hot else self._cold_seconds
         watch.timer = self.runtime.tell_after(wait, self.actor_ref, message)
 
     def _publish(self) -> None:
@@ -451,7 +448,7 @@ class PaperVenue(Actor):
             if self._faults.strike(FaultKind.DUPLICATE_EVENT):
                 self._tell_stream(told)
         if self._passing is None and self.exchange.resting:
-            self._passing = self.runtime.tell_after(HOT_SECONDS, self.actor_ref, _LetPass())
+            self._passing = self.runtime.tell_after(self._hot_seconds, self.actor_ref, _LetPass())
 
     def _cut_stream(self, seconds: float) -> None:
         """Lose the user stream, from this event on, for so long."""

@@ -229,8 +229,8 @@ def a_stage(sim: Simulation, steps: Steps) -> Stage:
     world, start = stage.world, a_daemon()
     world.store = SteppedStore(steps, world.daemon_node.crash, world.store.journal_id)
 
-    def start_tapped(observer: Any, *, store: MemoryStore, venue: Any, market: Any) -> Any:
-        return start(observer, store=store, venue=Tap(steps, venue, stage), market=market)
+    def start_tapped(observer: Any, *, venue: Any, **more: Any) -> Any:
+        return start(observer, venue=Tap(steps, venue, stage), **more)
 
     world.start_daemon = start_tapped
     return stage

@@ -59,7 +59,7 @@ def worked(
         paper=paper,
         latency=AT_ONCE,
         cold_seconds=COLD_SECONDS,
-        unused=("ETHUSDT", "BNBUSDT", "DOGEUSDT"),
+        symbols=("BTCUSDT", "BNBUSDT"),
     )
     assert outcome.audit.ok, outcome.audit.text()
     (closed,) = outcome.closed

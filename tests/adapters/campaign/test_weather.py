@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -9,14 +10,16 @@ import pytest
 from adapters.campaign.weather import SHORT_LAG_MS, Happening, Level, Trouble, Weather, burst, draw_weather
 from adapters.intake.signals import decode_signal
 from adapters.paper.faults import FaultKind
-from adapters.scenarios import drawn
+from adapters.scenarios import Scenario, drawn
 from messages.signal import Verdict
 
 LAGS = {FaultKind.QUERY_LAG, FaultKind.LIST_LAG, FaultKind.STALE_ANSWER}
 
 
-def weathers(level: Level, count: int = 400) -> list[Weather]:
-    return [draw_weather(random.Random(f"{level}{seed}"), level, drawn(seed)) for seed in range(count)]
+def weathers(level: Level, count: int = 400, *, short: bool = True) -> list[Weather]:
+    return [
+        draw_weather(random.Random(f"{level}{seed}"), level, replace(drawn(seed), short=short)) for seed in range(count)
+    ]
 
 
 def test_without_faults_the_weather_is_fair_and_all_must_converge() -> None:
@@ -31,12 +34,44 @@ def test_a_light_weather_has_every_kind_of_fault_each_rarely() -> None:
     assert 1.0 < troubles / 400 < 2.5
 
 
-def test_a_heavy_weather_has_a_quarter_of_the_kinds_each_a_quarter_of_the_time() -> None:
-    seen: Counter[str] = Counter(name for weather in weathers(Level.HEAVY) for name in weather.names)
+@pytest.mark.parametrize(("short", "share", "rate"), [(True, 0.2, 0.5), (False, 0.25, 0.25)])
+def test_a_heavy_weather_has_some_of_the_kinds_each_of_them_often(short: bool, share: float, rate: float) -> None:
+    drawn_weathers = weathers(Level.HEAVY, short=short)
+    seen: Counter[str] = Counter(name for weather in drawn_weathers for name in weather.names)
     assert set(seen) == {kind.value for kind in FaultKind} | {trouble.value for trouble in Trouble}
-    assert all(60 < seen[trouble.value] < 140 for trouble in Trouble)
-    strengths = {fault.probability for weather in weathers(Level.HEAVY) for fault in weather.faults}
-    assert max(strengths) == 0.25
+    assert all(0.6 * share < seen[trouble.value] / 400 < 1.4 * share for trouble in Trouble)
+    assert max(fault.probability for weather in drawn_weathers for fault in weather.faults) == rate
+
+
+def test_what_goes_wrong_in_a_short_scenario_is_over_soon() -> None:
+    for seed in range(50):
+        last = max(signal.at for signal in drawn(seed).signals)
+        for short, least, most, burst_size in ((True, 2.0, 10.0, 6), (False, 5.0, 30.0, 30)):
+            scenario = replace(drawn(seed), short=short)
+            weather = draw_weather(random.Random(seed), Level.HEAVY, scenario)
+            assert least <= weather.ends_at - last <= most
+            assert all(one.size <= burst_size for one in weather.happenings if one.trouble is Trouble.BURST)
+
+
+def test_few_scenarios_are_long_and_none_of_the_short_ones_leaves_a_large_order_to_the_daemon() -> None:
+    scenarios = [drawn(seed) for seed in range(2000)]
+    assert 15 < sum(not scenario.short for scenario in scenarios) < 75
+    sizes = {short: [count(scenario) for scenario in scenarios if scenario.short is short] for short in (True, False)}
+    assert max(sizes[True]) < max(sizes[False])
+    unplanned = [
+        float(signal.body["quantity"])
+        for scenario in scenarios
+        if scenario.short
+        for signal in scenario.signals
+        if signal.body["symbol"] == "ETHUSDT" and "num_chunks" not in signal.body.get("twap", {})
+    ]
+    assert len(unplanned) > 50
+    assert max(unplanned) <= 0.31  # A conflict's quantity is 0.31, an order's four times 0.05.
+
+
+def count(scenario: Scenario) -> int:
+    """How many orders a scenario has, of which each may come more than once."""
+    return len({(signal.body.get("id"), signal.body["symbol"], signal.body["side"]) for signal in scenario.signals})
 
 
 def test_most_weathers_end_and_some_never_do() -> None:

@@ -70,7 +70,6 @@ class Venue:
     latency: LatencySettings = AT_ONCE
     faults: FaultPlan = field(default_factory=FaultPlan)
     settings: PaperSettings = field(default_factory=PaperSettings)
-    unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         specs = built_in()
@@ -85,7 +84,6 @@ class Venue:
                 latency=self.latency,
                 chance=self.simulation.stream("latency"),
                 faults=self.faults,
-                unused=self.unused,
             )
         self.link = VenueLink(self.simulation, self.ref, latency=self.latency, chance=self.simulation.stream("latency"))
         self.replies, self.stream, self.quotes = (
@@ -652,18 +650,6 @@ def test_subscriptions_do_not_overtake_each_other(simulation: Simulation) -> Non
     venue.quotes.expect(QuoteSeen, within=1.0)
     venue.market.set_touch("100.00", "8", "101.00", "1")
     venue.quotes.expect_none(within=0.9)  # The last word was cold.
-
-
-def test_a_symbol_that_nobody_uses_is_shown_once_a_minute_unless_it_is_watched_closely(simulation: Simulation) -> None:
-    venue = Venue(simulation, unused=("BTCUSDT",))
-    venue.watch(hot=False)
-    venue.quotes.expect(QuoteSeen, within=1.0)
-    venue.market.set_touch("100.00", "7", "101.00", "1")
-    venue.quotes.expect_none(within=59.0)
-    venue.quotes.expect(QuoteSeen, within=2.0)
-    venue.watch(hot=True)
-    venue.market.set_touch("100.00", "8", "101.00", "1")
-    venue.quotes.expect(QuoteSeen, within=0.2)
 
 
 @pytest.mark.seeds(default=12)
