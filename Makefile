@@ -8,13 +8,15 @@ PIP      = $(PY) -m pip install --quiet --disable-pip-version-check --require-ha
 COVERAGE = 95
 SOURCES  = messages actors adapters run.py tests bench
 ARGS     =
+PYTEST   = PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help venv run demo test check format bench soak campaign mutants lock clean
+.PHONY: help venv run demo test acceptance check format bench soak campaign mutants lock clean
 
 help:
 	@echo "make run        start the daemon on the paper exchange (ARGS='--set http.port=0' adds arguments)"
 	@echo "make demo       a minute's tour: six signals, what became of them, and the audit"
 	@echo "make test       the test suite, with branch coverage"
+	@echo "make acceptance the tests that take long in real time: real processes, and the dashboard in a browser"
 	@echo "make check      ruff, mypy --strict and the import contracts"
 	@echo "make venv       build .venv from the lock file, which run, demo and test also do by themselves"
 	@echo "make bench      the measurements of bench/"
@@ -60,11 +62,15 @@ demo: $(VENV)/.run
 
 # --- Work -----------------------------------------------------------------------------------------------------------
 
+# `make test` is for while one works; what takes long in real time has a marker, and `.ci/run` runs both.
 # Processes that tests start find the modules compiled, also where the environment asks for no such files.
 # Three workers keep two cores busy, for some tests wait (tests/turns.py).
 test: $(VENV)/.dev
-	PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report= $(ARGS)
+	$(PYTEST) -m "not acceptance" --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
+
+acceptance: $(VENV)/.dev
+	$(PYTEST) -m acceptance $(ARGS)
 
 check: $(VENV)/.dev
 	$(PY) -m ruff check .
@@ -82,9 +88,11 @@ bench: $(VENV)/.run
 soak: $(VENV)/.dev
 	$(PY) -m tests.soak $(ARGS)
 	$(PY) -m tests.kills --rounds $(or $(ROUNDS),200)
-	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py tests/process/test_disk.py tests/process/test_watchdog.py tests/browser
+	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py
+	TIDEGATE_CHAOS=all $(PY) -m pytest -q -m acceptance
 	TIDEGATE_STEPS=all $(PY) -m pytest -q -n 2 tests/simulation/test_every_step.py
 	$(PY) -m pytest -q --seeds 100 tests/actors/test_retention.py
+	TIDEGATE_EXAMPLES=20 $(PY) -m pytest -q -n 2 -m hypothesis --timeout 1800
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py
 
 campaign: $(VENV)/.run

@@ -14,14 +14,17 @@ from actors.runtime import Pool, Runtime, Simulation
 from adapters import loops
 from adapters.campaign.many import YOUNG_OBJECTS
 from adapters.importing import importing
+from tests.examples import examples
 from tests.probe import Probe
 from tests.turns import Shares, in_turn
-from tests.uncounted import counted_at_first, import_all, uncounted
+from tests.uncounted import count_at_first, count_no_more, import_all, uncounted
 
 DEFAULT_SEEDS = 20
 
 # A busy machine may hold up any example for seconds: that fails no test.
-settings.register_profile("tidegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "tidegate", max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("tidegate")
 
 
@@ -57,6 +60,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
             return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Generator[None, object, object]:
+    """Let coverage see tests at work, and not pytest between them."""
+    with uncounted():
+        return (yield)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares | None:
     """Share the tests among workers as tests/turns.py says."""
@@ -77,15 +87,28 @@ def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:
     return range(seeds if seeds is not None else marker.kwargs.get("default", DEFAULT_SEEDS))
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Let coverage look at a test's first moments, fixtures included, for it sees a thread from its start or never."""
+    count_at_first(item.nodeid.partition("[")[0])
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Let the garbage collector look at what a test makes, not at all before it, and coverage at its first moments."""
+    """Let the garbage collector look at what a test makes, not at all before it."""
     gc.freeze()
     try:
-        with counted_at_first(item.nodeid.partition("[")[0]):
-            return (yield)
+        return (yield)
     finally:
         gc.unfreeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """Let coverage look away."""
+    count_no_more()
+    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -87,6 +87,7 @@ def test_what_the_daemon_needs_stays_small() -> None:
     assert len(pins("run.lock")) + pip <= 45
 
 
+@pytest.mark.acceptance
 def test_a_new_environment_brings_pip_and_nothing_else(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     subprocess.run(
@@ -214,7 +215,7 @@ def test_every_make_target_that_is_promised_is_there() -> None:
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
 
     assert targets >= {"venv", "run", "demo", "test", "check", "bench", "soak", "campaign", "lock", "clean"}
-    for target in ("run", "demo", "test", "check", "bench"):
+    for target in ("run", "demo", "test", "acceptance", "check", "bench"):
         assert re.search(rf"^{target}: \$\(VENV\)/\.(run|dev)$", makefile, re.MULTILINE), f"{target} lacks its set-up"
 
 
@@ -222,7 +223,7 @@ def test_the_continuous_integration_runs_what_the_makefile_offers() -> None:
     script = ROOT / ".ci" / "run"
 
     assert os.access(script, os.X_OK)
-    assert {"make check", "make test"} <= set(script.read_text().splitlines())
+    assert {"make check", "make test", "make acceptance"} <= set(script.read_text().splitlines())
 
 
 def test_a_python_that_is_too_old_is_met_with_advice(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ def test_the_containers_instructions_are_in_a_safe_order() -> None:
     assert not any(secret in DOCKERFILE.lower() for secret in ("api_key", "api_secret", "token="))
 
 
+@pytest.mark.acceptance
 @pytest.mark.process
 @pytest.mark.timeout(150)
 def test_what_the_container_copies_runs_by_itself_and_its_health_can_be_asked(tmp_path: Path) -> None:

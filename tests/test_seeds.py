@@ -68,6 +68,7 @@ def _empty_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_ADDOPTS", "")
 
 
+@pytest.mark.acceptance
 def test_a_marked_test_runs_over_its_default_seeds_until_one_fails(tmp_path: Path) -> None:
     printed, calls = run_toy(tmp_path)
     assert [call for call in calls if call.startswith("passes")] == [f"passes {seed}" for seed in range(4)]
@@ -79,6 +80,7 @@ def test_a_marked_test_runs_over_its_default_seeds_until_one_fails(tmp_path: Pat
     assert "Ear#1  'the last words'" in printed
 
 
+@pytest.mark.acceptance
 def test_the_option_seeds_says_how_many_and_seed_says_which(tmp_path: Path) -> None:
     _, calls = run_toy(tmp_path, "--seeds", "2")
     assert sorted(calls) == sorted(f"{what} {seed}" for what in ("passes", "fails", "usual") for seed in range(2))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import coverage
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,6 +42,7 @@ def test_that_comes_next():
 """
 
 
+@pytest.mark.acceptance
 def test_coverage_looks_at_the_first_moments_of_each_test_in_a_worker_too(tmp_path: Path) -> None:
     (tmp_path / "toy_counted.py").write_text(COUNTED)
     (tmp_path / "test_toy.py").write_text(TOY)

@@ -16,8 +16,8 @@ from xdist.scheduler import LoadScopeScheduling
 WAITING = ("browser", "process", "wire")
 APART = ("process", "simulation")
 """Folders whose tests take long enough to be shared one by one; elsewhere the tests of a file stay together."""
-TOGETHER = ("test_commands.py", "test_tour.py")
-"""Files there whose tests share a fixture, and so stay together, too."""
+TOGETHER = ("test_commands.py", "test_physics.py", "test_tour.py")
+"""Files there whose tests share what takes long to make, and so stay together, too."""
 
 Unit = list[pytest.Item]
 

@@ -11,16 +11,20 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 from coverage import Coverage
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("messages", "actors", "adapters")
-COUNTED_SECONDS = 0.1
+COUNTED_SECONDS = 0.05
 """Processor time of each test, all its parameters and seeds together, that coverage looks at."""
 
 _left: dict[str, float] = {}
+_looked_away: list[list[Coverage]] = []
+"""What measured before, in each `uncounted` that was entered and not left."""
+_counted: list[tuple[str, Any]] = []
+"""What is being counted, by its name, and what SIGVTALRM did before."""
 
 
 def import_all() -> None:
@@ -32,40 +36,33 @@ def import_all() -> None:
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Measure no coverage until it is left."""
-    stopped = _stop()
+    """Measure no coverage until it is left, but between `count_at_first` and `count_no_more`."""
+    _looked_away.append(_stop())
     try:
         yield
     finally:
-        _go_on(stopped)
+        _go_on(_looked_away.pop())
 
 
-@contextmanager
-def counted_at_first(name: str) -> Iterator[None]:
-    """Measure coverage until those that were given this name have had their processor time, and then none.
+def count_at_first(name: str) -> None:
+    """Measure coverage until those that were given this name have had their processor time, or till `count_no_more`.
 
-    For the main thread. Does nothing where no coverage is measured.
+    For the main thread, within `uncounted`. Does nothing where no coverage is measured.
     """
-    if Coverage.current() is None:
-        yield
-        return
-    stopped: list[Coverage] = []
-
-    def look_away(_number: int, _frame: FrameType | None) -> None:
-        stopped.extend(_stop())
-
     left = _left.get(name, COUNTED_SECONDS)
-    before = signal.signal(signal.SIGVTALRM, look_away)
-    if left:
+    if _looked_away and _looked_away[-1] and left:
+        _counted.append((name, signal.signal(signal.SIGVTALRM, lambda _number, _frame: _stop())))
+        _looked_away[-1][0].start()  # The second is of no use to a worker, and twice as dear.
         signal.setitimer(signal.ITIMER_VIRTUAL, left)
-    else:
-        look_away(signal.SIGVTALRM, None)
-    try:
-        yield
-    finally:
+
+
+def count_no_more() -> None:
+    """Measure no coverage any more, and keep what was left of the time for others of the name."""
+    if _counted:
+        name, before = _counted.pop()
         _left[name], _ = signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        _stop()
         signal.signal(signal.SIGVTALRM, before)
-        _go_on(stopped)
 
 
 def _stop() -> list[Coverage]:

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -112,6 +113,11 @@ async def close_or_drop(connection: ClientConnection) -> None:
         raise
 
 
+def _drop(connection: ClientConnection, _: asyncio.Task[None]) -> None:
+    """Drop a connection whose reader is over: one that is cancelled before its first step has run none of its code."""
+    connection.transport.abort()
+
+
 class Keeper(Generic[S]):
     """Sees to it that there is a session: `current` is it, None while there is none."""
 
@@ -184,6 +190,7 @@ class Keeper(Generic[S]):
                 continue
             session = self._build(connection)
             reader = asyncio.create_task(self._read(connection, session))
+            reader.add_done_callback(partial(_drop, connection))
             line = _Line(connection, session, reader, asyncio.get_running_loop().time())
             try:
                 async with asyncio.timeout(self._settings.connect_seconds):

@@ -151,7 +151,7 @@ class Everyone:
         return judged
 
 
-@pytest.mark.seeds(default=10)
+@pytest.mark.seeds(default=4)
 def test_the_state_of_every_actor_is_the_same_without_what_is_archived(seed: int) -> None:
     history = History(seed)
     archived: dict[int, None] = {}

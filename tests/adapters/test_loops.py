@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,11 @@ class Mute:
     def end(self, detail: str | None) -> None: ...
 
 
-def a_keeper(port: int, hold_seconds: Any = lambda: 0.0) -> Keeper[Mute]:
+def a_keeper(
+    port: int, hold_seconds: Any = lambda: 0.0, on_connected: Callable[[], object] = lambda: None
+) -> Keeper[Mute]:
     def build(_: ClientConnection) -> Mute:
+        on_connected()
         return Mute()
 
     url = f"ws://127.0.0.1:{port}"
@@ -144,6 +147,19 @@ def a_keeper(port: int, hold_seconds: Any = lambda: 0.0) -> Keeper[Mute]:
 def test_a_connection_that_is_kept_for_ever_is_gone_when_its_loop_has_ended() -> None:
     with silent_peer() as peer:
         (outcome,) = run_until_taken(peer, a_keeper(peer.port).run()).heard
+        assert isinstance(outcome, asyncio.CancelledError)
+        assert peer.left_alone()
+
+
+def test_a_connection_is_gone_though_its_loop_ends_before_anybody_has_begun_to_read_it() -> None:
+    """A task that is cancelled before its first step runs none of its code, and tidies up nothing."""
+
+    def cancel_all_before_the_next_step() -> None:
+        asyncio.get_running_loop().call_soon(lambda: [task.cancel() for task in asyncio.all_tasks()])
+
+    with silent_peer() as peer:
+        keeper = a_keeper(peer.port, on_connected=cancel_all_before_the_next_step)
+        (outcome,) = run_until_taken(peer, keeper.run()).heard
         assert isinstance(outcome, asyncio.CancelledError)
         assert peer.left_alone()
 

@@ -68,6 +68,7 @@ def test_a_comparison_becomes_a_table_a_page_and_a_plot(tmp_path: Path, monkeypa
     assert picture.read_text() == plot(lines)
 
 
+@pytest.mark.acceptance
 def test_a_comparison_that_was_interrupted_goes_on_with_what_it_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_an_execution_appears_moves_is_paused_resumed_and_finishes(daemon: Daemo
     assert tab.complaints == []
 
 
+@pytest.mark.acceptance
 def test_the_guard_that_holds_an_execution_up_is_named_with_its_figures(daemon: Daemon, open_tab: OpenTab) -> None:
     tab = open_tab()
     verdicts = daemon.send(a_sliced_signal(interval="5", limit_price="50000"))
@@ -85,6 +86,7 @@ def test_the_guard_that_holds_an_execution_up_is_named_with_its_figures(daemon: 
     expect(row).to_be_hidden()
 
 
+@pytest.mark.acceptance
 def test_reload_and_restart_of_the_daemon_lose_no_fact(daemon: Daemon, open_tab: OpenTab) -> None:
     tab = open_tab()
     verdicts = daemon.send(a_sliced_signal(chunks=20, interval="0.5"))
@@ -108,6 +110,7 @@ def test_reload_and_restart_of_the_daemon_lose_no_fact(daemon: Daemon, open_tab:
     cancel_all(daemon, verdicts)
 
 
+@pytest.mark.acceptance
 def test_fifty_executions_at_once_leave_the_page_quick(daemon: Daemon, open_tab: OpenTab) -> None:
     tab = open_tab()
     tab.page.evaluate(
@@ -132,6 +135,7 @@ def test_fifty_executions_at_once_leave_the_page_quick(daemon: Daemon, open_tab:
     expect(tab.page.locator("#running-none")).to_be_visible(timeout=60_000)
 
 
+@pytest.mark.acceptance
 def test_halting_takes_a_yes_and_shows_unmistakably(daemon: Daemon, open_tab: OpenTab) -> None:
     tab = open_tab()
     halt = tab.page.get_by_role("button", name="Halt")
@@ -146,6 +150,7 @@ def test_halting_takes_a_yes_and_shows_unmistakably(daemon: Daemon, open_tab: Op
     expect(tab.page.locator("#readiness")).to_have_text("ready")
 
 
+@pytest.mark.acceptance
 def test_without_the_token_one_looks_and_cannot_act(daemon: Daemon, open_tab: OpenTab) -> None:
     tab = open_tab(unlocked=False)
     expect(tab.page.locator("#mode")).to_have_text("PAPER")
@@ -163,12 +168,14 @@ def test_without_the_token_one_looks_and_cannot_act(daemon: Daemon, open_tab: Op
     assert [one for one in tab.complaints if "401" not in one] == []
 
 
+@pytest.mark.acceptance
 def test_a_token_in_the_address_is_taken_out_of_it(daemon: Daemon, open_tab: OpenTab) -> None:
     tab = open_tab()
     assert daemon.token not in tab.page.url
     expect(tab.page.get_by_role("button", name="Halt")).to_be_visible()
 
 
+@pytest.mark.acceptance
 def test_everything_can_be_done_with_the_keyboard(daemon: Daemon, open_tab: OpenTab) -> None:
     verdicts = daemon.send(a_sliced_signal(chunks=30, interval="1"))
     tab = open_tab()
@@ -199,6 +206,7 @@ def serious_faults(tab: Tab, **options: Any) -> list[tuple[str, list[str]]]:
     ]
 
 
+@pytest.mark.acceptance
 def test_axe_finds_no_serious_fault_wide_and_narrow_in_light_and_dark(daemon: Daemon, open_tab: OpenTab) -> None:
     verdicts = daemon.send(a_sliced_signal(chunks=30), a_sliced_signal(quantity="0.00000001"))
     tab = open_tab(color_scheme="light")
@@ -221,6 +229,7 @@ def test_axe_finds_no_serious_fault_wide_and_narrow_in_light_and_dark(daemon: Da
     cancel_all(daemon, verdicts[:1])
 
 
+@pytest.mark.acceptance
 def test_the_theme_can_be_chosen_and_is_remembered(open_tab: OpenTab) -> None:
     tab = open_tab(color_scheme="light")
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -15,7 +15,7 @@ from tests.browser.shown import THOROUGH, Shown
 from tests.browser.states import IDS, halted, paused, running
 from tests.factories import a_closed
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 DIALOGS = {
     "Cancel BUY": (running, "Cancel this execution?", "Cancel the execution"),

@@ -14,7 +14,7 @@ from tests.browser.conftest import until
 from tests.browser.shown import PHONE, THOROUGH, WIDE, Shown
 from tests.browser.states import IDS, STATES, halted, running
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 
 USUAL = ("nothing yet", "running", "guard waiting", "halted", "quarantined", "finished", "live, in trouble")

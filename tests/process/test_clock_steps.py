@@ -24,6 +24,7 @@ INTERVAL, CHUNKS, EXECUTIONS, BETWEEN_STEPS = 1.5, 5, 3, 0.9
 LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 pytestmark = [
+    pytest.mark.acceptance,
     pytest.mark.process,
     pytest.mark.timeout(600),
     pytest.mark.skipif(LIBRARY is None, reason="no libfaketime here: apt-get install faketime"),

@@ -140,6 +140,7 @@ def is_a(found: Mapping[str, object], what: set[str], *, optional: set[str] | No
     assert what - set(found) <= (optional or set()), f"not printed: {what - set(found)}"
 
 
+@pytest.mark.acceptance
 @pytest.mark.process
 @pytest.mark.timeout(170)
 def test_what_is_printed_is_what_the_page_says(
@@ -193,6 +194,7 @@ def test_what_is_printed_is_what_the_page_says(
 # On a terminal --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.acceptance
 @pytest.mark.process
 @pytest.mark.timeout(120)
 def test_watching_draws_in_place_goes_on_over_a_restart_and_ends_quietly(tmp_path: Path) -> None:
@@ -258,6 +260,7 @@ COMPLETED: tuple[tuple[str, set[str]], ...] = (
 )
 
 
+@pytest.mark.acceptance
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_bash_completes(tmp_path: Path) -> None:
@@ -279,6 +282,7 @@ def test_the_name_runs_this_program_from_anywhere(tmp_path: Path) -> None:
     assert orjson.loads(done.stdout)["mode"] == "paper"
 
 
+@pytest.mark.acceptance
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here: apt-get install fish")
 def test_fish_completes(tmp_path: Path) -> None:
@@ -287,6 +291,7 @@ def test_fish_completes(tmp_path: Path) -> None:
     assert done.stdout.startswith("verify\t")
 
 
+@pytest.mark.acceptance
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here: apt-get install zsh")
 def test_zsh_is_told_what_to_offer(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.process.programs import Running, kinds
 from tests.slowness import at_most
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.process, pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 SLICED = {
     "id": "a",

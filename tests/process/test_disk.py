@@ -32,7 +32,7 @@ def fill_the_disk(daemon: Running) -> None:
     subprocess.run(["prlimit", "--pid", str(daemon.alive.pid), "--fsize=4096:4096"], check=True)
 
 
-@pytest.mark.skipif(not os.environ.get("TIDEGATE_CHAOS"), reason="takes its time: make soak")
+@pytest.mark.acceptance
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit (util-linux) sets a process's limits")
 def test_a_disk_that_is_full_ends_the_daemon_with_74_and_the_next_start_goes_on(tmp_path: Path) -> None:
     exchange = [sys.executable, RUN, "paper-exchange", "--watch-stdin", "--port", "0"]

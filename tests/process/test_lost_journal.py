@@ -13,7 +13,7 @@ from adapters.exchanges import paper_command
 from adapters.paper.process import PaperProcess, truth_of
 from tests.process.programs import Running, kinds
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.process, pytest.mark.acceptance, pytest.mark.timeout(170)]
 
 SLICED = {
     "id": "a",

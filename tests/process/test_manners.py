@@ -27,6 +27,7 @@ def heard(manager: socket.socket, word: str, seconds: float = 15.0) -> str:
             return said
 
 
+@pytest.mark.acceptance
 def test_it_tells_its_manager_feeds_the_watchdog_reloads_and_dumps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +61,7 @@ def test_it_tells_its_manager_feeds_the_watchdog_reloads_and_dumps(
             heard(manager, "STOPPING=1")
 
 
+@pytest.mark.acceptance
 def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path, command: Command) -> None:
     def of_the_journal(*words: str) -> Done:
         return command("journal", *words, "--set", "data_dir=data")
@@ -87,6 +89,7 @@ def test_a_backup_is_restored_and_the_daemon_goes_on(tmp_path: Path, command: Co
         assert daemon.terminate() == 0
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize(
     "module", ["typer", "adapters.command_line", "messages.money", "adapters.config", "aiohttp.web"]
 )

@@ -27,6 +27,7 @@ def test_there_is_no_command_that_is_run_nowhere() -> None:
     assert len(COMMANDS) == len(OF_RUN) + len(OF_MAKE) + len(OF_CURL)
 
 
+@pytest.mark.acceptance
 @pytest.mark.process
 @pytest.mark.timeout(600)
 def test_every_command_of_run_py_does_what_it_says(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.factories import a_signal
 from tests.process.programs import PATIENCE, Running
 
 pytestmark = [
+    pytest.mark.acceptance,
     pytest.mark.process,
     pytest.mark.timeout(240),
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc"),

@@ -14,7 +14,7 @@ import pytest
 
 from tests.process.programs import PATIENCE, ROOT, Running, environment
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.acceptance, pytest.mark.timeout(120)]
 
 HANGING = ROOT / "tests/process/hanging.py"
 FED = b"WATCHDOG=1"

@@ -188,7 +188,8 @@ EPISODES = (
 
 
 def said(stage: Stage, kind: str) -> list[str]:
-    return [line["type"] for line in stage.lines() if line["type"].startswith("Alert") and line["kind"] == kind]
+    facts = (one.fact for one in stage.world.store.committed)
+    return [type(fact).__name__ for fact in facts if isinstance(fact, AlertRaised | AlertCleared) and fact.kind == kind]
 
 
 def test_a_journal_that_fails_is_told_once_and_once_it_works_again_that_it_is_over(

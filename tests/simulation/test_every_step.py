@@ -18,7 +18,7 @@ from tests.simulation.test_crashes import everything_known
 from tests.simulation.whole import Stage, by_hand
 
 ALL = bool(os.environ.get("TIDEGATE_STEPS"))
-FEWEST_STEPS, FEWEST_MESSAGES = 100, 800
+FEWEST_STEPS, FEWEST_MESSAGES = 100, 650
 LASTING = (Do.FAIL, Do.DELAY, Do.LONG_DELAY, Do.DUPLICATE)
 
 

@@ -59,7 +59,7 @@ def worked(
         paper=paper,
         latency=AT_ONCE,
         cold_seconds=COLD_SECONDS,
-        symbols=("BTCUSDT", "BNBUSDT"),
+        symbols=("BTCUSDT", "BNBUSDT") if in_bnb else ("BTCUSDT",),
     )
     assert outcome.audit.ok, outcome.audit.text()
     (closed,) = outcome.closed

@@ -8,15 +8,15 @@ from actors.runtime import Simulation
 from adapters.paper.exchange import PaperExchange
 from adapters.paper.faults import Fault, FaultKind
 from messages.ids import microseconds
-from tests.simulation.whole import SCRIPTED, TOUCHES, Stage
+from tests.simulation.whole import TOUCHES, Stage
 
 
 def wipe(stage: Stage) -> None:
     """Put an exchange in the other's place that knows of nothing."""
-    wiped = PaperExchange(SCRIPTED, now=microseconds(stage.sim.wall_time()))
+    wiped = PaperExchange(stage.world.paper, now=microseconds(stage.sim.wall_time()))
     stage.world.exchange = stage.world.venue.proxy().exchange = wiped
-    for symbol, touch in TOUCHES.items():
-        stage.touch(*touch, symbol=symbol)
+    for symbol in stage.world.symbols:
+        stage.touch(*TOUCHES[symbol], symbol=symbol)
 
 
 def said(stage: Stage) -> list[str]:

@@ -63,7 +63,8 @@ def test_without_a_control_an_absence_takes_a_minute(simulation: Simulation) -> 
 
 
 def test_only_its_own_execution_waits_for_an_unknown_outcome(simulation: Simulation) -> None:
-    stage = Stage(simulation, Fault(kind=FaultKind.DROPPED_REQUEST, nth=(1,))).start()
+    dropped = Fault(kind=FaultKind.DROPPED_REQUEST, nth=(1,))
+    stage = Stage(simulation, dropped, symbols=("BTCUSDT", "ETHUSDT")).start()
     waiting = stage.accepted("0.5", twap=FIVE)
     other = stage.world.send({"symbol": "ETHUSDT", "side": "sell", "quantity": "0.3"})
     stage.run(10.0)

@@ -11,7 +11,7 @@ TWAP = {"num_chunks": 5, "interval_seconds": 30}
 
 def without_bitcoin(simulation: Simulation) -> tuple[Stage, str]:
     """A stage with an execution of a symbol that vanishes over a crash; the daemon is not started again."""
-    stage = Stage(simulation).start()
+    stage = Stage(simulation, symbols=("BTCUSDT", "ETHUSDT")).start()
     of = stage.accepted("0.5", twap=TWAP)
     return stage, of
 

@@ -22,6 +22,7 @@ from messages.facts import (
     TradeBooked,
 )
 from messages.order import OrderSnapshot, OrderStatus, Source, Trade
+from tests.examples import examples
 from tests.factories import CHILD, EXECUTION, NOW, D, an_intent
 from tests.order_tools import a_trade, an_order
 
@@ -377,4 +378,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=100, stateful_step_count=30)
+TestLedgerMachine.settings = settings(max_examples=examples(50), stateful_step_count=30)

@@ -13,6 +13,7 @@ from actors.order_watcher.attempt import Life
 from actors.order_watcher.ledger import Ledger
 from messages.facts import ChildAbsent, ChildClosed, ChildNotSent, ChildRefused, Fact, TradeBooked
 from messages.order import OrderSnapshot, Trade
+from tests.examples import examples
 from tests.factories import D, an_intent
 from tests.order_tools import a_trade, an_order
 
@@ -155,5 +156,5 @@ class Account(RuleBasedStateMachine):
         assert not twin.attempt.life.open
 
 
-Account.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
+Account.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=25)
 TestAccount = Account.TestCase

@@ -13,6 +13,7 @@ from actors.order_watcher.settings import WatcherSettings
 from messages.facts import ChildIntended
 from messages.order import TradesFound
 from messages.signal import Side
+from tests.examples import examples
 from tests.factories import an_intent
 from tests.order_tools import a_trade
 
@@ -299,4 +300,4 @@ class AnyCourse(RuleBasedStateMachine):
 
 
 TestAnyCourse = AnyCourse.TestCase
-TestAnyCourse.settings = settings(max_examples=120, stateful_step_count=40)
+TestAnyCourse.settings = settings(max_examples=examples(50), stateful_step_count=40)

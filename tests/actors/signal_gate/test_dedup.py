@@ -14,6 +14,7 @@ from actors.signal_gate.dedup import ConflictWith, Dedup, DedupSettings, Duplica
 from messages.facts import SignalAccepted
 from messages.money import BPS
 from messages.signal import Side, Signal, TwapOptions
+from tests.examples import examples
 from tests.factories import EXECUTION, NOW, a_signal, an_accepted
 
 D = Decimal
@@ -354,7 +355,7 @@ def kind_of(judgement: Judgement) -> tuple[str, str | None]:
             return "conflict", judgement.execution_id
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(120))
 @given(steps, FINGERPRINTS, st.integers(9_990, 10_030))
 def test_any_course_of_events_is_judged_as_the_rules_say_also_after_a_restart(
     course: list[tuple[Signal | int, int]], fingerprint: Literal["without_id", "always"], mid: int

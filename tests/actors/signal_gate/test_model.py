@@ -18,6 +18,7 @@ from messages.facts import SignalAccepted
 from messages.market import BalancesChanged, RulesChanged
 from messages.signal import Side, Signal
 from tests.actors.signal_gate.house import ROOMY, House, fresh
+from tests.examples import examples
 from tests.factories import a_closed, rules
 
 D = Decimal
@@ -176,7 +177,7 @@ def take(course: Course, step: Step) -> None:
             course.restart()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(70))
 @given(st.lists(steps, max_size=60), st.integers(0, 2**32))
 def test_any_course_of_events_gets_the_models_verdicts_and_one_execution_for_each_accepted_signal(
     course: list[Step], seed: int

@@ -16,6 +16,7 @@ from adapters.paper.store import AccountFile
 from messages.order import OrderStatus
 from messages.signal import Side
 from tests.adapters.paper.worlds import World, fills
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -500,7 +501,7 @@ def _act(world: World, number: int, action: tuple[str, str, int, int, str]) -> N
         )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(40))
 @given(_orders, st.booleans())
 def test_whatever_is_ordered_no_money_appears_or_vanishes(
     actions: list[tuple[str, str, int, int, str]], bnb: bool
