@@ -88,9 +88,9 @@ def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_setup() -> Generator[None, None, None]:
     """Let coverage look at a test's first moments, fixtures included, for it sees a thread from its start or never."""
-    count_at_first(item.nodeid.partition("[")[0])
+    count_at_first()
     return (yield)
 
 

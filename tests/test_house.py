@@ -158,6 +158,7 @@ def test_the_import_contracts_let_the_right_directions_pass(tmp_path: Path) -> N
     assert result.returncode == 0
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize(
     ("module", "imported"),
     [
@@ -224,6 +225,16 @@ def test_the_continuous_integration_runs_what_the_makefile_offers() -> None:
 
     assert os.access(script, os.X_OK)
     assert {"make check", "make test", "make acceptance"} <= set(script.read_text().splitlines())
+
+
+def test_whatever_is_marked_as_long_is_where_the_makefile_looks_for_it() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (places,) = re.findall(r"^LONG +=(.*)$", makefile, re.MULTILINE)
+    marked = {file for file in (ROOT / "tests").rglob("*.py") if "mark.acceptance" in file.read_text()}
+    found = {file for place in places.split() for file in (*ROOT.glob(place), *ROOT.glob(f"{place}/**/*.py"))}
+
+    assert len(marked) > 10
+    assert marked <= found
 
 
 def test_a_python_that_is_too_old_is_met_with_advice(tmp_path: Path) -> None:

@@ -17,14 +17,13 @@ from coverage import Coverage
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("messages", "actors", "adapters")
-COUNTED_SECONDS = 0.05
-"""Processor time of each test, all its parameters and seeds together, that coverage looks at."""
+COUNTED_SECONDS = 0.04
+"""Processor time of each test, fixtures included, that coverage looks at."""
 
-_left: dict[str, float] = {}
 _looked_away: list[list[Coverage]] = []
 """What measured before, in each `uncounted` that was entered and not left."""
-_counted: list[tuple[str, Any]] = []
-"""What is being counted, by its name, and what SIGVTALRM did before."""
+_before: list[Any] = []
+"""What SIGVTALRM did before, while something is counted."""
 
 
 def import_all() -> None:
@@ -44,25 +43,23 @@ def uncounted() -> Iterator[None]:
         _go_on(_looked_away.pop())
 
 
-def count_at_first(name: str) -> None:
-    """Measure coverage until those that were given this name have had their processor time, or till `count_no_more`.
+def count_at_first() -> None:
+    """Measure coverage for so much processor time, or till `count_no_more`.
 
     For the main thread, within `uncounted`. Does nothing where no coverage is measured.
     """
-    left = _left.get(name, COUNTED_SECONDS)
-    if _looked_away and _looked_away[-1] and left:
-        _counted.append((name, signal.signal(signal.SIGVTALRM, lambda _number, _frame: _stop())))
+    if _looked_away and _looked_away[-1]:
+        _before.append(signal.signal(signal.SIGVTALRM, lambda _number, _frame: _stop()))
         _looked_away[-1][0].start()  # The second is of no use to a worker, and twice as dear.
-        signal.setitimer(signal.ITIMER_VIRTUAL, left)
+        signal.setitimer(signal.ITIMER_VIRTUAL, COUNTED_SECONDS)
 
 
 def count_no_more() -> None:
-    """Measure no coverage any more, and keep what was left of the time for others of the name."""
-    if _counted:
-        name, before = _counted.pop()
-        _left[name], _ = signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    """Measure no coverage any more."""
+    if _before:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         _stop()
-        signal.signal(signal.SIGVTALRM, before)
+        signal.signal(signal.SIGVTALRM, _before.pop())
 
 
 def _stop() -> list[Coverage]:

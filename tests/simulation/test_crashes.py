@@ -5,6 +5,7 @@ Nothing is doubled and nothing lost, and all comes to the end to which it would 
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -25,6 +26,7 @@ BODY = {
     "twap": {"num_chunks": 3, "interval_seconds": 4},
 }
 LONG = 300.0
+EVERY_MESSAGE = bool(os.environ.get("TIDEGATE_STEPS"))
 DOWN_SECONDS = (0.0, 4.0, 15.0)
 
 
@@ -95,7 +97,8 @@ def judge(stage: Stage) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_crash_at_any_message_of_an_execution_ends_where_an_undisturbed_run_would() -> None:
-    for message in count(1):
+    """Every second message; in `make soak` each, and each step to the world (test_every_step.py)."""
+    for message in count(1, 1 if EVERY_MESSAGE else 2):
         with Simulation(message) as simulation:
             stage = crashed_at(simulation, message)
             if stage is None:

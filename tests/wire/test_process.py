@@ -59,6 +59,7 @@ async def test_it_says_where_it_is_and_ends_when_asked_to() -> None:
         assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+@pytest.mark.acceptance
 async def test_it_ends_with_its_standard_input() -> None:
     async with a_process("--watch-stdin") as (process, said):
         assert said["port"] > 0
@@ -68,11 +69,13 @@ async def test_it_ends_with_its_standard_input() -> None:
         assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+@pytest.mark.acceptance
 async def test_it_ends_when_it_is_nobodys_child_any_more() -> None:
     async with a_process("--parent", str(os.getpid() + 1)) as (process, _):
         assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+@pytest.mark.acceptance
 async def test_killed_at_any_moment_it_comes_back_with_all_that_it_answered(tmp_path: Path) -> None:
     arguments = ("--data-dir", str(tmp_path / "data"))
     async with a_process(*arguments) as (process, said):
@@ -96,6 +99,7 @@ def at_touch(number: int) -> dict[str, Any]:
     return an_order(newClientOrderId=f"order-{number}", price="90000")
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["--host", "0.0.0.0"], 2), (["--market", "flea"], 2), (["--preset", "calm"], 2)]
 )
@@ -107,6 +111,7 @@ async def test_what_makes_no_sense_ends_it_with_a_reason(arguments: list[str], c
         assert b"Traceback" not in await process.stderr.read()
 
 
+@pytest.mark.acceptance
 async def test_a_port_that_is_taken_is_said_to_be() -> None:
     async with a_world() as world, a_process("--port", str(world.server.port)) as (process, said):
         assert said is None
