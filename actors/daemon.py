@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 
+from actors import letters
 from actors.exchange.actor import ExchangeActor, ExchangeSettings
 from actors.follower import Follower
 from actors.halts import INVARIANT
@@ -44,6 +46,8 @@ from messages.control import (
     ReportSettled,
     Settled,
     ShutDown,
+    TroubleOver,
+    TroubleSeen,
     WeightUsedUp,
 )
 from messages.execution import WaitsFor
@@ -266,6 +270,7 @@ class Daemon(Follower, Parent):
     def _start_the_others(self) -> None:
         settings, journal = self._settings, self.children[JOURNAL]
         notifier = self.spawn(NOTIFIER, Notifier, journal=journal, sink=self._alerts, failed_before=self._failed_before)
+        self._heed_dead_letters(notifier)
         lookout = self._lookout
         market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market, lookout=lookout)
         exchange = self.spawn(
@@ -294,6 +299,16 @@ class Daemon(Follower, Parent):
         market.tell(ConnectMarket(gate=gate, symbols=settings.gate.symbols))
         self._observer.tell(DaemonUp(gate=gate, exchange=exchange, journal=journal))
         self._ping_everyone()
+
+    def _heed_dead_letters(self, troubles: Tells[TroubleSeen | TroubleOver]) -> None:
+        """Let nobody wait for an answer that cannot come, nor an outcome be lost without a word; until this ends."""
+        over = "this start has read everything anew"
+        troubles.tell(TroubleOver(kind="lost_message", subject=letters.SUBJECT, text=over))
+        self.runtime.critical_letters = letters.WORDS
+        self.runtime.on_dead_letter = partial(letters.heed, runtime=self.runtime, troubles=troubles)
+
+    def _leave_dead_letters(self) -> None:
+        self.runtime.critical_letters, self.runtime.on_dead_letter = (), None
 
     def _on_ready(self, name: str) -> None:
         self._not_ready.discard(name)
@@ -352,6 +367,7 @@ class Daemon(Follower, Parent):
         self.children[WATCHER].tell(ReportSettled(deadline, self.actor_ref))
 
     def _stop_in_reverse(self) -> None:
+        self._leave_dead_letters()
         self._stopping = list(self.children)
         self._stop_next()
 
@@ -445,5 +461,6 @@ class Daemon(Follower, Parent):
         if self._over:
             return
         self._over = True
+        self._leave_dead_letters()
         self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail))
         self.stop()

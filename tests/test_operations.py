@@ -32,6 +32,7 @@ def test_the_guide_says_what_to_do_for_every_alert_and_at_which_level_it_comes()
     rules: dict[str, str] = {rule.kind: rule.level for rule in RULES if rule.level is not None}
     signs = {
         "order_vanished": "error",
+        "lost_message": "error",
         "stream_down": "warning",
         "clock_skew": "error",
         "limits_near": "warning",

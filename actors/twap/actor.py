@@ -192,8 +192,13 @@ class TWAPActor(Follower, Child):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take back what would tell a dead actor; the next start is another one."""
+        """Take back what would tell a dead actor, and answer who waits for this one; the next start is another one."""
         self._let_go()
+        for command in self._held:
+            self._answer(command.reply_to, done=False, detail="the execution's actor failed: ask again")
+        unsure = "the execution's actor failed before this was durable: see whether it was done"
+        for _, reply_to in self._answers:
+            self._answer(reply_to, done=False, detail=unsure)
         super().on_failure(exception_type, exception_value, traceback)
 
     # Facts ----------------------------------------------------------------------------------------

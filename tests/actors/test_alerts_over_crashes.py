@@ -87,6 +87,7 @@ CASES: dict[str, Case] = {
     "balance_mismatch": Case(BalanceMismatch(asset="BTC", expected=D(1), found=D(2)), A_DAY.total_seconds()),
     "stream_down": trouble("stream_down", after=10.0),
     "order_vanished": trouble("order_vanished"),
+    "lost_message": trouble("lost_message"),
     "clock_skew": trouble("clock_skew"),
     "limits_near": trouble("limits_near"),
 }

@@ -27,10 +27,11 @@ from adapters.paper.wording import order_params
 from messages.control import DaemonUp, HaltTrading, ResumeTrading
 from messages.facts import AlertCleared, AlertRaised
 from messages.ids import microseconds, milliseconds
-from messages.order import LimitsSeen, SendOrder
+from messages.order import LimitsSeen, OutcomeUnknown, SendOrder
 from messages.signal import Reason, Side
 from run import start_daemon
 from tests.alert_kinds import KINDS
+from tests.probe import Probe
 from tests.simulation.test_faults import fail
 from tests.simulation.test_halts import actor_ref
 from tests.simulation.test_rebuild import lose_journal, start_rebuilding
@@ -145,6 +146,15 @@ def rebuild(stage: Stage) -> None:
     stage.world.start_daemon = a_daemon()
 
 
+def lose_an_outcome(stage: Stage) -> None:
+    """The adapter tells somebody who is not there any more."""
+    gone = Probe(stage.sim, "gone").ref
+    gone.stop(block=False)
+    stage.run(0.0)
+    stage.sim.send(gone, OutcomeUnknown(client_order_id="tgp-abc-0-0", detail="timeout"))
+    stage.sim.dead_letters.clear()
+
+
 def be_asked_for_silence(stage: Stage) -> None:
     """What the headers of a 429 say."""
     until = stage.sim.wall_time() + timedelta(seconds=50)
@@ -180,6 +190,7 @@ EPISODES = (
     Episode("order_vanished", forget, remember),
     Episode("quarantine", fail_four_times),
     Episode("rebuilt", rebuild),
+    Episode("lost_message", lose_an_outcome),
     Episode("rate_limited", be_asked_for_silence),
     Episode("foreign_order", trade_elsewhere),
     Episode("balance_mismatch", move_money),

@@ -16,9 +16,11 @@ from actors.twap.actor import TWAPActor
 from adapters.paper.faults import Fault, FaultKind, FaultPlan
 from adapters.scenarios import drawn
 from adapters.simulation import World, parse_export
-from messages.execution import ChildOutcome
+from messages.execution import CancelExecution, ChildOutcome, CommandAnswer
+from messages.order import OutcomeUnknown
 from messages.signal import Status
-from tests.simulation.whole import DAEMON, TOUCHES, D, Stage, by_hand, own_trades
+from tests.probe import Probe
+from tests.simulation.whole import DAEMON, TOUCHES, D, Ear, Stage, by_hand, own_trades
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
 
@@ -200,6 +202,32 @@ def fail(simulation: Simulation, kind: type[Actor]) -> None:
     ref.tell("what is this?")
     simulation.run(0.0)
     assert len(simulation.claim_failures()) == 1
+
+
+def test_a_command_that_an_actor_did_not_come_to_before_it_failed_is_answered(simulation: Simulation) -> None:
+    stage = Stage(simulation).start()
+    of = stage.accepted("0.5", twap=FIVE)
+    heard: list[CommandAnswer] = []
+    ref = pykka.ActorRegistry.get_by_class(TWAPActor)[0]
+    ref.tell("what is this?")
+    ref.tell(CancelExecution(execution_id=of, reply_to=Ear(heard)))
+    simulation.run(1.0)
+    assert len(simulation.claim_failures()) == 1
+    (answer,) = heard
+    assert not answer.done
+    assert "ask again" in answer.detail
+    assert stage.command(CancelExecution, of).done
+    assert stage.report(of).stop_reason.startswith("CANCELLED")
+
+
+def test_an_outcome_that_is_told_to_nobody_fails_a_simulation(simulation: Simulation) -> None:
+    Stage(simulation).start()
+    gone = Probe(simulation, "gone").ref
+    gone.stop(block=False)
+    simulation.run(0.0)
+    simulation.send(gone, OutcomeUnknown(client_order_id="tgp-abc-0-0", detail="timeout"))
+    assert simulation._unclaimed() is not None
+    simulation.dead_letters.clear()
 
 
 @pytest.mark.seeds(default=20)

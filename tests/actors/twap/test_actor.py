@@ -733,6 +733,26 @@ def test_a_command_is_answered_only_when_it_is_durable(simulation: Simulation) -
     assert stage.journal.last(ExecutionPaused).execution_id == EXECUTION
 
 
+def test_commands_that_an_actor_had_in_hand_when_it_failed_are_answered(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.fill(stage.placed())
+    stage.journal.held = True
+    command(PauseExecution, stage)
+    stage.operator.expect_none(within=1.0)
+    stage.actor.tell("what is this?")
+    unsure = "the execution's actor failed before this was durable: see whether it was done"
+    answered(stage, done=False, detail=unsure)
+    simulation.claim_failures()
+
+    held = Stage(simulation)
+    held.placed()  # Of the wish nothing is known yet, so an amendment waits.
+    held.actor.tell(AmendExecution(execution_id=EXECUTION, reply_to=held.operator.ref, quantity=D("0.4")))
+    held.operator.expect_none(within=0.0)
+    held.actor.tell("what is this?")
+    answered(held, done=False, detail="the execution's actor failed: ask again")
+    simulation.claim_failures()
+
+
 def test_why_it_is_paused_resumed_or_cancelled_is_kept_in_the_journal(simulation: Simulation) -> None:
     stage = Stage(simulation)
     stage.fill(stage.placed())
