@@ -7,8 +7,10 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, TypeVar
 
+from actors.halts import SUBJECTS, subject_of
 from messages.control import TroubleOver, TroubleSeen
 from messages.execution import ChildOutcome, StopReason
 from messages.facts import (
@@ -79,6 +81,10 @@ def begins(
 def ends(of: type[F], kind: str, subject: Callable[[F], str], text: Callable[[F], str]) -> Rule:
     """Make a rule by which a fact ends an alert."""
     return Rule(of, kind, None, subject, text)
+
+
+def _named(subject: str, _: Fact) -> str:
+    return subject
 
 
 BY_THE_EXCHANGE = "EXCHANGE_CANCELED"
@@ -156,10 +162,15 @@ RULES: tuple[Rule, ...] = (
         TradingHalted,
         "halt",
         "critical",
-        lambda _: "trading",
+        lambda fact: subject_of(fact.reason),
         lambda fact: f"no new orders: {fact.reason}" + (f": {fact.detail}" if fact.detail else ""),
     ),
-    ends(TradingResumed, "halt", lambda _: "trading", lambda fact: fact.detail or "new orders may go out again"),
+    *(
+        ends(
+            TradingResumed, "halt", partial(_named, subject), lambda fact: fact.detail or "new orders may go out again"
+        )
+        for subject in dict.fromkeys(SUBJECTS)
+    ),
     begins(
         RateLimited,
         "rate_limited",

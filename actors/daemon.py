@@ -6,12 +6,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from types import TracebackType
 from typing import assert_never
 
 from actors import letters
 from actors.exchange.actor import ExchangeActor, ExchangeSettings
 from actors.follower import Follower
-from actors.halts import INVARIANT
+from actors.halts import INVARIANT, graver
 from actors.journal import Journal, Store
 from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.notifier import Notifier
@@ -170,6 +171,7 @@ class Daemon(Follower, Parent):
         self._observer, self._store, self._settings = observer, store, settings
         self._venue, self._market = venue, market
         self._readiness, self._halt = Readiness.STARTING, ""
+        self._halt_reason: str | None = None
         self._limited_until: float | None = None
         self._weight_until: float | None = None
         self._word_timer: Timer | None = None
@@ -186,6 +188,31 @@ class Daemon(Follower, Parent):
         self._over = False
 
     # Starting -------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Begin; a root that cannot has ended the process."""
+        try:
+            super().on_start()
+        except Exception as error:
+            self._say_failed(error)
+            raise
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the others along, and say that this is the end: nobody else can."""
+        super().on_failure(exception_type, exception_value, traceback)
+        self._say_failed(exception_value)
+
+    def _say_failed(self, error: BaseException | None) -> None:
+        if not self._over:
+            self._over = True
+            self._leave_dead_letters()
+            detail = f"the root of all actors failed: {type(error).__name__}: {error}"
+            self._observer.tell(DaemonEnded(exit_code=EXIT_ERROR, detail=detail))
 
     def begin(self) -> None:
         """Start the journal, and fold what the root itself must know from it."""
@@ -233,9 +260,9 @@ class Daemon(Follower, Parent):
             case ExecutionQuarantined(execution_id=execution_id):
                 self._quarantined.append(execution_id)
             case TradingHalted(reason=reason, detail=detail):
-                self._halt = f"{reason}: {detail}" if detail else reason
+                self._halt, self._halt_reason = f"{reason}: {detail}" if detail else reason, reason
             case TradingResumed():
-                self._halt = ""
+                self._halt, self._halt_reason = "", None
             case RateLimited():
                 self._limited_until = self.runtime.now() + fact.left(at, self.runtime.wall_time()).total_seconds()
             case _:
@@ -391,7 +418,7 @@ class Daemon(Follower, Parent):
         detail = f"{name} failed: {type(cause).__name__}: {cause}"
         if not isinstance(cause, InvariantBroken | ClaimBroken):
             self._end(EXIT_ERROR, detail)
-        elif self._halt or name == JOURNAL or JOURNAL not in self.children:
+        elif not graver(INVARIANT, self._halt_reason) or name == JOURNAL or JOURNAL not in self.children:
             self._end(EXIT_INVARIANT, detail)
         else:
             self._broken = detail

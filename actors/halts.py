@@ -6,6 +6,26 @@ KEY, SIGNATURE, BAN, INVARIANT = "KEY_REVOKED", "BAD_SIGNATURE", "BANNED", "INVA
 REBUILT, SECOND_DAEMON = "REBUILT", "SECOND_DAEMON"
 """Reasons of a halt; that of a ban ends with it, the others wait for a person."""
 
+_GRAVITY = {BAN: 0, KEY: 2, SIGNATURE: 2, SECOND_DAEMON: 2, INVARIANT: 3}
+_BY_A_PERSON = 1
+SUBJECTS = ("trading", "trading", "trading: the account", "trading: a broken promise")
+"""What the alert of a halt is of, by how grave it is: one that comes during a lighter one has an alert of its own."""
+
+
+def graver(reason: str, standing: str | None) -> bool:
+    """Whether a halt is to be said though one stands: a ban's ends by itself, and a broken promise must be seen."""
+    return standing is None or _gravity(reason) > _gravity(standing)
+
+
+def subject_of(reason: str) -> str:
+    """Say what the alert of a halt is of."""
+    return SUBJECTS[_gravity(reason)]
+
+
+def _gravity(reason: str) -> int:
+    return _GRAVITY.get(reason, _BY_A_PERSON)
+
+
 HALTS: dict[int, str] = {
     -1002: KEY,  # unauthorised
     -1022: SIGNATURE,

@@ -30,6 +30,8 @@ from messages.facts import (
 )
 from messages.signal import Signal
 
+BANNED: Final = "BANNED"
+"""The reason of the one halt that ends by itself."""
 MAX_CLOSED: Final = 1_000
 MAX_SIGNALS: Final = 1_000
 MAX_ALERTS: Final = 200
@@ -39,8 +41,8 @@ class Projection:
     """Folds committed facts, in order and each once, into views.
 
     `seq` is the last fact folded, `counts` how many facts of each kind there were, `epoch` and `mode`
-    the daemon's latest start, `halted` why no order goes out (None while they do), `lateness` how long
-    after their time child orders were intended.
+    the daemon's latest start, `halted` why no order goes out (None while they do) and `banned` whether
+    that ends by itself, `lateness` how long after their time child orders were intended.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Projection:
         self.started_at: datetime | None = None
         self.lateness = Lateness()
         self.halted: str | None = None
+        self.banned = False
         self._max_closed, self._max_alerts = max_closed, max_alerts
         self._executions: dict[str, ExecutionView] = {}
         self._closed: deque[str] = deque()
@@ -124,8 +127,9 @@ class Projection:
                 self._note(fact.signal, fact.label, at, **_refusal(fact))
             case TradingHalted():
                 self.halted = f"{fact.reason}: {fact.detail}" if fact.detail else fact.reason
+                self.banned = fact.reason == BANNED
             case TradingResumed():
-                self.halted = None
+                self.halted, self.banned = None, False
             case EpochStarted():
                 self.epoch, self.mode, self.started_at = fact.epoch, fact.mode, at
                 self.version, self.journal_id = fact.version, fact.journal_id

@@ -18,7 +18,7 @@ from actors.exchange.refresh import Need, Refresh
 from actors.exchange.settings import ExchangeSettings
 from actors.exchange.signs import Signs
 from actors.follower import Follower
-from actors.halts import BAN, HALTS, INVARIANT, SECOND_DAEMON
+from actors.halts import BAN, HALTS, INVARIANT, SECOND_DAEMON, graver
 from actors.lookout import HINDRANCES, Lookout
 from actors.runtime import Timer
 from actors.supervision import Child, ChildEnded
@@ -345,8 +345,8 @@ class ExchangeActor(Follower, Child):
         self._open()
 
     def _halt(self, reason: str, detail: str) -> None:
-        """Let no new order out from now on; said once."""
-        if self._door.halted is None:
+        """Let no new order out from now on; said once, or again of something graver."""
+        if graver(reason, self._door.halt_reason):
             self.append(TradingHalted(reason=reason, detail=detail))
 
     def _lift_ban(self) -> None:

@@ -379,9 +379,13 @@ class Routes:
         if isinstance(detail, Refused):
             return refusal(422, detail.reason.value, detail.detail)
         asked = self._tell_exchange(HaltTrading(reason="MANUAL", detail=detail))
-        if asked and await self._until(lambda: self._projection.halted is not None, self._answer_seconds):
+        if asked and await self._until(self._halted_for_good, self._answer_seconds):
             return reply({"status": "halted", "detail": self._projection.halted})
         return _not_ready("no answer in time; it may still be done")
+
+    def _halted_for_good(self) -> bool:
+        """Whether a halt stands that does not end by itself."""
+        return self._projection.halted is not None and not self._projection.banned
 
     async def post_unhalt(self, request: web.Request) -> web.Response:
         """Lift a halt; answered once that is durable."""

@@ -296,6 +296,14 @@ def test_what_a_crash_left_unsaid_is_said_at_the_next_start(simulation: Simulati
     assert house.standing() == [("halt", "trading")]
 
 
+def test_a_graver_halt_has_an_alert_of_its_own_and_both_end_when_trading_is_resumed(simulation: Simulation) -> None:
+    house = House(simulation, HALTED)
+    house.happens(TradingHalted(reason="INVARIANT", detail="filled above what was asked"))
+    assert house.standing() == [("halt", "trading"), ("halt", "trading: a broken promise")]
+    house.happens(TradingResumed())
+    assert house.standing() == []
+
+
 def test_what_began_and_ended_while_nobody_looked_is_not_raised(simulation: Simulation) -> None:
     house = House(simulation, UNKNOWN, a_child_closed(), limited(EPOCH - timedelta(seconds=1)))
     assert house.said() == []

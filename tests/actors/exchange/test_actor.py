@@ -622,6 +622,44 @@ def test_a_ban_halts_trading_once_and_the_halt_ends_with_it(world: World) -> Non
     assert len(world.journal.of(TradingHalted)) == 1
 
 
+@pytest.mark.parametrize("reason", ["MANUAL", "KEY_REVOKED", "INVARIANT"])
+def test_a_halt_that_waits_for_a_person_outlasts_the_ban_in_which_it_came(world: World, reason: str) -> None:
+    world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=20), banned=True, detail="418"))
+    world.tell(HaltTrading(reason=reason, detail="asked to"), HaltTrading(reason=reason, detail="once more"))
+    halts = [TradingHalted(reason="BANNED", detail="418"), TradingHalted(reason=reason, detail="asked to")]
+    assert world.journal.of(TradingHalted) == halts
+    world.simulation.run(60.0)
+    assert world.journal.of(TradingResumed) == []
+    world.place()
+    assert world.declined().reason is Decline.HALTED
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("MANUAL", "INVARIANT", True),
+        ("MANUAL", "KEY_REVOKED", True),
+        ("KEY_REVOKED", "INVARIANT", True),
+        ("INVARIANT", "MANUAL", False),
+        ("INVARIANT", "KEY_REVOKED", False),
+        ("MANUAL", "MANUAL", False),
+    ],
+)
+def test_a_graver_halt_is_said_though_one_stands_and_a_lighter_one_is_not(
+    world: World, first: str, second: str, *, said: bool
+) -> None:
+    world.tell(HaltTrading(reason=first, detail="a"), HaltTrading(reason=second, detail="b"))
+    assert [halt.reason for halt in world.journal.of(TradingHalted)] == ([first, second] if said else [first])
+
+
+def test_a_ban_during_a_halt_neither_ends_it_nor_stands_in_its_place(world: World) -> None:
+    world.tell(HaltTrading(reason="MANUAL", detail="asked to"))
+    world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=20), banned=True, detail="418"))
+    world.simulation.run(60.0)
+    assert [halt.reason for halt in world.journal.of(TradingHalted)] == ["MANUAL"]
+    assert world.journal.of(TradingResumed) == []
+
+
 def test_a_ban_that_was_over_before_a_restart_halts_nothing_any_more(simulation: Simulation) -> None:
     banned = RateLimited(until=EPOCH + timedelta(seconds=5), banned=True, detail="418")
     world = connected(simulation, *EXECUTION_FACTS, banned, TradingHalted(reason="BANNED", detail="418"))
