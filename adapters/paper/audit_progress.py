@@ -6,6 +6,9 @@ from adapters.paper.audit_conduct import slots_of
 from adapters.paper.audit_evidence import Evidence, Execution
 from adapters.paper.audit_rules import Found, Limits, us
 
+_PROVE_NOTHING = {"ChildUnknown", "ChildCancelRequested"}
+"""What is said of a child of which nothing is known yet: the cancel that fences it off is a part of the proof."""
+
 
 def unknowns_resolved(evidence: Evidence, limits: Limits) -> Found:
     """L2: an unknown outcome is proven within its horizon, once faults have stopped."""
@@ -13,7 +16,7 @@ def unknowns_resolved(evidence: Evidence, limits: Limits) -> Found:
         return
     for child in evidence.children.values():
         for line in child.every("ChildUnknown"):
-            after = [other.at for other in child.lines if other.seq > line.seq]
+            after = [other.at for other in child.lines if other.seq > line.seq and other.kind not in _PROVE_NOTHING]
             resolved = after[0] if after else limits.until
             begins = max(line.at, limits.quiet_since)
             if resolved - begins > us(limits.unknown_within):

@@ -776,6 +776,22 @@ def an_unknown_is_proven_late(run: Run) -> None:
     line["at"] = "2026-07-01T12:01:30Z"
 
 
+@breaks(progress.unknowns_resolved)
+def an_unknown_is_fenced_off_and_then_forgotten(run: Run) -> None:
+    unknown = run.line("ChildUnknown", client_order_id=NAME_B)
+    fence = ChildCancelRequested(
+        execution_id=unknown["execution_id"],
+        client_order_id=NAME_B,
+        cancel_id="fence",
+        symbol="BTCUSDT",
+        order_id=None,
+        reason="fence",
+    )
+    for kind in ("ChildAcknowledged", "TradeBooked", "ChildClosed"):
+        run.drop(kind, client_order_id=NAME_B)
+    run.add(20, fence, place=run.index("ChildUnknown", client_order_id=NAME_B) + 1)
+
+
 @breaks(progress.cancels_answered)
 def a_cancel_is_never_answered(run: Run) -> None:
     run.drop("ChildClosed", client_order_id=name_a(3))
