@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapters.config.layers import ENV_PREFIX
 from adapters.config.model import MODE_DEFAULTS, Config
 from adapters.intake.template_tables import template_tables
 
@@ -57,16 +58,28 @@ def _about_keys(config: Config) -> Iterator[Contradiction]:
         )
 
 
-def exposed_keys(config: Config, file: Path | None, keys_in_file: tuple[str, ...]) -> Iterator[Contradiction]:
-    """Find keys to a real account in files that others on this machine can read.
+def exposed_keys(
+    config: Config, file: Path | None, keys_in_file: tuple[str, ...], keys_in_argv: tuple[str, ...] = ()
+) -> Iterator[Contradiction]:
+    """Find keys to a real account where others on this machine can read them: on the command line, and in files.
 
     Args:
         config: the configuration; in paper mode there is nothing to protect.
         file: the TOML file.
         keys_in_file: which of the account's keys stand in it.
+        keys_in_argv: which of them stand on the command line.
     """
     if config.mode == "paper":
         return
+    for key in keys_in_argv:
+        variable = ENV_PREFIX + key.upper().replace(".", "__")
+        yield (
+            (key,),
+            (
+                "stands on the command line, which everybody on this machine can read; "
+                f"put it in the environment ({variable}), a secret file or a file with mode 0600"
+            ),
+        )
     if file is not None and keys_in_file and _others_can_read(file):
         yield keys_in_file, f"stands in a file that others can read; run: chmod 600 {file}"
     key_file = config.venue.private_key_file

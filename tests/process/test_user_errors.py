@@ -115,6 +115,7 @@ def test_a_start_that_cannot_be_says_why(
         (("check-config", "--set", "nonsense"), 78),
         (("check-config", "--set", "http.port=x", "--set", "nosuch.key=1"), 78),
         (("check-config", "--set", "mode=live"), 78),
+        (("check-config", "--set", "mode=testnet", "--set", "venue.api_key=k", "--set", "venue.api_secret=s"), 78),
         (("journal", "export", "--set", "data_dir=/nowhere/at/all"), 73),
         (("journal", "verify", "--set", "data_dir=/nowhere/at/all"), 73),
         (("report", "x", "--set", "data_dir=/nowhere/at/all"), 73),

@@ -270,13 +270,34 @@ def test_keys_to_a_real_account_must_not_lie_open(file: File, tmp_path: Path) ->
 
 def test_a_private_key_file_must_be_there_and_not_lie_open(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
-    settings = ["mode=testnet", "venue.api_key=k", f"venue.private_key_file={key}"]
+    settings, env = ["mode=testnet", f"venue.private_key_file={key}"], {"TIDEGATE__VENUE__API_KEY": "k"}
 
-    assert "not there" in problems_of(*settings)["venue.private_key_file"]
+    assert "not there" in problems_of(*settings, env=env)["venue.private_key_file"]
     key.touch(0o644)
-    assert "chmod 600" in problems_of(*settings)["venue.private_key_file"]
+    assert "chmod 600" in problems_of(*settings, env=env)["venue.private_key_file"]
     key.chmod(0o400)
-    assert load_config(None, settings, {}).venue.private_key_file == key
+    assert load_config(None, settings, env).venue.private_key_file == key
+
+
+@pytest.mark.parametrize("mode", ["testnet", "demo", "live"])
+def test_keys_to_an_account_do_not_come_on_the_command_line_which_everybody_can_read(mode: str) -> None:
+    problems = problems_of(f"mode={mode}", "venue.api_key=hush", "venue.api_secret=hush")
+
+    for key in ("venue.api_key", "venue.api_secret"):
+        assert problems[key].startswith(f"{key}: stands on the command line, which everybody on this machine can read")
+        assert f"TIDEGATE__{key.upper().replace('.', '__')}" in problems[key]
+        assert problems[key].endswith("(--set)")
+    assert "hush" not in "".join(problems.values())
+
+
+def test_a_key_on_the_command_line_is_told_though_the_environment_has_it_too() -> None:
+    env = {"TIDEGATE__VENUE__API_KEY": "k", "TIDEGATE__VENUE__API_SECRET": "s"}
+
+    assert set(problems_of("mode=testnet", "VENUE.api_key=hush", env=env)) == {"venue.api_key"}
+
+
+def test_a_section_with_keys_that_is_no_table_is_not_repeated() -> None:
+    assert "hush" not in problems_of("mode=testnet", 'venue={api_key="hush"}')["venue"]
 
 
 def test_the_bearer_token_comes_from_its_file(tmp_path: Path) -> None:
