@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,17 @@ def load_config(
         from_toml(path),
     )
     problems = [problem for layer in layers for problem in layer.problems]
-    keys_in_argv, keys_in_file = _account_keys(layers[0]), _account_keys(layers[-1])
+    exposed = partial(
+        exposed_keys,
+        file=path,
+        keys_in_file=_account_keys(layers[-1]),
+        keys_in_argv=_account_keys(layers[0]),
+        secret_files={key: file for layer in layers for key, file in layer.files.items() if key in ACCOUNT_KEYS},
+    )
     config, wrong = _validate(layers)
     problems += wrong
     doubtful = {problem.key for problem in problems}
-    for keys, message in (*contradictions(config), *exposed_keys(config, path, keys_in_file, keys_in_argv)):
+    for keys, message in (*contradictions(config), *exposed(config)):
         # What is wrong by itself has been said; nothing is concluded from it.
         if not doubtful.intersection(keys):
             problems.append(Problem(keys[0], _origin(layers, tuple(keys[0].split("."))), message))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -298,6 +300,71 @@ def test_a_key_on_the_command_line_is_told_though_the_environment_has_it_too() -
 
 def test_a_section_with_keys_that_is_no_table_is_not_repeated() -> None:
     assert "hush" not in problems_of("mode=testnet", 'venue={api_key="hush"}')["venue"]
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """The directory of an account's keys, with the usual modes."""
+    directory = tmp_path / "secrets"
+    directory.mkdir()
+    directory.chmod(0o755)
+    for name in ("venue.api_key", "venue.api_secret"):
+        (directory / name).write_text("hush\n")
+        (directory / name).chmod(0o600)
+    return directory
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_secret_file_that_others_can_read_is_a_problem(secrets: Path, mode: int) -> None:
+    env = {"TIDEGATE_SECRETS_DIR": str(secrets)}
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet"
+
+    (secrets / "venue.api_secret").chmod(mode)
+
+    problems = problems_of("mode=testnet", env=env)
+    file = secrets / "venue.api_secret"
+    assert problems == {
+        "venue.api_secret": (
+            f"venue.api_secret: stands in a file that others can read; run: chmod 600 {file} (secret file {file})"
+        )
+    }
+    assert load_config(None, [], env).mode == "paper"
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o440])
+def test_a_secrets_directory_that_is_closed_to_others_keeps_its_files(secrets: Path, mode: int) -> None:
+    (secrets / "venue.api_secret").chmod(mode)
+    secrets.chmod(0o700)
+
+    assert load_config(None, ["mode=testnet"], {"CREDENTIALS_DIRECTORY": str(secrets)}).mode == "testnet"
+
+
+def _grant(path: Path, user: int, group: int = 0) -> None:
+    """Let a user read besides the owner, in an access list; as with `setfacl`, the mode shows its mask to the group."""
+    anybody = 0xFFFFFFFF
+    entries = [(0x01, 5, anybody), (0x02, 5, user), (0x04, group, anybody), (0x10, 5, anybody), (0x20, 0, anybody)]
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="access lists are read on Linux")
+def test_files_that_a_service_manager_lets_this_user_read_alone_are_closed(secrets: Path) -> None:
+    env = {"CREDENTIALS_DIRECTORY": str(secrets)}
+    key = secrets / "venue.api_key"
+    _grant(secrets, os.geteuid())
+    _grant(key, os.geteuid())
+    assert key.stat().st_mode & 0o777 == 0o550
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet"
+
+    _grant(key, os.geteuid(), group=4)
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet", "the directory is closed"
+    _grant(secrets, os.geteuid() + 1)
+    assert set(problems_of("mode=testnet", env=env)) == {"venue.api_key"}
+    key.chmod(0o600)
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet", "which closes the list's mask"
 
 
 def test_the_bearer_token_comes_from_its_file(tmp_path: Path) -> None:
