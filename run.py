@@ -27,6 +27,7 @@ from adapters.campaign.weather import Level
 from adapters.command_line import Json, Options, Sets, app
 from adapters.exits import Exit, plainly
 from adapters.importing import importing
+from adapters.redaction import is_secret_name
 from messages.money import use_money_context
 
 # What a command needs it imports by itself: a shell that completes a word need not wait for a daemon's libraries.
@@ -253,13 +254,16 @@ def simulate(
 
     with plainly(), ExitStack() as after:
         after.callback(setup_logging("error"))
+        chosen_seeds = seed_range(seeds) if seeds else range(seed, seed + 1)
+        if journal is not None and len(chosen_seeds) > 1:
+            raise Exit(exits.USAGE, "--journal takes the export of one seed: give --seed N instead of --seeds")
         config = context.obj.load([*(sets or ()), *([f"paper.market={market}"] if market else [])])
         start, paper = partial(start_daemon, settings=settings_of(config)), partial(paper_settings, config)
-        chosen_seeds = seed_range(seeds) if seeds else range(seed, seed + 1)
         name = scenario or ("tour" if faults is Level.NONE and not seeds else "drawn")
         if trace or faults is not Level.NONE:
-            task = Task(faults, start, paper, partial(chosen, scenario=name, signals=tuple(signals or ())))
-            raise Exit(run_campaign(chosen_seeds, task, trace=trace, json=json, jobs=jobs))
+            words = simulate_words(context.obj, sets or (), market, scenario, signals or ())
+            task = Task(faults, start, paper, partial(chosen, scenario=name, signals=tuple(signals or ())), words)
+            raise Exit(run_campaign(chosen_seeds, task, trace=trace, json=json, jobs=jobs, journal=journal))
         raise Exit(
             run_simulations(
                 chosen_seeds,
@@ -271,6 +275,21 @@ def simulate(
                 json=json,
             )
         )
+
+
+def simulate_words(
+    options: Options, sets: Sequence[str], market: str | None, scenario: str | None, signals: Sequence[str]
+) -> tuple[str, ...]:
+    """Write the command `simulate` with what shapes each of its runs, as it was given; secrets shape none."""
+    shown = [one for one in (*options.sets, *sets) if not is_secret_name(one.partition("=")[0])]
+    return (
+        *(("--config", str(options.file)) if options.file else ()),
+        "simulate",
+        *(word for one in shown for word in ("--set", one)),
+        *(("--market", market) if market else ()),
+        *(("--scenario", scenario) if scenario else ()),
+        *(word for one in signals for word in ("--signal", one)),
+    )
 
 
 def seed_range(text: str) -> range:

@@ -246,7 +246,8 @@ def doctor(context: typer.Context, sets: Sets = None, json: Json = False) -> Non
         findings = [*examine_disk(config.data_dir), examine_journal(config.data_dir)]
         settings = after.enter_context(exchange_of(config))
         if config.mode in {"paper", "live"}:  # The others' exchanges do not tell what a key may do.
-            findings.append(examine_key(check_key(settings, allow_dangerous=config.venue.allow_dangerous_key)))
+            allow_dangerous = config.venue.allow_dangerous_key
+            findings.append(examine_key(check_key(settings), allow_dangerous=allow_dangerous))
         pool = after.enter_context(Pool(2, close_seconds=2.0))
         venue = after.enter_context(BinanceVenue(pool, settings))
         findings += examine_exchange(pool, venue, config.gate.symbols)

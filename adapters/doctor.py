@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.runtime import Pool
-from adapters.binance.keys import KeyProblem
+from adapters.binance.keys import KeyProblem, allowance, parted
 from adapters.binance.venue import BinanceVenue
 from adapters.storage.directory import DirectoryUnusable
 from adapters.storage.sqlite import JOURNAL_FILE, SqliteStore
@@ -106,9 +106,12 @@ def _finding(message: QueryAnswer | UserEvent | MarketEvent, symbols: tuple[str,
             return None
 
 
-def examine_key(problems: tuple[KeyProblem, ...]) -> Finding:
-    """Say what speaks against the key."""
-    return Finding("key", not problems, "; ".join(problem.detail for problem in problems) or "may trade, and no more")
+def examine_key(problems: tuple[KeyProblem, ...], *, allow_dangerous: bool = False) -> Finding:
+    """Say what speaks against the key, also where it is allowed."""
+    refused, allowed = parted(problems, allow_dangerous=allow_dangerous)
+    if refused:
+        return Finding("key", good=False, detail="; ".join(problem.detail for problem in refused))
+    return Finding("key", good=True, detail=allowance(allowed) if allowed else "may trade, and no more")
 
 
 def examine_disk(directory: Path) -> Iterator[Finding]:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
+import structlog
 
 from adapters import exits
-from adapters.binance.keys import UNREACHABLE, check_key
+from adapters.binance.keys import UNREACHABLE, allowance, check_key, parted
 from adapters.binance.settings import BinanceSettings
 from adapters.config import Config
 from adapters.exits import Exit
@@ -78,12 +79,21 @@ def exchange_of(config: Config, quiet_until: datetime | None = None) -> Iterator
         quiet_seconds=QUIET_SECONDS,
         quiet_until=quiet_until,
     )
-    if config.mode == "live" and (problems := check_key(settings, allow_dangerous=venue.allow_dangerous_key)):
-        said = "; ".join(problem.detail for problem in problems)
-        if all(problem.name == UNREACHABLE for problem in problems):  # Which says nothing of the key: try again later.
+    if config.mode == "live":
+        _refuse_key(settings, allow_dangerous=venue.allow_dangerous_key)
+    yield settings
+
+
+def _refuse_key(settings: BinanceSettings, *, allow_dangerous: bool) -> None:
+    """Raise `Exit` if the key is none to trade with; one that is allowed for nevertheless is told of."""
+    refused, allowed = parted(check_key(settings), allow_dangerous=allow_dangerous)
+    if refused:
+        said = "; ".join(problem.detail for problem in refused)
+        if all(problem.name == UNREACHABLE for problem in refused):  # Which says nothing of the key: try again later.
             raise Exit(exits.UNAVAILABLE, f"the exchange cannot be reached: {said}")
         raise Exit(exits.KEY_REFUSED, f"this key is refused: {said}")
-    yield settings
+    if allowed:
+        structlog.get_logger("tidegate").warning(allowance(allowed))
 
 
 def quiet_until_of(facts: Iterable[Committed], now: datetime) -> datetime | None:

@@ -347,7 +347,10 @@ def run_simulations(
     journal: Path | None,
     json: bool,
 ) -> int:
-    """Do what `run.py simulate` does: run each seed, print reports and the audit; return the exit code."""
+    """Do what `run.py simulate` does: run each seed, print reports and the audit; return the exit code.
+
+    Where there is a `journal` to write there is one seed.
+    """
     outcomes: list[Outcome] = []
     for seed in seeds:
         outcome = simulate(chosen(seed, scenario, signals), seed, start_daemon, paper=paper(seed))

@@ -46,6 +46,8 @@ FAULTS: list[dict[str, object]] = [
     },
 ]
 
+KEYS = {"TIDEGATE__VENUE__API_KEY": "paper-key", "TIDEGATE__VENUE__API_SECRET": "paper-secret"}
+"""What a daemon has in its environment: keys come on no command line."""
 
 UNBOUNDED = tuple(
     f"limits.max_{name}"
@@ -102,8 +104,6 @@ def settings(paper: PaperProcess) -> list[str]:
         "venue.rest_url": paper.rest.removesuffix("/api"),
         "venue.ws_api_url": paper.ws_api,
         "venue.stream_url": paper.streams,
-        "venue.api_key": "paper-key",
-        "venue.api_secret": "paper-secret",
         "watcher.engine_wait_seconds": ENGINE_WAIT,
         "watcher.margin_seconds": MARGIN,
         "watcher.absent_after_seconds": 10,
@@ -123,7 +123,7 @@ def run(rounds: int, directory: Path, *, seed: int = 1, shown: bool = False) -> 
     moments: Counter[str] = Counter()
     with PaperProcess(paper_exchange(directory)) as paper:
         control(paper.rest, "faults", {"faults": FAULTS, "seed": seed})
-        daemon = Running(directory, *settings(paper))
+        daemon = Running(directory, *settings(paper), variables=KEYS)
         with daemon:
             for number in range(rounds):
                 early = number > 0 and chance.random() < 0.25

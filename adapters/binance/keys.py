@@ -52,15 +52,27 @@ def problems_of(key: KeyRestrictions) -> tuple[KeyProblem, ...]:
     return (*dangers, *lacks)
 
 
-def check_key(settings: BinanceSettings, *, allow_dangerous: bool = False) -> tuple[KeyProblem, ...]:
+def check_key(settings: BinanceSettings) -> tuple[KeyProblem, ...]:
     """Ask what the key may do, and return what speaks against it; blocks, for some seconds at most.
 
-    With `allow_dangerous` what the key may do too much is left out. A venue that does not answer, or
-    not in a way that can be read, is a problem too: nothing is taken for granted.
+    A venue that does not answer, or not in a way that can be read, is a problem too: nothing is taken for granted.
     """
     import_client()
-    problems = asyncio.run(fetch_problems(settings))
-    return tuple(problem for problem in problems if not (allow_dangerous and problem.dangerous))
+    return asyncio.run(fetch_problems(settings))
+
+
+def parted(
+    problems: tuple[KeyProblem, ...], *, allow_dangerous: bool
+) -> tuple[tuple[KeyProblem, ...], tuple[KeyProblem, ...]]:
+    """Part problems into those for which a key is refused, and those with which it is used all the same."""
+    allowed = tuple(problem for problem in problems if allow_dangerous and problem.dangerous)
+    return tuple(problem for problem in problems if problem not in allowed), allowed
+
+
+def allowance(allowed: tuple[KeyProblem, ...]) -> str:
+    """Say what a key may do too much that is used all the same, and why it is."""
+    said = "; ".join(problem.detail for problem in allowed)
+    return f"{said}; it is used because venue.allow_dangerous_key says so"
 
 
 async def fetch_problems(settings: BinanceSettings) -> tuple[KeyProblem, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shlex
 import sys
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from adapters import exits
@@ -42,6 +44,8 @@ class Task:
     start_daemon: StartDaemon
     paper: Callable[[int], PaperSettings]
     scenario: Callable[[int], Scenario]
+    words: tuple[str, ...] = ("simulate",)
+    """The command and those of its options that shape each run, as they were given."""
 
     def endure(self, seed: int, **more: Any) -> Ordeal:
         """Play one seed."""
@@ -81,10 +85,21 @@ class Tally:
         }
 
 
-def run_campaign(seeds: Sequence[int], task: Task, *, trace: bool, json: bool, jobs: int | None = None) -> int:
-    """Play the seeds, say what they came to, and return the exit code: 70 if any of them failed."""
+def run_campaign(
+    seeds: Sequence[int],
+    task: Task,
+    *,
+    trace: bool,
+    json: bool,
+    jobs: int | None = None,
+    journal: Path | None = None,
+) -> int:
+    """Play the seeds, say what they came to, and return the exit code: 70 if any of them failed.
+
+    The export of one seed's journal is written to `journal`.
+    """
     if trace or len(seeds) == 1:
-        return _run_one(seeds[0], task, trace=trace, json=json)
+        return _run_one(seeds[0], task, trace=trace, json=json, journal=journal)
     began = time.monotonic()
     tally = Tally()
     told = began
@@ -93,7 +108,7 @@ def run_campaign(seeds: Sequence[int], task: Task, *, trace: bool, json: bool, j
         tally.add(ordeals)
         if not json:
             for ordeal in tally.failed[before:MOST_FAILURES_TOLD]:
-                _tell_failure(ordeal)
+                _tell_failure(ordeal, task)
         if time.monotonic() - told >= PROGRESS_SECONDS:
             told = time.monotonic()
             _tell_progress(tally, len(seeds), told - began)
@@ -135,8 +150,10 @@ def _play(task: Task, seeds: Sequence[int]) -> list[Ordeal]:
 # One seed -----------------------------------------------------------------------------------------
 
 
-def _run_one(seed: int, task: Task, *, trace: bool, json: bool) -> int:
-    ordeal = task.endure(seed, remembered=TRACED_MESSAGES if trace else 20)
+def _run_one(seed: int, task: Task, *, trace: bool, json: bool, journal: Path | None) -> int:
+    ordeal = task.endure(seed, remembered=TRACED_MESSAGES if trace or journal is not None else 20)
+    if journal is not None:
+        journal.write_bytes(ordeal.journal)
     if json:
         tally = Tally()
         tally.add([ordeal])
@@ -171,14 +188,14 @@ def needed(seed: int, task: Task, ordeal: Ordeal) -> tuple[str, ...]:
 # Words --------------------------------------------------------------------------------------------
 
 
-def replay_command(ordeal: Ordeal) -> str:
-    """Say the one command that shows this run again."""
-    return f"python run.py simulate --seed {ordeal.seed} --faults {ordeal.level.value} --trace"
+def replay_command(ordeal: Ordeal, words: tuple[str, ...]) -> str:
+    """Say the one command that shows this run again; for `words` see `Task`."""
+    return f"python run.py {shlex.join(words)} --seed {ordeal.seed} --faults {ordeal.level.value} --trace"
 
 
-def _tell_failure(ordeal: Ordeal) -> None:
+def _tell_failure(ordeal: Ordeal, task: Task) -> None:
     print(f"seed {ordeal.seed}: {ordeal.violations[0]}", flush=True)
-    print(f"  {replay_command(ordeal)}", flush=True)
+    print(f"  {replay_command(ordeal, task.words)}", flush=True)
 
 
 def _tell_progress(tally: Tally, of: int, took: float) -> None:

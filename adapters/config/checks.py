@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import stat
-from collections.abc import Iterator
+import struct
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from adapters.config.layers import ENV_PREFIX
 from adapters.config.model import MODE_DEFAULTS, Config
 from adapters.intake.template_tables import template_tables
 
@@ -57,18 +62,39 @@ def _about_keys(config: Config) -> Iterator[Contradiction]:
         )
 
 
-def exposed_keys(config: Config, file: Path | None, keys_in_file: tuple[str, ...]) -> Iterator[Contradiction]:
-    """Find keys to a real account in files that others on this machine can read.
+def exposed_keys(
+    config: Config,
+    file: Path | None,
+    keys_in_file: tuple[str, ...],
+    *,
+    keys_in_argv: tuple[str, ...] = (),
+    secret_files: Mapping[str, Path] = MappingProxyType({}),
+) -> Iterator[Contradiction]:
+    """Find keys to a real account where others on this machine can read them: on the command line, and in files.
 
     Args:
         config: the configuration; in paper mode there is nothing to protect.
         file: the TOML file.
         keys_in_file: which of the account's keys stand in it.
+        keys_in_argv: which of them stand on the command line.
+        secret_files: which of them have a secret file, and where that is.
     """
     if config.mode == "paper":
         return
+    for key in keys_in_argv:
+        variable = ENV_PREFIX + key.upper().replace(".", "__")
+        yield (
+            (key,),
+            (
+                "stands on the command line, which everybody on this machine can read; "
+                f"put it in the environment ({variable}), a secret file or a file with mode 0600"
+            ),
+        )
     if file is not None and keys_in_file and _others_can_read(file):
         yield keys_in_file, f"stands in a file that others can read; run: chmod 600 {file}"
+    for key, secret_file in secret_files.items():
+        if _others_can_read(secret_file) and _others_can_read(secret_file.parent):
+            yield (key,), f"stands in a file that others can read; run: chmod 600 {secret_file}"
     key_file = config.venue.private_key_file
     if key_file is not None:
         if not key_file.is_file():
@@ -78,7 +104,36 @@ def exposed_keys(config: Config, file: Path | None, keys_in_file: tuple[str, ...
 
 
 def _others_can_read(file: Path) -> bool:
+    """Tell whether anybody but its owner and this process's user may do anything with a file or directory."""
+    if entries := _access_list(file):
+        return any(
+            permissions and (tag in _ACL_OTHERS or (tag == _ACL_USER and user != os.geteuid()))
+            for tag, permissions, user in entries
+        )
     return bool(file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+_ACL_USER, _ACL_MASK, _ACL_ELSE = 0x02, 0x10, 0x20
+"""Tags of an access list's entries: a user by name, what all names and groups have at most, everybody else."""
+_ACL_OTHERS = (0x04, 0x08, _ACL_ELSE)
+"""The file's group, a group by name, and everybody else."""
+
+
+def _access_list(file: Path) -> list[tuple[int, int, int]]:
+    """Read a POSIX access list: tag, permissions and id of each entry; none where there is no such list.
+
+    systemd gives a service's user its credentials by one. The mode then shows the list's mask where the group's
+    permissions stand, 0440 for a file that no group may read.
+    """
+    if sys.platform != "linux":
+        return []
+    try:
+        packed = os.getxattr(file, "system.posix_acl_access")
+    except OSError:
+        return []
+    entries = list(struct.iter_unpack("<HHI", packed[4:]))
+    mask = next((permissions for tag, permissions, _ in entries if tag == _ACL_MASK), 0o7)
+    return [(tag, permissions & (0o7 if tag == _ACL_ELSE else mask), id_) for tag, permissions, id_ in entries]
 
 
 def _about_addresses(config: Config) -> Iterator[Contradiction]:

@@ -38,6 +38,8 @@ class Layer:
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+    """The file of each dotted key, where keys have files of their own."""
 
     def put(self, path: tuple[str, ...], value: object, origin: str) -> None:
         """Set one value; a key that is a value and a table at once is a problem."""
@@ -115,6 +117,7 @@ def from_secrets(directory: Path | None, sections: Iterable[str]) -> Layer:
             path = _path(file.name.split("."))
             if len(path) == 2 and path[0] in known and file.is_file():
                 layer.put(path, file.read_text(encoding="utf-8").strip(), f"secret file {file}")
+                layer.files[".".join(path)] = file
     except (OSError, UnicodeDecodeError) as error:
         layer.problems.append(Problem("", f"secrets directory {directory}", _why_unreadable(error)))
     return layer

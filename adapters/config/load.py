@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from adapters.config.model import MODE_DEFAULTS, SECTIONS, Config, Section
 from adapters.redaction import is_secret_name
 
 DEFAULT_FILE = "tidegate.toml"
+ACCOUNT_KEYS = ("venue.api_key", "venue.api_secret")
 
 
 class ConfigError(Exception):
@@ -62,11 +64,17 @@ def load_config(
         from_toml(path),
     )
     problems = [problem for layer in layers for problem in layer.problems]
-    account_keys = tuple(f"venue.{key}" for key in ("api_key", "api_secret") if layers[-1].has(("venue", key)))
+    exposed = partial(
+        exposed_keys,
+        file=path,
+        keys_in_file=_account_keys(layers[-1]),
+        keys_in_argv=_account_keys(layers[0]),
+        secret_files={key: file for layer in layers for key, file in layer.files.items() if key in ACCOUNT_KEYS},
+    )
     config, wrong = _validate(layers)
     problems += wrong
     doubtful = {problem.key for problem in problems}
-    for keys, message in (*contradictions(config), *exposed_keys(config, path, account_keys)):
+    for keys, message in (*contradictions(config), *exposed(config)):
         # What is wrong by itself has been said; nothing is concluded from it.
         if not doubtful.intersection(keys):
             problems.append(Problem(keys[0], _origin(layers, tuple(keys[0].split("."))), message))
@@ -74,6 +82,10 @@ def load_config(
         raise ConfigError(problems)
     config.remember_origins(_origins(layers, config))
     return config
+
+
+def _account_keys(layer: Layer) -> tuple[str, ...]:
+    return tuple(key for key in ACCOUNT_KEYS if layer.has(tuple(key.split("."))))
 
 
 def _validate(layers: tuple[Layer, ...]) -> tuple[Config, list[Problem]]:
@@ -117,6 +129,8 @@ def _expectation(error: Any, path: tuple[str, ...]) -> str:  # pydantic's ErrorD
 def _got(path: tuple[str, ...], value: object) -> str:
     if any(is_secret_name(part) for part in path) or path[:2] == ("alerts", "sinks"):
         return ""
+    if len(path) == 1 and (section := SECTIONS.get(path[0])) and any(map(is_secret_name, section.model_fields)):
+        return ""  # Whoever writes a whole section as a text may have put a key into it.
     return f", not {str(value)[:60]!r}" if isinstance(value, str | int | float) or hasattr(value, "as_tuple") else ""
 
 

@@ -299,7 +299,7 @@ class Venue(Section):
     private_key_file: File = None
     """PEM file of an Ed25519 key, instead of api_secret."""
     allow_dangerous_key: bool = False
-    """Trade live although the key may withdraw or transfer, or works from every address. Better mend the key."""
+    """Trade live although the key may withdraw or transfer, or works everywhere; each start warns. Better mend it."""
     recv_window_ms: Annotated[Whole, Field(ge=100, le=60_000)] = 2_000
     """A request older than this when it arrives is refused by the exchange."""
 

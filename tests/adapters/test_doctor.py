@@ -124,6 +124,19 @@ def test_a_key_that_may_too_much_is_found() -> None:
     assert (found.good, found.detail) == (False, "the key may withdraw")
 
 
+def test_a_key_that_may_too_much_and_is_allowed_to_is_told_nevertheless() -> None:
+    withdraws = KeyProblem("WITHDRAWALS", "the key may withdraw", dangerous=True)
+    found = examine_key((withdraws,), allow_dangerous=True)
+    assert (found.good, found.detail) == (
+        True,
+        "the key may withdraw; it is used because venue.allow_dangerous_key says so",
+    )
+    found = examine_key(
+        (withdraws, KeyProblem("NO_TRADING", "it may not trade", dangerous=False)), allow_dangerous=True
+    )
+    assert (found.good, found.detail) == (False, "it may not trade")
+
+
 def test_a_disk_that_is_full_slow_or_not_to_be_written_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

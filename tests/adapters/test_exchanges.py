@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters import exchanges, exits
 from adapters.binance.keys import KeyProblem
@@ -39,6 +40,35 @@ def test_a_network_that_is_down_is_no_refused_key_for_the_service_manager_does_n
         pass
     assert end.value.code == code
     assert problem.detail in end.value.text
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_key_that_may_too_much_is_told_at_every_start_that_it_is_allowed_for(
+    monkeypatch: pytest.MonkeyPatch, *, allowed: bool
+) -> None:
+    problems = tuple(KeyProblem(text, f"the key may {text}", dangerous=True) for text in ("withdraw", "transfer"))
+    monkeypatch.setattr(exchanges, "check_key", lambda *_, **__: problems if allowed else ())
+    venue = {"api_key": "k", "api_secret": "s", "allow_dangerous_key": True}
+    live = Config.model_validate({"mode": "live", "consent": "main", "venue": venue})
+    with capture_logs() as told:
+        for _ in range(2):
+            with exchanges.exchange_of(live):
+                pass
+    text = "the key may withdraw; the key may transfer; it is used because venue.allow_dangerous_key says so"
+    assert [(one["event"], one["log_level"]) for one in told] == ([(text, "warning")] * 2 if allowed else [])
+
+
+def test_a_key_that_does_not_work_is_refused_whatever_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = (
+        KeyProblem("W", "it may withdraw", dangerous=True),
+        KeyProblem("T", "it may not trade", dangerous=False),
+    )
+    monkeypatch.setattr(exchanges, "check_key", lambda *_, **__: problems)
+    venue = {"api_key": "k", "api_secret": "s", "allow_dangerous_key": True}
+    live = Config.model_validate({"mode": "live", "consent": "main", "venue": venue})
+    with pytest.raises(exits.Exit) as end, exchanges.exchange_of(live):
+        pass
+    assert (end.value.code, end.value.text) == (exits.KEY_REFUSED, "this key is refused: it may not trade")
 
 
 def test_the_numbers_of_a_proof_reach_the_watcher() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adapters.paper.process import PaperProcess, truth_of
-from tests.kills import paper_exchange, settings
+from tests.kills import KEYS, paper_exchange, settings
 from tests.process.programs import Running, kinds
 
 SECOND, HOUR, DAY = 1, 3_600, 86_400
@@ -59,7 +59,7 @@ class StepClock:
 def test_a_wall_clock_that_jumps_while_it_trades_doubles_and_hurries_nothing(tmp_path: Path) -> None:
     clock = StepClock(tmp_path / "clock")
     with PaperProcess(paper_exchange(tmp_path)) as paper:
-        with Running(tmp_path, *settings(paper), variables=clock.environment) as daemon:
+        with Running(tmp_path, *settings(paper), variables={**KEYS, **clock.environment}) as daemon:
             of = [str(daemon.client.send(a_signal(number))[1]["execution_id"]) for number in range(EXECUTIONS)]
             for ahead in STEPS:
                 clock.set(ahead)

@@ -13,7 +13,7 @@ import pytest
 from adapters.paper.account import DEFAULT_BALANCES
 from adapters.paper.audit import audit
 from adapters.paper.process import PaperProcess, truth_of
-from tests.kills import settings
+from tests.kills import KEYS, settings
 from tests.process.programs import RUN, Running, run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(170)]
@@ -37,7 +37,7 @@ def fill_the_disk(daemon: Running) -> None:
 def test_a_disk_that_is_full_ends_the_daemon_with_74_and_the_next_start_goes_on(tmp_path: Path) -> None:
     exchange = [sys.executable, RUN, "paper-exchange", "--watch-stdin", "--port", "0"]
     with PaperProcess([*exchange, "--data-dir", str(tmp_path / "exchange")]) as paper:
-        with Running(tmp_path, *settings(paper)) as daemon:
+        with Running(tmp_path, *settings(paper), variables=KEYS) as daemon:
             daemon.client.send(SLICED)
             daemon.wait_until(lambda: float(str(daemon.client.executions()[0]["total_filled"])) > 0)
             fill_the_disk(daemon)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.campaign.many import Task
 from tests.process.programs import Done, run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
@@ -115,6 +117,7 @@ def test_a_start_that_cannot_be_says_why(
         (("check-config", "--set", "nonsense"), 78),
         (("check-config", "--set", "http.port=x", "--set", "nosuch.key=1"), 78),
         (("check-config", "--set", "mode=live"), 78),
+        (("check-config", "--set", "mode=testnet", "--set", "venue.api_key=k", "--set", "venue.api_secret=s"), 78),
         (("journal", "export", "--set", "data_dir=/nowhere/at/all"), 73),
         (("journal", "verify", "--set", "data_dir=/nowhere/at/all"), 73),
         (("report", "x", "--set", "data_dir=/nowhere/at/all"), 73),
@@ -136,6 +139,7 @@ def test_a_start_that_cannot_be_says_why(
         (("simulate", "--scenario", "nosuch"), 2),
         (("simulate", "--market", "replay:/nowhere/x.jsonl"), 2),
         (("simulate", "--journal", "/nowhere/at/all/out.jsonl"), 1),
+        (("simulate", "--faults", "light", "--journal", "/nowhere/at/all/out.jsonl"), 1),
     ],
 )
 def test_a_command_that_cannot_be_says_why(command: Command, arguments: tuple[str, ...], code: int) -> None:
@@ -190,3 +194,38 @@ def test_a_short_simulation_says_what_it_came_to_and_exits_0(command: Command, t
     assert (done.json["runs"], done.json["executions"], done.json["violations"]) == (1, 1, 0)
     assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") > 5
     assert "journal and exchange agree" in command("simulate", "--signal", signal).out
+
+
+@pytest.mark.parametrize("more", [(), ("--faults", "light"), ("--trace",)])
+def test_the_journal_of_several_seeds_has_no_room_in_one_file(
+    command: Command, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    done = command("simulate", "--seeds", "1:3", "--journal", "out.jsonl", *more)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "--seed N" in done.err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("more", [("--faults", "light"), ("--trace",)])
+def test_a_simulation_with_faults_or_a_trace_writes_its_journal(
+    command: Command, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    assert command("simulate", "--seed", "2", "--journal", "out.jsonl", *more).code == 0
+    assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") > 5
+
+
+def test_what_shapes_the_runs_of_a_campaign_is_handed_on_as_it_was_given(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks: list[Task] = []
+
+    def run(_seeds: object, task: Task, **_: object) -> int:
+        tasks.append(task)
+        return 0
+
+    monkeypatch.setattr("adapters.campaign.many.run_campaign", run)
+    before = ("--config", os.devnull, "--set", "paper.preset=thin")
+    after = ("--set", "twap.num_chunks=3", "--market", "synthetic", "--scenario", "tour", "--signal", "{}")
+    secret = ("--set", "http.token=hush")
+    assert command(*before, "simulate", "--seeds", "1:3", "--faults", "light", *after, *secret).code == 0
+    assert tasks[0].words == ("--config", os.devnull, "simulate", "--set", "paper.preset=thin", *after)

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,12 +16,12 @@ import pytest
 from actors.runtime import Simulation
 from adapters import exits
 from adapters.campaign.course import PATIENCE_SECONDS, Course, endure
-from adapters.campaign.many import Tally, Task, needed, run_campaign
+from adapters.campaign.many import Tally, Task, needed, replay_command, run_campaign
 from adapters.campaign.weather import Happening, Level, Trouble, Weather
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.faults import Fault, FaultKind
 from adapters.scenarios import Scenario, TimedSignal, drawn
-from adapters.simulation import chosen
+from adapters.simulation import chosen, parse_export
 from tests.simulation.mutants import sends_twice
 from tests.simulation.whole import DAEMON, a_daemon
 
@@ -199,6 +200,22 @@ def test_many_seeds_are_spread_over_processes(capsys: pytest.CaptureFixture[str]
     assert "25 seeds in " in capsys.readouterr().out
     assert run_campaign(range(3), a_task(Level.LIGHT), trace=False, json=True, jobs=1) == exits.OK
     assert orjson.loads(capsys.readouterr().out)["runs"] == 3
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_the_journal_of_one_seed_is_written_though_nothing_was_broken(tmp_path: Path, *, trace: bool) -> None:
+    file = tmp_path / "out.jsonl"
+    assert run_campaign(range(2, 3), a_task(Level.LIGHT), trace=trace, json=False, journal=file) == exits.OK
+    assert "SignalAccepted" in {line["type"] for line in parse_export(file.read_bytes())}
+
+
+def test_the_command_that_shows_a_run_again_carries_what_it_was_given() -> None:
+    ordeal = endure(2, Level.LIGHT, DAEMON)
+    given = ("--config", "a file.toml", "simulate", "--set", "paper.preset=thin", "--signal", '{"at": 1}')
+    assert replay_command(ordeal, given) == (
+        "python run.py --config 'a file.toml' simulate --set paper.preset=thin --signal '{\"at\": 1}' "
+        "--seed 2 --faults light --trace"
+    )
 
 
 def test_failures_are_told_with_the_command_that_shows_them_again(

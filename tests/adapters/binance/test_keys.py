@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.binance.keys import UNREACHABLE, KeyProblem, check_key
+from adapters.binance.keys import UNREACHABLE, KeyProblem, check_key, parted
 from tests.adapters.binance.conftest import settings_for
 from tests.adapters.binance.stub import Say, Stub
 
@@ -47,7 +47,8 @@ def test_each_permission_too_many_or_too_few_is_a_problem(
     stub.handlers[PATH] = lambda _: {**SAFE, **change}
     (problem,) = check_key(settings_for(stub))
     assert (problem.name, problem.dangerous) == (name, dangerous)
-    assert names(check_key(settings_for(stub), allow_dangerous=True)) == (set() if dangerous else {name})
+    assert parted((problem,), allow_dangerous=False) == ((problem,), ())
+    assert parted((problem,), allow_dangerous=True) == (((), (problem,)) if dangerous else ((problem,), ()))
 
 
 def test_what_is_not_told_is_not_taken_for_safe(stub: Stub) -> None:
@@ -58,13 +59,15 @@ def test_what_is_not_told_is_not_taken_for_safe(stub: Stub) -> None:
 @pytest.mark.parametrize("told", [Say(status=404, text="<html>"), Say(status=400, code=-2015), Say(body=[])])
 def test_a_venue_that_does_not_say_is_a_problem_that_nobody_overrides(stub: Stub, told: Say) -> None:
     stub.handlers[PATH] = lambda _: told
-    assert names(check_key(settings_for(stub), allow_dangerous=True)) == {"NOT_ANSWERED"}
+    refused, allowed = parted(check_key(settings_for(stub)), allow_dangerous=True)
+    assert (names(refused), allowed) == ({"NOT_ANSWERED"}, ())
 
 
 @pytest.mark.parametrize("told", [Say(drop=True), Say(status=503, text="<html>")])
 def test_a_venue_in_trouble_says_nothing_of_the_key(stub: Stub, told: Say) -> None:
     stub.handlers[PATH] = lambda _: told
-    assert names(check_key(settings_for(stub), allow_dangerous=True)) == {UNREACHABLE}
+    refused, allowed = parted(check_key(settings_for(stub)), allow_dangerous=True)
+    assert (names(refused), allowed) == ({UNREACHABLE}, ())
 
 
 def test_a_venue_that_is_not_there_is_a_problem(stub: Stub) -> None:

@@ -4,25 +4,25 @@ import pytest
 
 from adapters.config import Config, ConfigError, load_config
 
-KEYS = ("venue.api_key=k", "venue.api_secret=s")
+KEYS = {"TIDEGATE__VENUE__API_KEY": "k", "TIDEGATE__VENUE__API_SECRET": "s"}
 
 LONG = "a-token-of-128-bits-or-more"
 
 
-def check(*settings: str) -> dict[str, str]:
+def check(*settings: str, env: dict[str, str] | None = None) -> dict[str, str]:
     """Give the problems of a configuration, by key; none if it may be run."""
     try:
-        load_config(None, settings, {})
+        load_config(None, settings, env or {})
     except ConfigError as error:
         return {problem.key: problem.message for problem in error.problems}
     return {}
 
 
 def test_live_mode_needs_the_accounts_name_once_more() -> None:
-    assert "real money" in check("mode=live", *KEYS)["consent"]
-    assert "consent" in check("mode=live", "consent=other", *KEYS)
-    assert "consent" in check("mode=live", "account=fund", "consent=main", *KEYS)
-    assert check("mode=live", "account=fund", "consent=fund", *KEYS) == {}
+    assert "real money" in check("mode=live", env=KEYS)["consent"]
+    assert "consent" in check("mode=live", "consent=other", env=KEYS)
+    assert "consent" in check("mode=live", "account=fund", "consent=main", env=KEYS)
+    assert check("mode=live", "account=fund", "consent=fund", env=KEYS) == {}
 
 
 def test_consent_without_live_mode_is_a_mistake() -> None:
@@ -32,7 +32,7 @@ def test_consent_without_live_mode_is_a_mistake() -> None:
 @pytest.mark.parametrize("mode", ["testnet", "demo"])
 def test_an_exchange_needs_keys(mode: str) -> None:
     assert set(check(f"mode={mode}")) == {"venue.api_key", "venue.api_secret"}
-    assert check(f"mode={mode}", *KEYS) == {}
+    assert check(f"mode={mode}", env=KEYS) == {}
 
 
 def test_paper_mode_needs_no_keys() -> None:
@@ -102,15 +102,15 @@ def test_a_url_has_the_scheme_of_its_use() -> None:
     ],
 )
 def test_no_mode_reaches_the_exchange_of_another(mode: str, url: str, other: str) -> None:
-    settings = [f"mode={mode}", f"venue.rest_url={url}", *KEYS] + ["consent=main"] * (mode == "live")
+    settings = [f"mode={mode}", f"venue.rest_url={url}"] + ["consent=main"] * (mode == "live")
 
-    assert f'of mode "{other}"' in check(*settings)["venue.rest_url"]
+    assert f'of mode "{other}"' in check(*settings, env=KEYS)["venue.rest_url"]
 
 
 def test_any_mode_may_use_a_host_of_its_own() -> None:
     assert check("venue.rest_url=http://127.0.0.1:9000", "venue.ws_api_url=ws://127.0.0.1:9000/ws-api/v3") == {}
-    assert check("mode=live", "consent=main", "venue.rest_url=https://proxy.example.org", *KEYS) == {}
-    assert check("mode=live", "consent=main", "venue.rest_url=https://api2.binance.com", *KEYS) == {}
+    assert check("mode=live", "consent=main", "venue.rest_url=https://proxy.example.org", env=KEYS) == {}
+    assert check("mode=live", "consent=main", "venue.rest_url=https://api2.binance.com", env=KEYS) == {}
 
 
 def test_times_go_together() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -270,13 +272,99 @@ def test_keys_to_a_real_account_must_not_lie_open(file: File, tmp_path: Path) ->
 
 def test_a_private_key_file_must_be_there_and_not_lie_open(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
-    settings = ["mode=testnet", "venue.api_key=k", f"venue.private_key_file={key}"]
+    settings, env = ["mode=testnet", f"venue.private_key_file={key}"], {"TIDEGATE__VENUE__API_KEY": "k"}
 
-    assert "not there" in problems_of(*settings)["venue.private_key_file"]
+    assert "not there" in problems_of(*settings, env=env)["venue.private_key_file"]
     key.touch(0o644)
-    assert "chmod 600" in problems_of(*settings)["venue.private_key_file"]
+    assert "chmod 600" in problems_of(*settings, env=env)["venue.private_key_file"]
     key.chmod(0o400)
-    assert load_config(None, settings, {}).venue.private_key_file == key
+    assert load_config(None, settings, env).venue.private_key_file == key
+
+
+@pytest.mark.parametrize("mode", ["testnet", "demo", "live"])
+def test_keys_to_an_account_do_not_come_on_the_command_line_which_everybody_can_read(mode: str) -> None:
+    problems = problems_of(f"mode={mode}", "venue.api_key=hush", "venue.api_secret=hush")
+
+    for key in ("venue.api_key", "venue.api_secret"):
+        assert problems[key].startswith(f"{key}: stands on the command line, which everybody on this machine can read")
+        assert f"TIDEGATE__{key.upper().replace('.', '__')}" in problems[key]
+        assert problems[key].endswith("(--set)")
+    assert "hush" not in "".join(problems.values())
+
+
+def test_a_key_on_the_command_line_is_told_though_the_environment_has_it_too() -> None:
+    env = {"TIDEGATE__VENUE__API_KEY": "k", "TIDEGATE__VENUE__API_SECRET": "s"}
+
+    assert set(problems_of("mode=testnet", "VENUE.api_key=hush", env=env)) == {"venue.api_key"}
+
+
+def test_a_section_with_keys_that_is_no_table_is_not_repeated() -> None:
+    assert "hush" not in problems_of("mode=testnet", 'venue={api_key="hush"}')["venue"]
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """The directory of an account's keys, with the usual modes."""
+    directory = tmp_path / "secrets"
+    directory.mkdir()
+    directory.chmod(0o755)
+    for name in ("venue.api_key", "venue.api_secret"):
+        (directory / name).write_text("hush\n")
+        (directory / name).chmod(0o600)
+    return directory
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_secret_file_that_others_can_read_is_a_problem(secrets: Path, mode: int) -> None:
+    env = {"TIDEGATE_SECRETS_DIR": str(secrets)}
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet"
+
+    (secrets / "venue.api_secret").chmod(mode)
+
+    problems = problems_of("mode=testnet", env=env)
+    file = secrets / "venue.api_secret"
+    assert problems == {
+        "venue.api_secret": (
+            f"venue.api_secret: stands in a file that others can read; run: chmod 600 {file} (secret file {file})"
+        )
+    }
+    assert load_config(None, [], env).mode == "paper"
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o440])
+def test_a_secrets_directory_that_is_closed_to_others_keeps_its_files(secrets: Path, mode: int) -> None:
+    (secrets / "venue.api_secret").chmod(mode)
+    secrets.chmod(0o700)
+
+    assert load_config(None, ["mode=testnet"], {"CREDENTIALS_DIRECTORY": str(secrets)}).mode == "testnet"
+
+
+def _grant(path: Path, user: int, group: int = 0) -> None:
+    """Let a user read besides the owner, in an access list; as with `setfacl`, the mode shows its mask to the group."""
+    anybody = 0xFFFFFFFF
+    entries = [(0x01, 5, anybody), (0x02, 5, user), (0x04, group, anybody), (0x10, 5, anybody), (0x20, 0, anybody)]
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="access lists are read on Linux")
+def test_files_that_a_service_manager_lets_this_user_read_alone_are_closed(secrets: Path) -> None:
+    env = {"CREDENTIALS_DIRECTORY": str(secrets)}
+    key = secrets / "venue.api_key"
+    _grant(secrets, os.geteuid())
+    _grant(key, os.geteuid())
+    assert key.stat().st_mode & 0o777 == 0o550
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet"
+
+    _grant(key, os.geteuid(), group=4)
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet", "the directory is closed"
+    _grant(secrets, os.geteuid() + 1)
+    assert set(problems_of("mode=testnet", env=env)) == {"venue.api_key"}
+    key.chmod(0o600)
+    assert load_config(None, ["mode=testnet"], env).mode == "testnet", "which closes the list's mask"
 
 
 def test_the_bearer_token_comes_from_its_file(tmp_path: Path) -> None:
