@@ -12,6 +12,7 @@ import pykka
 import structlog
 
 from actors.runtime import Pool
+from adapters import exits
 from adapters.alert_setup import alert_sender
 from adapters.binance.rest import import_client
 from adapters.binance.venue import BinanceVenue
@@ -49,6 +50,7 @@ class House:
         self.config, self._begin = config, begin
         self.mail: queue.SimpleQueue[DaemonNews | int] = queue.SimpleQueue()
         self.rebuild_since: int | None = None
+        self.daemon: pykka.ActorRef[Any] | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -67,7 +69,7 @@ class House:
                 self.exchange = stack.enter_context(exchange_of(self.config, quiet_until))
             importing.join()
             self.pool = stack.enter_context(Pool(4, close_seconds=2.0))
-            self.venue = stack.enter_context(BinanceVenue(self.pool, self.exchange))
+            self.venue = stack.enter_context(BinanceVenue(self.pool, self.exchange, on_broken=self._leave))
             self._stack = stack.pop_all()
         return self
 
@@ -91,6 +93,17 @@ class House:
     def start(self) -> None:
         """Start the daemon; what becomes of it comes as mail."""
         self.daemon = self._begin(self)
+
+    def shut_down(self, why: str, exit_code: int = exits.OK) -> None:
+        """Have the daemon end in order, if it runs already. For any thread."""
+        if self.daemon is None:
+            self.mail.put(DaemonEnded(exit_code=exit_code, detail=why))
+        else:
+            self.pool.send(self.daemon, ShutDown(why, exit_code))
+
+    def _leave(self, why: str) -> None:
+        """End: there is no trading without the venue, and the next start has a new one."""
+        self.shut_down(why, exits.ERROR)
 
     def sources(self) -> Sources:
         """Say where the dashboard gets its figures."""
@@ -126,7 +139,7 @@ class House:
 
     def stop(self) -> DaemonEnded:
         """Shut down in order, and say how it ended."""
-        self.pool.send(self.daemon, ShutDown("asked to stop"))
+        self.shut_down("asked to stop")
         while not isinstance(news := self.mail.get(), DaemonEnded):
             pass
         return news

@@ -34,7 +34,6 @@ from messages.control import (
     EveryoneAnswered,
     Follow,
     Readiness,
-    ShutDown,
 )
 
 
@@ -132,7 +131,7 @@ class Service:
                     return exits.ERROR
                 case int() as number if not asked:  # make, for one, hands SIGTERM on to those who got it already.
                     asked = True
-                    self._house.pool.send(self._house.daemon, ShutDown(signal.Signals(number).name))
+                    self._house.shut_down(signal.Signals(number).name)
                 case int():
                     pass
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
@@ -79,8 +80,15 @@ class BinanceVenue:
     still owed: what was sent is unknown then, what was not is not sent.
     """
 
-    def __init__(self, runtime: Runtime, settings: BinanceSettings) -> None:
-        """Make it; nothing is connected. Raises `BadKey` when the key cannot sign."""
+    def __init__(
+        self, runtime: Runtime, settings: BinanceSettings, *, on_broken: Callable[[str], object] | None = None
+    ) -> None:
+        """Make it; nothing is connected. Raises `BadKey` when the key cannot sign.
+
+        `on_broken` hears, in the loop's thread, why a part that was to run for ever has ended: without it the venue
+        is of no use any more.
+        """
+        self._on_broken = on_broken
         signer = signer_of(settings.api_secret, settings.private_key, settings.private_key_pass)
         self._runtime, self._settings, self._signer = runtime, settings, signer
         self._loop = LoopThread(runtime, close_seconds=settings.close_seconds)
@@ -185,6 +193,8 @@ class BinanceVenue:
         error = task.exception() or RuntimeError("it ended")
         logger.critical("a part of the venue's adapter failed", exc_info=error)
         self._runtime.note_failure("BinanceVenue", None, error)
+        if self._on_broken is not None:
+            self._on_broken(f"a part of the venue's adapter failed: {type(error).__name__}: {error}")
 
     # Orders ---------------------------------------------------------------------------------------
 

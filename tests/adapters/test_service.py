@@ -24,13 +24,12 @@ class House:
     def __init__(self, news: Iterable[DaemonNews | int]) -> None:
         self._news, self.told = list(news), list[object]()
         self.config = SimpleNamespace(http=SimpleNamespace(host="127.0.0.1"), mode="paper")
-        self.daemon, self.pool = object(), self
 
     def start(self) -> None:
         pass
 
-    def send(self, _: object, message: object) -> None:
-        self.told.append(message)
+    def shut_down(self, why: str) -> None:
+        self.told.append(ShutDown(why))
 
     def news(self, *, starting: bool) -> DaemonNews | int:
         del starting

@@ -336,6 +336,8 @@ def test_a_part_that_ends_by_itself_is_a_failure_that_is_seen(stub: Stub, make_v
         raise ValueError("no")
 
     venue = make_venue()
+    heard: list[str] = []
+    venue._on_broken = heard.append
     connected(venue)
 
     def start() -> None:
@@ -346,6 +348,8 @@ def test_a_part_that_ends_by_itself_is_a_failure_that_is_seen(stub: Stub, make_v
     until(lambda: pool.failures)
     (failure,) = pool.claim_failures()
     assert isinstance(failure.error, ValueError)
+    until(lambda: heard)
+    assert heard == ["a part of the venue's adapter failed: ValueError: no"]
 
 
 def test_a_connection_that_lasted_is_made_again_at_once(stub: Stub, make_venue: MakeVenue) -> None:
