@@ -28,6 +28,8 @@ from messages.money import plain
 ENVIRONMENTS: dict[str, Environment] = {"paper": "p", "testnet": "t", "demo": "d", "live": "l"}
 QUIET_SECONDS = 2.0
 """A touch of which the stream says nothing for so long is asked for: in a quiet market there is nothing to say."""
+PAPER_KEY_VARIABLE, PAPER_SECRET_VARIABLE = "TIDEGATE_PAPER_KEY", "TIDEGATE_PAPER_SECRET"
+"""How the paper exchange is told the key that the daemon will use."""
 PROGRAM = Path(__file__).resolve().parents[1] / "run.py"
 
 
@@ -53,7 +55,8 @@ def exchange_of(config: Config, quiet_until: datetime | None = None) -> Iterator
         kind, _, files = config.paper.market.partition(":")
         if kind == "replay":  # Said here, where the user reads it, before another process stumbles over it.
             recorded_symbols([Path(name) for name in files.split(",") if name])
-        with PaperProcess(paper_command(config)) as paper:
+        keys = {PAPER_KEY_VARIABLE: config.paper.api_key, PAPER_SECRET_VARIABLE: config.paper.api_secret}
+        with PaperProcess(paper_command(config), keys) as paper:
             yield BinanceSettings(
                 rest_url=paper.rest,
                 ws_api_url=paper.ws_api,

@@ -11,7 +11,7 @@ from decimal import Decimal
 from math import gcd, lcm
 
 from messages.market import SymbolRules
-from messages.money import ZERO, ceil_to, floor_to, plain
+from messages.money import ZERO, floor_to, plain
 from messages.order import Decline, OrderType
 from messages.signal import Side
 
@@ -25,14 +25,6 @@ class Violation:
     detail: str
 
 
-def round_quantity(rules: SymbolRules, quantity: Decimal, order_type: OrderType) -> Decimal:
-    """Round a base quantity down to what the venue's steps allow; the result may be zero.
-
-    A market order must fit LOT_SIZE and MARKET_LOT_SIZE at once.
-    """
-    return floor_to(quantity, quantity_step(rules, order_type))
-
-
 def quantity_step(rules: SymbolRules, order_type: OrderType) -> Decimal:
     """The smallest difference between two quantities of this order type; zero if there is none."""
     if order_type != "MARKET" or not rules.market_step:
@@ -40,11 +32,6 @@ def quantity_step(rules: SymbolRules, order_type: OrderType) -> Decimal:
     if not rules.step:
         return rules.market_step
     return common_multiple(rules.step, rules.market_step)
-
-
-def round_price(rules: SymbolRules, price: Decimal, side: Side) -> Decimal:
-    """Round a limit to the tick so that it is never worse than asked: a buy's down, a sell's up."""
-    return floor_to(price, rules.tick) if side is Side.BUY else ceil_to(price, rules.tick)
 
 
 def check(

@@ -150,7 +150,7 @@ class SignalGate(Follower, Parent, Child):
     the number of verdicts by status, refusals by `rejected:REASON`.
     """
 
-    max_restarts = 3
+    max_restarts = 2  # The third failure is the last.
     window = math.inf
 
     def __init__(

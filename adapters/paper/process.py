@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.request import ProxyHandler, Request, build_opener
@@ -27,8 +28,8 @@ class PaperProcess:
     ends. Used as a context manager. `rest`, `ws_api` and `streams` are the addresses.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = list(command)
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self._command, self._environment = list(command), {**os.environ, **(environment or {})}
         self.rest = self.ws_api = self.streams = ""
 
     def __enter__(self) -> Self:
@@ -38,6 +39,7 @@ class PaperProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            env=self._environment,
         )
         try:
             said = orjson.loads(self._first_line())

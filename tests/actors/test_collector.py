@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 import weakref
 from collections.abc import Iterator
 
@@ -31,6 +32,9 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # What others have left lying about is no matter of these tests.
+        gc.collect()
     before = list(gc.callbacks)
     yield
     assert gc.callbacks == before

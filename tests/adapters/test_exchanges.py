@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from adapters import exchanges, exits
-from adapters.binance.keys import KeyProblem
+from adapters.binance.keys import KeyProblem, check_key
 from adapters.config import Config
 from adapters.exchanges import paper_command, paper_settings, quiet_until_of
 from messages.control import Committed
@@ -21,6 +22,15 @@ def test_the_paper_exchange_gets_the_bounds_that_are_configured() -> None:
     command = paper_command(config)
     assert command[command.index("--orders-per-10-seconds") + 1] == "7"
     assert paper_settings(config, 1).limits.orders_per_10_seconds == 7
+
+
+@pytest.mark.process
+def test_a_key_of_ones_own_opens_the_paper_exchange_that_the_daemon_starts(tmp_path: Path) -> None:
+    config = Config.model_validate({"data_dir": tmp_path, "paper": {"api_key": "mine", "api_secret": "hush"}})
+    assert "hush" not in paper_command(config)
+    with exchanges.exchange_of(config) as settings:
+        assert settings.api_key == "mine"
+        assert check_key(settings) == ()
 
 
 @pytest.mark.parametrize(

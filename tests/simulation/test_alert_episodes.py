@@ -132,10 +132,10 @@ def remember(stage: Stage) -> None:
     stage.run(40.0)
 
 
-def fail_four_times(stage: Stage) -> None:
+def fail_three_times(stage: Stage) -> None:
     stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 60})
     stage.until("ChildClosed")
-    for _ in range(4):
+    for _ in range(3):
         fail(stage.sim, TWAPActor)
 
 
@@ -188,7 +188,7 @@ EPISODES = (
     ),
     Episode("exchange_cancelled", end_by_its_own_hand),
     Episode("order_vanished", forget, remember),
-    Episode("quarantine", fail_four_times),
+    Episode("quarantine", fail_three_times),
     Episode("rebuilt", rebuild),
     Episode("lost_message", lose_an_outcome),
     Episode("rate_limited", be_asked_for_silence),

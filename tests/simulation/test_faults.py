@@ -235,7 +235,7 @@ def test_an_execution_whose_actor_fails_is_gone_on_with(seed: int) -> None:
     with Simulation(seed) as simulation:
         stage = Stage(simulation, check_codec=False).start()
         execution = stage.accepted("0.5", twap=FIVE)
-        for _ in range(3):
+        for _ in range(2):
             stage.until_handled(simulation.stream("test").randint(1, 60))
             if stage.count("ExecutionClosed"):
                 break
@@ -251,7 +251,7 @@ def test_an_execution_whose_actor_fails_once_too_often_is_quarantined_and_the_ot
     stage = Stage(simulation).start()
     bad = stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 60})
     stage.until("ChildClosed")
-    for _ in range(4):
+    for _ in range(3):
         fail(simulation, TWAPActor)
     stage.until("ExecutionQuarantined")
     good = stage.buy("0.5", price="44000", twap=FIVE).verdict
@@ -276,7 +276,7 @@ def test_a_quarantined_execution_takes_up_no_place_of_another_once_nothing_of_it
     stage = Stage(simulation, limits={"max_executions": 1}).start()
     stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 60})
     stage.until("ChildClosed")
-    for _ in range(4):
+    for _ in range(3):
         fail(simulation, TWAPActor)
     stage.until("ExecutionQuarantined")
     stage.run(5.0)

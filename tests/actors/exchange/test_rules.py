@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.exchange.rules import check, round_price, round_quantity
+from actors.exchange.rules import check, quantity_step
+from messages.market import SymbolRules
 from messages.money import floor_to, plain
-from messages.order import Decline
+from messages.order import Decline, OrderType
 from messages.signal import Side
 from tests.factories import D, rules
 
@@ -34,6 +35,11 @@ def violation(side: Side = Side.BUY, order_type: str = "LIMIT", **changes: Any) 
     return None if found is None else (found.filter, found.reason)
 
 
+def round_quantity(of: SymbolRules, quantity: D, order_type: OrderType) -> D:
+    """As a plan does it."""
+    return floor_to(quantity, quantity_step(of, order_type))
+
+
 def test_a_quantity_is_rounded_down_never_to_even() -> None:
     assert round_quantity(rules(), D("0.123459"), "LIMIT") == D("0.12345")
     assert round_quantity(rules(step=D("0.1")), D("0.25"), "LIMIT") == D("0.2")
@@ -53,7 +59,6 @@ def test_steps_of_zero_are_no_steps() -> None:
     free = rules(step=D(0), market_step=D(0))
     assert round_quantity(free, D("0.123456789"), "MARKET") == D("0.123456789")
     assert round_quantity(rules(step=D(0), market_step=D("0.01")), D("0.129"), "MARKET") == D("0.12")
-    assert round_price(rules(tick=D(0)), D("1.23456"), Side.BUY) == D("1.23456")
 
 
 def test_steps_that_do_not_divide_each_other_are_both_kept() -> None:
@@ -67,12 +72,6 @@ def test_a_rounded_quantity_fits_both_steps_and_is_never_more(quantity: D, step:
     rounded = round_quantity(of, quantity, "MARKET")
     assert 0 <= rounded <= quantity
     assert rounded == floor_to(rounded, of.step) == floor_to(rounded, of.market_step)
-
-
-def test_a_limit_is_rounded_so_that_it_is_never_worse_than_asked() -> None:
-    assert round_price(rules(), D("42000.019"), Side.BUY) == D("42000.01")
-    assert round_price(rules(), D("42000.011"), Side.SELL) == D("42000.02")
-    assert round_price(rules(), D("42000.01"), Side.SELL) == D("42000.01")
 
 
 def test_what_is_rounded_is_written_without_an_exponent() -> None:

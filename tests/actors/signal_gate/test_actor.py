@@ -489,16 +489,16 @@ def child_of(house: House, execution: str) -> Any:
     return house.actor().children[execution]
 
 
-def test_an_execution_that_fails_is_started_again_three_times_and_then_given_up(house: House) -> None:
+def test_an_execution_that_fails_is_started_again_twice_and_given_up_after_its_third_failure(house: House) -> None:
     of = house.verdict(fresh()).execution_id or ""
     house.workers.expect(tuple)
-    for _ in range(3):
+    for _ in range(2):
         child_of(house, of).tell("fail")
         assert house.workers.expect(tuple)[:2] == ("started", of)
     child_of(house, of).tell("fail")
     house.parent.expect(ExecutionGivenUp(of, "ArithmeticError: of a worker"))
     house.workers.expect_none()
-    house.parent.expect_failures(4)
+    house.parent.expect_failures(3)
     answer = command(house, of)
     assert (answer.done, answer.detail) == (False, "quarantined")
 
