@@ -65,13 +65,13 @@ demo: $(VENV)/.run
 
 # `make test` is for while one works; what takes long in real time has a marker, and `.ci/run` runs both.
 # Processes that tests start find the modules compiled, also where the environment asks for no such files.
-# Three workers keep two cores busy, for some tests wait (tests/turns.py); the long ones wait more.
+# Three workers keep two cores busy, for some tests wait (tests/turns.py).
 test: $(VENV)/.dev
 	$(PYTEST) -n 3 -m "not acceptance" --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 acceptance: $(VENV)/.dev
-	$(PYTEST) -n 4 -m acceptance $(LONG) $(ARGS)
+	$(PYTEST) -n 3 -m acceptance $(LONG) $(ARGS)
 
 check: $(VENV)/.dev
 	$(PY) -m ruff check .
