@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-KEY, SIGNATURE, BAN, INVARIANT = "KEY_REVOKED", "BAD_SIGNATURE", "BANNED", "INVARIANT"
+from messages.facts import BANNED
+
+KEY, SIGNATURE, BAN, INVARIANT = "KEY_REVOKED", "BAD_SIGNATURE", BANNED, "INVARIANT"
 REBUILT, SECOND_DAEMON = "REBUILT", "SECOND_DAEMON"
 """Reasons of a halt; that of a ban ends with it, the others wait for a person."""
 

@@ -269,10 +269,10 @@ def paper_exchange(
     ] = _USUAL.orders_per_10_seconds,
     orders_per_day: Annotated[int, typer.Option(min=1, help="The same within a day.")] = _USUAL.orders_per_day,
     weight_per_minute: Annotated[int, typer.Option(min=1, help="Request weight a minute.")] = _USUAL.weight_per_minute,
-    key: Annotated[str, typer.Option(envvar="TIDEGATE_PAPER_KEY", help="The API key that it knows.")] = "paper-key",
+    key: Annotated[str | None, typer.Option(envvar="TIDEGATE_PAPER_KEY", help="The API key that it knows.")] = None,
     secret: Annotated[
-        str, typer.Option(envvar="TIDEGATE_PAPER_SECRET", help="The secret of that key (HMAC).")
-    ] = "paper-secret",  # noqa: S107 - known to everybody, opens nothing
+        str | None, typer.Option(envvar="TIDEGATE_PAPER_SECRET", help="The secret of that key (HMAC).")
+    ] = None,
     faults: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A fault plan, as POST /paper/faults takes it.")
     ] = None,
@@ -283,14 +283,15 @@ def paper_exchange(
         from adapters.paper.account import DEFAULT_BALANCES
         from adapters.paper.markets import market_choice
         from adapters.paper.server.faults import Plan, read_plan
-        from adapters.paper.server.keys import ApiKey
+        from adapters.paper.server.keys import PAPER_KEY, ApiKey
         from adapters.paper.server.process import ProcessSettings, run_paper_exchange
         from adapters.paper.server.settings import ServerSettings
 
     with plainly():
         held = None if balances is None else read_balances(balances)
+        known = ApiKey(key=key or PAPER_KEY.key, secret=secret or PAPER_KEY.secret)
         settings = ProcessSettings(
-            server=ServerSettings(port=port, keys=(ApiKey(key=key, secret=secret),)),
+            server=ServerSettings(port=port, keys=(known,)),
             markets=market_choice(market, preset, seed),
             limits=LimitSettings(
                 weight_per_minute=weight_per_minute,

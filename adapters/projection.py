@@ -16,6 +16,7 @@ from adapters.lateness import Lateness
 from adapters.views import Json, iso, optional
 from messages.control import Committed
 from messages.facts import (
+    BANNED,
     AlertCleared,
     AlertRaised,
     ChildIntended,
@@ -30,8 +31,6 @@ from messages.facts import (
 )
 from messages.signal import Signal
 
-BANNED: Final = "BANNED"
-"""The reason of the one halt that ends by itself."""
 MAX_CLOSED: Final = 1_000
 MAX_SIGNALS: Final = 1_000
 MAX_ALERTS: Final = 200

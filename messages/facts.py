@@ -301,6 +301,10 @@ class RateLimited(Fact):
         return min(left, self.until - at) if at < self.until else left
 
 
+BANNED = "BANNED"
+"""The reason of the one halt that ends by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingHalted(Fact):
     """No new order goes out until `TradingResumed`; cancels do."""

@@ -11,7 +11,7 @@ from actors.exchange.actor import ExchangeActor
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Actor, Simulation
 from adapters.paper.faults import Fault, FaultKind
-from messages.control import Committed, InvariantBroken, Readiness
+from messages.control import Committed, HaltTrading, InvariantBroken, Readiness
 from messages.facts import ChildAbsent
 from messages.order import ProbeStream
 from messages.signal import Reason
@@ -96,3 +96,19 @@ def test_timestamps_that_are_refused_are_tried_again_with_the_venues_new_time(si
     assert report.orders[0].failure_reason.startswith("-1021")
     assert report.total_filled == D("0.5")
     assert stage.count("TradingHalted") == 0
+
+
+def test_a_halt_by_hand_outlasts_a_ban_also_over_a_restart(simulation: Simulation) -> None:
+    """It came while the venue had banned us, which ends by itself; what a person asked for does not."""
+    stage = Stage(simulation).start()
+    assert stage.world.news.up is not None
+    exchange = stage.world.news.up.exchange
+    exchange.tell(HaltTrading(reason="BANNED", detail="418"))
+    exchange.tell(HaltTrading(reason="MANUAL", detail="a look"))
+    stage.run(1.0)
+    stage.world.crash()
+    stage.world.store.reopen()
+    stage.start()
+    stage.run(120.0)
+    assert stage.count("TradingResumed") == 0
+    assert [line["reason"] for line in stage.lines("TradingHalted")] == ["BANNED", "MANUAL"]

@@ -9,7 +9,6 @@ import pytest
 from actors.daemon import Daemon
 from actors.journal import Journal
 from actors.runtime import Simulation
-from messages.control import HaltTrading
 from tests.simulation.test_halts import actor_ref
 from tests.simulation.whole import Stage
 
@@ -45,19 +44,3 @@ def test_a_root_that_cannot_even_begin_says_so(simulation: Simulation, monkeypat
     assert ended is not None
     assert (ended.exit_code, "no journal today" in ended.detail) == (1, True)
     simulation.claim_failures()
-
-
-def test_a_halt_by_hand_outlasts_a_ban_also_over_a_restart(simulation: Simulation) -> None:
-    """It came while the venue had banned us, which ends by itself; what a person asked for does not."""
-    stage = Stage(simulation).start()
-    assert stage.world.news.up is not None
-    exchange = stage.world.news.up.exchange
-    exchange.tell(HaltTrading(reason="BANNED", detail="418"))
-    exchange.tell(HaltTrading(reason="MANUAL", detail="a look"))
-    stage.run(1.0)
-    stage.world.crash()
-    stage.world.store.reopen()
-    stage.start()
-    stage.run(120.0)
-    assert stage.count("TradingResumed") == 0
-    assert [line["reason"] for line in stage.lines("TradingHalted")] == ["BANNED", "MANUAL"]
