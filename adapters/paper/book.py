@@ -145,18 +145,21 @@ class Plan:
         return sum((price * quantity for price, quantity, _ in self.matches), ZERO)
 
 
-def plan(book: Book, new: NewOrder, limit: Decimal | None, range_limit: Decimal | None) -> Plan:
+def plan(
+    book: Book, new: NewOrder, limit: Decimal | None, allowed: tuple[Decimal | None, Decimal | None] = (None, None)
+) -> Plan:
     """Work out what an order takes on arrival, without doing it.
 
-    `limit` is the order's worst price, `range_limit` the exchange's. An amount in quote buys as many
-    whole steps as it pays for (protocol §10).
+    `limit` is the order's worst price, `allowed` the lowest and highest that the exchange lets it take
+    (None: no bound). An amount in quote buys as many whole steps as it pays for (protocol §10).
     """
     result, side = Plan(), new.side
+    lowest, highest = allowed
     more = _wanted(book.spec, new)
     for price, there, maker in book.opposing(side):
         if limit is not None and worse(side, price, limit):
             break
-        if range_limit is not None and worse(side, price, range_limit):
+        if (lowest is not None and price < lowest) or (highest is not None and price > highest):
             result.out_of_range = True
             break
         wanted = more(price, ZERO)

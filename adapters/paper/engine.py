@@ -21,7 +21,7 @@ from adapters.paper.errors import (
     WOULD_TAKE,
     refuse,
 )
-from adapters.paper.filters import Candidate, check, range_limit
+from adapters.paper.filters import Candidate, check, range_limits
 from adapters.paper.liquidity.base import Happening, Moved, Print
 from adapters.paper.records import (
     AccountPosition,
@@ -202,7 +202,7 @@ class Engine:
         )
 
     def _plan(self, book: Book, new: NewOrder) -> Plan:
-        planned = plan(book, new, new.price, range_limit(book.spec, new.side, book.middle()))
+        planned = plan(book, new, new.price, range_limits(book.spec, new.side, book.middle()))
         if new.order_type == "LIMIT_MAKER":
             if planned.matches or planned.prevented or planned.stopped:
                 refuse(WOULD_TAKE)

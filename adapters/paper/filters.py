@@ -104,9 +104,10 @@ def _check_notional(spec: SymbolSpec, order: Candidate) -> None:
         raise filter_failure("NOTIONAL")
 
 
-def range_limit(spec: SymbolSpec, side: Side, reference: Decimal | None) -> Decimal | None:
-    """Name the worst price at which `side` may take under the price range rule, None where it does not bind."""
+def range_limits(spec: SymbolSpec, side: Side, reference: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+    """Name the lowest and highest price at which `side` may take under the price range rule; None where none binds."""
     if spec.price_range is None or reference is None:
-        return None
-    multiple = spec.price_range.bid_up if side is Side.BUY else spec.price_range.ask_down
-    return None if multiple is None else reference * multiple
+        return None, None
+    bounds = spec.price_range
+    down, up = (bounds.bid_down, bounds.bid_up) if side is Side.BUY else (bounds.ask_down, bounds.ask_up)
+    return None if down is None else reference * down, None if up is None else reference * up

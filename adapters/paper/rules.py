@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from messages.market import SymbolRules
@@ -157,12 +158,45 @@ _DECIMAL_FIELDS = frozenset(name for name, kind in SymbolSpec.__annotations__.it
 
 
 def with_filter(spec: SymbolSpec, filter_type: str, fields: dict[str, str | int | bool]) -> SymbolSpec:
-    """Change a filter as `exchangeInfo` writes it (`{"tickSize": "0.10"}`); `KeyError` for a name unknown here."""
+    """Change a filter as `exchangeInfo` writes it (`{"tickSize": "0.10"}`); `ValueError` for a name unknown here."""
+    if filter_type not in _FIELDS:
+        raise ValueError(f"there is no filter {filter_type}; there are {', '.join(_FIELDS)}")
     names = _FIELDS[filter_type]
+    for name in fields:
+        if name not in names:
+            raise ValueError(f"{filter_type} has no {name}; it has {', '.join(names)}")
     changes = {
         names[name]: Decimal(str(value)) if names[name] in _DECIMAL_FIELDS else value for name, value in fields.items()
     }
     return replace(spec, **changes)  # type: ignore[arg-type]  # the table above pairs names with their types
+
+
+RANGE_FIELDS = {
+    "bidLimitMultUp": "bid_up",
+    "bidLimitMultDown": "bid_down",
+    "askLimitMultUp": "ask_up",
+    "askLimitMultDown": "ask_down",
+}
+"""Binance's names of the price range rule's multiples, and ours."""
+
+
+def price_range_of(fields: Mapping[str, str]) -> PriceRange | None:
+    """Read the price range rule as `executionRules` writes it; nothing named means that there is none.
+
+    `ValueError` for a name unknown here or a multiple that is no number above 0.
+    """
+    multiples: dict[str, Decimal] = {}
+    for name, value in fields.items():
+        if name not in RANGE_FIELDS:
+            raise ValueError(f"the price range has no {name}; there are {', '.join(RANGE_FIELDS)}")
+        try:
+            multiple = Decimal(value)
+        except InvalidOperation:
+            multiple = ZERO
+        if not (multiple.is_finite() and multiple > 0):
+            raise ValueError(f"{name} must be a number above 0, not {value!r}")
+        multiples[RANGE_FIELDS[name]] = multiple
+    return PriceRange(**multiples) if multiples else None
 
 
 def text(amount: Decimal, precision: int = 8) -> str:

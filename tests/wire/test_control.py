@@ -32,6 +32,9 @@ async def test_truth_tells_requests_orders_trades_and_balances(world: World) -> 
         ("market", b'{"symbol": "BTCUSDT", "bids": [["-1", "1"]]}'),
         ("market", b'{"symbol": "BTCUSDT", "bids": [["x", "1"]]}'),
         ("market", b'{"symbol": "BTCUSDT", "filters": {"LOT_SIZE": {"colour": 1}}}'),
+        ("market", b'{"symbol": "BTCUSDT", "filters": {"ODD_SIZE": {}}}'),
+        ("market", b'{"symbol": "BTCUSDT", "price_range": {"up": "1.1"}}'),
+        ("market", b'{"symbol": "BTCUSDT", "price_range": {"bidLimitMultUp": "-1"}}'),
         ("market", b'{"symbol": "BTCUSDT", "expire": 5}'),
         ("clock", b"{}"),
         ("streams", b'{"action": "dance"}'),
@@ -164,11 +167,7 @@ async def test_subscriptions_are_terminated_or_forgotten(world: World) -> None:
 
 
 async def test_the_price_range_rule_ends_an_order_that_would_go_beyond(world: World) -> None:
-    from decimal import Decimal
-
-    from adapters.paper.rules import PriceRange
-
-    world.exchange.engine.change("BTCUSDT", price_range=PriceRange(bid_up=Decimal("1.0001")))
+    await world.control("market", symbol="BTCUSDT", price_range={"bidLimitMultUp": "1.0001"})
     rules: Any = (await world.get("/api/v3/executionRules", symbol="BTCUSDT")).json["symbolRules"][0]["rules"]
     assert rules == [{"ruleType": "PRICE_RANGE", "bidLimitMultUp": "1.00010000"}]
     reply = await world.signed("POST", "/api/v3/order", **an_order(quantity="2", price="50020"))
@@ -177,3 +176,8 @@ async def test_the_price_range_rule_ends_an_order_that_would_go_beyond(world: Wo
         "EXECUTION_RULE_PRICE_RANGE_EXCEEDED",
         "1.00000000",
     )
+    await world.book()
+    await world.control("market", symbol="BTCUSDT", price_range={})
+    assert (await world.get("/api/v3/executionRules", symbol="BTCUSDT")).json["symbolRules"][0]["rules"] == []
+    free = await world.signed("POST", "/api/v3/order", **an_order(quantity="2", price="50020"))
+    assert free.json["status"] == "FILLED"

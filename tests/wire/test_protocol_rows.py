@@ -286,7 +286,31 @@ async def test_row_10_filters_and_parameters_are_judged_in_the_exchanges_words(
         assert refused.json["msg"] == message
 
 
-async def test_row_10_symbol_status_and_price_range_bind(world: World) -> None:
+async def test_row_10_a_taker_that_would_trade_outside_the_price_range_expires_with_that_reason(world: World) -> None:
+    await world.control(
+        "market", symbol="BTCUSDT", price_range={"bidLimitMultUp": "1.0001", "askLimitMultDown": "0.9999"}
+    )
+    rules = (await world.get("/api/v3/executionRules", symbol="BTCUSDT")).json["symbolRules"]
+    multiples = {"bidLimitMultUp": "1.00010000", "askLimitMultDown": "0.99990000"}
+    assert rules == [{"symbol": "BTCUSDT", "rules": [{"ruleType": "PRICE_RANGE", **multiples}]}]
+    reason, stream = "EXECUTION_RULE_PRICE_RANGE_EXCEEDED", await world.user_stream()
+    for side, inside in (("BUY", "50001.00"), ("SELL", "50000.00")):
+        await world.book()
+        told = (await world.signed("POST", "/api/v3/order", **at_market(side=side, quantity="2"))).json
+        assert (told["status"], told["executedQty"]) == ("EXPIRED", "1.00000000"), "what was filled before stands"
+        assert told["expiryReason"] == reason
+        assert [fill["price"] for fill in told["fills"]] == [f"{inside}000000"]
+        reports = await stream.reports(3)
+        assert [(report["x"], report.get("eR")) for report in reports][2] == ("EXPIRED", reason)
+    api = await world.connect()
+    await world.book()
+    rest = await api.signed("order.place", **an_order(timeInForce="GTC", quantity="2", price="50020.00"))
+    assert (rest["result"]["status"], rest["result"]["expiryReason"]) == ("EXPIRED", reason)
+    queried = await world.signed("GET", "/api/v3/order", symbol="BTCUSDT", orderId=rest["result"]["orderId"])
+    assert queried.json["expiryReason"] == reason
+
+
+async def test_row_10_symbol_status_binds(world: World) -> None:
     await world.signed("POST", "/api/v3/order", **resting(newClientOrderId="open"))
     await world.control("market", symbol="BTCUSDT", status="CANCEL_ONLY")
     assert (await world.place()).error == (400, -2010, "Market is closed.")

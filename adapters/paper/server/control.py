@@ -10,7 +10,7 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from adapters.paper.rules import SymbolStatus
+from adapters.paper.rules import SymbolStatus, price_range_of
 from adapters.paper.server.connection import GOING_AWAY, Stall
 from adapters.paper.server.desk import Desk
 from adapters.paper.server.faults import BadPlan, Plan, read_plan
@@ -24,8 +24,9 @@ class MarketOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `bids` and `asks` ([price, quantity], best first) or `bid`, `ask` (with `bid_quantity`,
     `ask_quantity`) put a book in place; `trade` lets somebody take ([side, price, quantity]).
     `freeze` and `halt` stop and close the market, `release` gives it back to its own course;
-    `status` and `filters` (by type, as `exchangeInfo` writes them) change the rules; `expire` ends
-    an open order by the exchange's own hand.
+    `status`, `filters` (by type, as `exchangeInfo` writes them) and `price_range` (the multiples of
+    the reference price as `executionRules` writes them; an empty one takes the rule away) change the
+    rules; `expire` ends an open order by the exchange's own hand.
     """
 
     symbol: str
@@ -41,6 +42,7 @@ class MarketOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     release: bool = False
     status: SymbolStatus | None = None
     filters: dict[str, dict[str, str | int | bool]] = {}
+    price_range: dict[str, str] | None = None
     expire: int | None = None
 
 
@@ -181,6 +183,8 @@ class Control:
             exchange.set_status(order.symbol, order.status)
         for filter_type, fields in order.filters.items():
             exchange.set_filter(order.symbol, filter_type, fields)
+        if order.price_range is not None:
+            exchange.engine.change(order.symbol, price_range=price_range_of(order.price_range))
         if order.expire is not None:
             live = exchange.engine.open.get((order.symbol, order.expire))
             if live is None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from adapters.paper.account import Fees
 from adapters.paper.limits import DAY, SECOND, Limits
 from adapters.paper.records import Cancelled, OrderRecord, Placed, PublicTrade, TradeRecord
-from adapters.paper.rules import SymbolSpec, text
+from adapters.paper.rules import RANGE_FIELDS, SymbolSpec, text
 from adapters.paper.server.keys import ApiKey
 from adapters.paper.shapes import Shape, balances_shape, order_shape, trade_shape
 from messages.money import ZERO
@@ -256,16 +256,12 @@ def execution_rules_reply(specs: Iterable[SymbolSpec]) -> Shape:
     for spec in specs:
         rules: list[Shape] = []
         if spec.price_range is not None:
-            bounds = spec.price_range
-            rule: Shape = {"ruleType": "PRICE_RANGE"}
-            for name, bound in (
-                ("bidLimitMultUp", bounds.bid_up),
-                ("bidLimitMultDown", bounds.bid_down),
-                ("askLimitMultUp", bounds.ask_up),
-                ("askLimitMultDown", bounds.ask_down),
-            ):
-                if bound is not None:
-                    rule[name] = text(bound)
-            rules.append(rule)
+            bounds = {name: getattr(spec.price_range, ours) for name, ours in RANGE_FIELDS.items()}
+            rules.append(
+                {
+                    "ruleType": "PRICE_RANGE",
+                    **{name: text(bound) for name, bound in bounds.items() if bound is not None},
+                }
+            )
         rows.append({"symbol": spec.symbol, "rules": rules})
     return {"symbolRules": rows}

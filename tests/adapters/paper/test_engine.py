@@ -130,6 +130,16 @@ def test_the_price_range_rule_stops_a_taker_with_its_reason() -> None:
     assert placed.order.expiry_reason == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
 
 
+def test_the_price_range_rule_binds_a_seller_and_on_both_sides_of_the_reference() -> None:
+    world = World(specs={"price_range": PriceRange(ask_down=Decimal("0.99"))})
+    sold = world.place(type="MARKET", side="SELL", quantity="9")
+    assert sold.order.expiry_reason == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+    assert all(trade.price >= Decimal("99.495") for trade in sold.trades)
+    too_cheap = World(specs={"price_range": PriceRange(bid_down=Decimal("1.01"))}).place(type="MARKET", quantity="1")
+    assert (too_cheap.order.executed, too_cheap.order.status) == (Decimal(0), OrderStatus.EXPIRED)
+    assert too_cheap.order.expiry_reason == "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+
+
 # Amending -----------------------------------------------------------------------------------------
 
 

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from adapters.paper.filters import Candidate, check, range_limit
+from adapters.paper.filters import Candidate, check, range_limits
 from adapters.paper.rules import (
     PriceRange,
     SymbolStatus,
     built_in,
     exchange_info,
+    price_range_of,
     symbol_rules,
     text,
     with_filter,
@@ -134,7 +136,7 @@ def test_a_filter_can_be_changed_while_the_exchange_runs() -> None:
     assert world.exchange.rules(["BTCUSDT"], world.now)[0].apply_min_to_market is False
     world.exchange.set_filter("BTCUSDT", "MAX_NUM_ORDERS", {"maxNumOrders": 0})
     assert world.refusal().message == "Filter failure: MAX_NUM_ORDERS"
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="LOT_SIZE has no noSuch"):
         with_filter(built_in()["BTCUSDT"], "LOT_SIZE", {"noSuch": "1"})
 
 
@@ -163,11 +165,20 @@ def test_a_huge_limit_order_is_over_the_greatest_notional() -> None:
 
 def test_the_price_range_binds_only_with_a_rule_a_reference_and_a_multiple() -> None:
     spec = built_in()["BTCUSDT"]
-    assert range_limit(spec, Side.BUY, Decimal(100)) is None
-    ranged = World(specs={"price_range": PriceRange(bid_up=Decimal("1.1"))}).exchange.engine.books["BTCUSDT"].spec
-    assert range_limit(ranged, Side.BUY, Decimal(100)) == Decimal(110)
-    assert range_limit(ranged, Side.BUY, None) is None
-    assert range_limit(ranged, Side.SELL, Decimal(100)) is None
+    assert range_limits(spec, Side.BUY, Decimal(100)) == (None, None)
+    multiples = {"bidLimitMultUp": "1.1", "bidLimitMultDown": "0.8", "askLimitMultDown": "0.9"}
+    ranged = replace(spec, price_range=price_range_of(multiples))
+    assert range_limits(ranged, Side.BUY, Decimal(100)) == (Decimal(80), Decimal(110))
+    assert range_limits(ranged, Side.SELL, Decimal(100)) == (Decimal(90), None)
+    assert range_limits(ranged, Side.BUY, None) == (None, None)
+
+
+def test_a_price_range_is_read_by_the_names_that_execution_rules_gives_it() -> None:
+    assert price_range_of({"bidLimitMultUp": "1.05"}) == PriceRange(bid_up=Decimal("1.05"))
+    assert price_range_of({}) is None
+    for wrong in ({"bidUp": "1.05"}, {"bidLimitMultUp": "0"}, {"bidLimitMultUp": "wide"}, {"askLimitMultUp": "NaN"}):
+        with pytest.raises(ValueError, match=r"bidLimitMultUp|askLimitMultUp must be a number"):
+            price_range_of(wrong)
 
 
 def test_the_exchange_describes_its_symbols_as_the_real_one_does() -> None:
