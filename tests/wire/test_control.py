@@ -28,6 +28,7 @@ async def test_truth_tells_requests_orders_trades_and_balances(world: World) -> 
         ("faults", b"nonsense"),
         ("faults", b'{"faults": [{"kind": "earthquake"}]}'),
         ("faults", b'{"faults": [{"kind": "refuse", "colour": 1}]}'),
+        ("faults", b'{"faults": [{"kind": "lost_reply", "on": ["plase"]}]}'),
         ("market", b'{"symbol": "NOPE"}'),
         ("market", b'{"symbol": "BTCUSDT", "bids": [["-1", "1"]]}'),
         ("market", b'{"symbol": "BTCUSDT", "bids": [["x", "1"]]}'),

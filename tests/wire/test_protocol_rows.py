@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from adapters.paper.limits import LimitSettings
 from adapters.paper.server import ApiKey, KeyKind
+from adapters.paper.server.faults import WireFault
 from adapters.paper.store import AccountFile
 from tests.wire.exchange_world import (
     KEY,
@@ -375,13 +378,148 @@ async def test_row_12_too_much_weight_brings_429_then_418_which_also_ends_the_we
             await api.next()
 
 
-async def test_row_13_every_fault_can_be_planned(world: World) -> None:
-    from adapters.paper.server.faults import WireFault
+async def _no_reply(world: World) -> None:
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await world.place(newClientOrderId="struck")
 
-    for kind in WireFault:
-        await world.faults({"kind": kind.value, "nth": [1], "probability": 0.5, "times": 3, "milliseconds": 1})
-        state = (await world.raw("GET", "/paper/faults")).json["faults"]
-        assert [(fault["kind"], fault["times"]) for fault in state] == [(kind.value, 3)]
+
+async def _orders(world: World) -> list[str]:
+    return [order["clientOrderId"] for order in (await world.truth())["orders"]]
+
+
+async def _seen_dropped(world: World) -> None:
+    await _no_reply(world)
+    assert await _orders(world) == []
+
+
+async def _seen_lost_reply(world: World) -> None:
+    await _no_reply(world)
+    assert await _orders(world) == ["struck"], "it was done"
+
+
+async def _seen_refused(world: World) -> None:
+    assert (await world.place()).error == (400, -1013, "Filter failure: LOT_SIZE")
+    assert await _orders(world) == []
+
+
+async def _seen_error_instead(world: World) -> None:
+    assert (await world.place()).error[:2] == (503, -1000)
+    assert await _orders(world) == []
+
+
+async def _seen_error_reply(world: World) -> None:
+    assert (await world.place(newClientOrderId="struck")).error[:2] == (503, -1000)
+    assert await _orders(world) == ["struck"]
+
+
+async def _seen_late_request(world: World) -> None:
+    assert (await world.place(recvWindow=60)).json["code"] == -1021
+
+
+async def _seen_late_reply(world: World) -> None:
+    api = await world.connect()
+    late, prompt = await api.send("order.place", signed_params(**an_order())), await api.send("ping")
+    assert [(await api.next())["id"], (await api.next())["id"]] == [prompt, late]
+
+
+async def _seen_revoked(world: World) -> None:
+    api = await world.connect()
+    await api.send("ping")
+    told = await api.next()
+    assert (told["id"], told["status"], told["error"]["code"]) == (None, 401, -2015)
+
+
+async def _seen_query_lag(world: World) -> None:
+    await world.place(newClientOrderId="young")
+    young = await world.signed("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="young")
+    assert young.error == (400, -2013, "Order does not exist.")
+
+
+async def _seen_stale_open_orders(world: World) -> None:
+    await world.signed("POST", "/api/v3/order", **resting())
+    open_orders = [(await world.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT")).json for _ in range(2)]
+    assert [len(orders) for orders in open_orders] == [0, 1]
+
+
+async def _told(world: World) -> list[str]:
+    """What the stream says of an order that fills at once."""
+    stream = await world.user_stream()
+    await world.place()
+    return [event["event"].get("x", "balances") for event in await stream.quiet(0.3)]
+
+
+async def _seen_lost_event(world: World) -> None:
+    assert await _told(world) == ["TRADE", "balances"]
+
+
+async def _seen_duplicate_event(world: World) -> None:
+    assert sorted(await _told(world)) == ["NEW", "NEW", "TRADE", "balances"]
+
+
+async def _seen_late_event(world: World) -> None:
+    assert await _told(world) == ["TRADE", "balances", "NEW"]
+
+
+async def _seen_event_first(world: World) -> None:
+    stream = await world.user_stream()
+    await stream.send("order.place", signed_params(**an_order()))
+    frames = [await stream.next() for _ in range(4)]
+    assert ["id" in frame for frame in frames] == [False, False, False, True]
+
+
+async def _seen_disconnect(world: World) -> None:
+    api = await world.connect()
+    assert (await api.ask("ping"))["status"] == 200
+    with pytest.raises(ConnectionError):
+        await api.next()
+    assert api.ws.close_code == 1001
+
+
+async def _seen_shutdown(world: World) -> None:
+    api = await world.connect()
+    await api.ask("ping")
+    assert (await api.event())["event"]["e"] == "serverShutdown"
+
+
+async def _seen_terminated(world: World) -> None:
+    stream = await world.user_stream()
+    await stream.ask("ping")
+    assert (await stream.event())["event"]["e"] == "eventStreamTerminated"
+    await world.place()
+    assert await stream.quiet() == [], "the socket lives, the stream does not"
+
+
+STRIKES: dict[WireFault, tuple[dict[str, Any], Callable[[World], Awaitable[None]]]] = {
+    WireFault.DROPPED_REQUEST: ({"on": ["place"]}, _seen_dropped),
+    WireFault.LOST_REPLY: ({"on": ["place"]}, _seen_lost_reply),
+    WireFault.REFUSE: ({"on": ["place"]}, _seen_refused),
+    WireFault.ERROR_INSTEAD: ({"on": ["place"]}, _seen_error_instead),
+    WireFault.ERROR_REPLY: ({"on": ["place"]}, _seen_error_reply),
+    WireFault.LATE_REQUEST: ({"on": ["place"], "milliseconds": 150}, _seen_late_request),
+    WireFault.LATE_REPLY: ({"on": ["place"], "milliseconds": 100}, _seen_late_reply),
+    WireFault.REVOKED: ({"on": ["ping"]}, _seen_revoked),
+    WireFault.QUERY_LAG: ({"milliseconds": 60_000}, _seen_query_lag),
+    WireFault.STALE_OPEN_ORDERS: ({"milliseconds": 60_000}, _seen_stale_open_orders),
+    WireFault.LOST_EVENT: ({"on": ["NEW"]}, _seen_lost_event),
+    WireFault.DUPLICATE_EVENT: ({"on": ["NEW"]}, _seen_duplicate_event),
+    WireFault.LATE_EVENT: ({"on": ["NEW"], "milliseconds": 100}, _seen_late_event),
+    WireFault.EVENT_FIRST: ({"on": ["place"]}, _seen_event_first),
+    WireFault.DISCONNECT: ({"on": ["ping"]}, _seen_disconnect),
+    WireFault.SHUTDOWN: ({"on": ["ping"]}, _seen_shutdown),
+    WireFault.TERMINATED: ({"on": ["ping"]}, _seen_terminated),
+}
+
+
+@pytest.mark.parametrize("kind", WireFault)
+async def test_row_13_every_fault_that_is_planned_is_seen_by_a_client(world: World, kind: WireFault) -> None:
+    details, seen = STRIKES[kind]
+    await world.faults({"kind": kind.value, "nth": [1], **details})
+    await seen(world)
+    (state,) = (await world.raw("GET", "/paper/faults")).json["faults"]
+    assert (state["kind"], state["strikes"]) == (kind.value, 1)
+    ended = await world.raw("DELETE", "/paper/faults")
+    assert ended.json == {"faults": []}
+    assert (await world.place()).status == 200
 
 
 async def test_row_14_the_server_pings_and_cuts_off_who_does_not_answer() -> None:

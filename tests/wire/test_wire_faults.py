@@ -90,6 +90,14 @@ async def test_trouble_may_speak_html_or_not_at_all(world: World, body: str, con
     assert "json" not in answer.headers.get("Content-Type", "")
 
 
+@pytest.mark.parametrize("body", ["json", "html", "empty"])
+async def test_a_server_in_trouble_may_say_when_to_come_back(world: World, body: str) -> None:
+    fault: dict[str, Any] = {"kind": "error_instead", "on": ["time"], "status": 503, "body": body}
+    await world.faults({**fault, "nth": [1], "milliseconds": 2500}, {**fault, "nth": [2]})
+    assert (await world.get("/api/v3/time")).headers["Retry-After"] == "3"
+    assert "Retry-After" not in (await world.get("/api/v3/time")).headers
+
+
 @pytest.mark.parametrize(
     ("code", "status"), [(-1013, 400), (-1003, 429), (-1003, 418), (-1015, 429), (-2010, 400), (-1020, 400)]
 )
@@ -218,7 +226,7 @@ async def test_a_connection_can_be_closed_warned_or_unsubscribed_at_a_request(wo
 async def test_session_methods_are_struck_as_well(world: World) -> None:
     await world.faults(
         {"kind": "dropped_request", "on": ["session"], "nth": [1]},
-        {"kind": "refuse", "on": ["session"], "nth": [2], "code": -1003, "status": 429},
+        {"kind": "refuse", "on": ["session"], "nth": [2], "code": -1003, "status": 429, "milliseconds": 3000},
         {"kind": "error_instead", "on": ["session"], "nth": [3]},
         {"kind": "late_request", "on": ["session"], "nth": [4], "milliseconds": 50},
         {"kind": "lost_reply", "on": ["session"], "nth": [4]},
@@ -226,7 +234,9 @@ async def test_session_methods_are_struck_as_well(world: World) -> None:
     socket = await world.connect()
     with pytest.raises(TimeoutError):
         await socket.ask("session.status", seconds=0.1)
-    assert (await socket.ask("session.status"))["status"] == 429
+    limited = await socket.ask("session.status")
+    assert limited["status"] == 429
+    assert limited["error"]["data"]["retryAfter"] - limited["error"]["data"]["serverTime"] in range(2900, 3002)
     assert (await socket.ask("session.status"))["status"] == 503
     with pytest.raises(TimeoutError):
         await socket.ask("session.status", seconds=0.15)

@@ -12,6 +12,7 @@ from adapters.paper.records import Event
 from adapters.paper.requests import check_time
 from adapters.paper.server.call import NO_KEY, Call
 from adapters.paper.server.faults import (
+    Fault,
     NoReply,
     Point,
     Struck,
@@ -115,16 +116,18 @@ class Desk:
             raise NoReply(dropped)
         refusal = struck.get(WireFault.REFUSE)
         if refusal is not None:
-            code, message, status = refusal_of(refusal)
-            self._note(operation, received, "refused", code)
-            until = None
-            if status in {418, 429}:
-                until = self.time() + int(refusal.milliseconds * 1000)
-            raise ExchangeError(code, message, status, until)
+            error = self._refusal(refusal)
+            self._note(operation, received, "refused", error.code)
+            raise error
         instead = struck.get(WireFault.ERROR_INSTEAD)
         if instead is not None:
             self._note(operation, received, "dropped")
             raise Trouble(instead)
+
+    def _refusal(self, fault: Fault) -> ExchangeError:
+        code, message, status = refusal_of(fault)
+        until = self.time() + int(fault.milliseconds * 1000) if status in {418, 429} else None
+        return ExchangeError(code, message, status, until)
 
     async def hold_up(self, struck: Struck) -> None:
         """Do to a request that never reaches the exchange itself what strikes it before it is done."""
@@ -133,8 +136,7 @@ class Desk:
         if (dropped := struck.get(WireFault.DROPPED_REQUEST)) is not None:
             raise NoReply(dropped)
         if (refusal := struck.get(WireFault.REFUSE)) is not None:
-            code, message, status = refusal_of(refusal)
-            raise ExchangeError(code, message, status)
+            raise self._refusal(refusal)
         if (instead := struck.get(WireFault.ERROR_INSTEAD)) is not None:
             raise Trouble(instead)
 

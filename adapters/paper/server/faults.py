@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -47,6 +48,40 @@ class WireFault(StrEnum):
 EVENT_FAULTS = frozenset({WireFault.LOST_EVENT, WireFault.DUPLICATE_EVENT, WireFault.LATE_EVENT})
 
 
+REQUEST_KINDS = (
+    "place",
+    "test",
+    "cancel",
+    "cancel_all",
+    "cancel_replace",
+    "amend",
+    "query",
+    "open_orders",
+    "all_orders",
+    "trades",
+    "account",
+    "exchange_info",
+    "depth",
+    "market",
+    "time",
+    "ping",
+    "session",
+)
+"""What a plan calls requests; `session` is whatever the WebSocket API has for log-ons and subscriptions."""
+
+EVENT_KINDS = ("NEW", "TRADE", "CANCELED", "EXPIRED", "REPLACED", "TRADE_PREVENTION", "outboundAccountPosition")
+"""What a plan calls events: the execution type of a report, or the event's own name."""
+
+_STRIKES: Mapping[WireFault, tuple[str, ...]] = {
+    **dict.fromkeys(EVENT_FAULTS, EVENT_KINDS),
+    WireFault.QUERY_LAG: ("query", "all_orders", "trades"),
+    WireFault.STALE_OPEN_ORDERS: ("open_orders",),
+}
+"""Kinds that a fault can strike; those that are not here strike any request."""
+_OF_SOCKETS = frozenset({WireFault.REVOKED, WireFault.DISCONNECT, WireFault.SHUTDOWN, WireFault.TERMINATED})
+"""Faults that only the WebSocket API has."""
+
+
 class Point(StrEnum):
     """Where a request may be held up: on its way, before it is forwarded, before the matching engine (§2)."""
 
@@ -66,23 +101,44 @@ class Body(StrEnum):
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fault: it strikes with `probability`, and certainly at the `nth` occasions (counted from 1).
 
-    `on` names kinds of requests (`place`, `cancel`, `query`, ...; events: NEW, TRADE, ...), none means
-    any that the fault can strike; `via` is `rest` or `ws`; `times` bounds how often it strikes.
-    `milliseconds` says how long; `status`, `code`, `message` and `body` what is answered.
+    `on` names kinds of requests (`REQUEST_KINDS`; of events: `EVENT_KINDS`), none means any that the
+    fault can strike; `via` is `rest` or `ws`; `times` bounds how often it strikes. `milliseconds` says
+    how long, of a refusal or trouble the Retry-After; `status`, `code`, `message` and `body` what is
+    answered. `ValueError` for a kind that does not exist or that the fault cannot strike.
     """
 
     kind: WireFault
     on: tuple[str, ...] = ()
-    via: str | None = None
-    nth: tuple[int, ...] = ()
-    probability: float = 0.0
-    times: int | None = None
+    via: Literal["rest", "ws"] | None = None
+    nth: tuple[Annotated[int, msgspec.Meta(ge=1)], ...] = ()
+    probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    times: Annotated[int, msgspec.Meta(ge=0)] | None = None
     point: Point = Point.RECEIVED
-    milliseconds: float = 0.0
+    milliseconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     status: int | None = None
     code: int | None = None
     message: str | None = None
     body: Body = Body.JSON
+
+    def __post_init__(self) -> None:
+        """Refuse what would never strike."""
+        known = _STRIKES.get(self.kind, REQUEST_KINDS)
+        for name in self.on:
+            if name not in known:
+                raise ValueError(f"{self.kind} cannot be on {name!r}; there are {', '.join(known)}")
+        if self.via == "rest" and self.kind in _OF_SOCKETS:
+            raise ValueError(f"{self.kind} is of the WebSocket API alone: via 'ws'")
+
+    def may_strike(self, kind: str, via: str | None) -> bool:
+        """Tell whether an occasion of this kind, come this way, is one of this fault's."""
+        if self.on:
+            if kind not in self.on:
+                return False
+        elif kind not in _STRIKES.get(self.kind, (kind,)):
+            return False
+        if via == "rest" and self.kind in _OF_SOCKETS:
+            return False
+        return via is None or self.via in {None, via}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -176,9 +232,7 @@ class WireFaults:
         struck: dict[WireFault, Fault] = {}
         for entry in self._counts:
             fault = entry.fault
-            if (fault.kind in EVENT_FAULTS) is not events or (fault.on and kind not in fault.on):
-                continue
-            if not events and fault.via is not None and fault.via != via:
+            if (fault.kind in EVENT_FAULTS) is not events or not fault.may_strike(kind, via):
                 continue
             entry.occasions += 1
             hit = entry.occasions in fault.nth

@@ -89,14 +89,15 @@ class Rest:
         return self._reply(error.http_status, error_shape(error), headers)
 
     def _trouble(self, trouble: Trouble) -> web.Response:
+        headers = {"Retry-After": str(math.ceil(trouble.retry_after))} if trouble.retry_after else {}
         match trouble.body:
             case Body.HTML:
                 page = HTML.format(f"{trouble.status} Service Temporarily Unavailable")
-                return web.Response(status=trouble.status, text=page, content_type="text/html")
+                return web.Response(status=trouble.status, text=page, content_type="text/html", headers=headers)
             case Body.EMPTY:
-                return web.Response(status=trouble.status)
+                return web.Response(status=trouble.status, headers=headers)
             case Body.JSON:
-                return self._reply(trouble.status, {"code": trouble.code, "msg": trouble.message}, {})
+                return self._reply(trouble.status, {"code": trouble.code, "msg": trouble.message}, headers)
 
     def _unknown(self, verb: str, path: str) -> web.Response:
         if (verb, path) in GONE_PATHS:

@@ -3,15 +3,21 @@ from __future__ import annotations
 import pytest
 
 from adapters.paper.server.faults import (
+    EVENT_FAULTS,
+    EVENT_KINDS,
     NOTHING,
+    REQUEST_KINDS,
+    BadPlan,
     Fault,
     Plan,
     Point,
     Trouble,
     WireFault,
     WireFaults,
+    read_plan,
     refusal_of,
 )
+from adapters.paper.server.operations import OPERATIONS
 
 
 def strikes(faults: WireFaults, kind: str, count: int, via: str = "rest") -> list[int]:
@@ -97,3 +103,35 @@ def test_a_server_in_trouble_says_what_it_is_told_to() -> None:
 )
 def test_a_refusal_has_code_text_and_status(fault: Fault, expected: tuple[int, str, int]) -> None:
     assert refusal_of(fault) == expected
+
+
+def test_the_kinds_that_a_plan_may_name_are_those_that_there_are() -> None:
+    assert set(REQUEST_KINDS) == {operation.kind for operation in OPERATIONS} | {"session"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ('{"kind": "lost_reply", "on": ["plase"]}', "lost_reply cannot be on 'plase'; there are place, test, cancel,"),
+        ('{"kind": "lost_event", "on": ["place"]}', "there are NEW, TRADE, CANCELED,"),
+        ('{"kind": "query_lag", "on": ["place"]}', "there are query, all_orders, trades"),
+        ('{"kind": "revoked", "via": "rest"}', "revoked is of the WebSocket API alone"),
+        ('{"kind": "refuse", "via": "telex"}', "telex"),
+        ('{"kind": "refuse", "nth": [0]}', ">= 1"),
+        ('{"kind": "refuse", "probability": 2}', "<= 1"),
+        ('{"kind": "late_reply", "milliseconds": -5}', ">= 0"),
+    ],
+)
+def test_a_plan_whose_fault_could_never_strike_is_refused_with_what_there_is(fault: str, said: str) -> None:
+    with pytest.raises(BadPlan) as refused:
+        read_plan(f'{{"faults": [{fault}]}}')
+    assert said in str(refused.value)
+
+
+def test_a_fault_without_kinds_counts_what_it_can_strike_and_nothing_else() -> None:
+    faults = WireFaults([Fault(kind=WireFault.QUERY_LAG, nth=(1,)), Fault(kind=WireFault.DISCONNECT, nth=(1,))])
+    assert strikes(faults, "place", 3) == []
+    assert faults.state()[1]["occasions"] == 0, "a REST connection is not cut by it"
+    assert [strikes(faults, "query", 1), strikes(faults, "place", 1, "ws")] == [[1], [1]]
+    for kind in EVENT_FAULTS:
+        assert all(WireFaults([Fault(kind=kind, nth=(1,))]).strike_event(name) for name in EVENT_KINDS)
