@@ -112,6 +112,7 @@ def start_daemon(
     alerts: Tells[AlertRaised | AlertCleared] | None = None,
     lookout: Tells[WaitsFor] | None = None,
     failed_before: str | None = None,
+    broken_before: str | None = None,
     symbols: Sequence[str] = (),
 ) -> ActorRef[Daemon]:
     """Start the root actor on the current runtime; without settings, with the defaults of paper mode.
@@ -135,6 +136,7 @@ def start_daemon(
         alerts=alerts,
         lookout=lookout,
         failed_before=failed_before,
+        broken_before=broken_before,
     )
 
 
@@ -150,6 +152,7 @@ def begin(house: House) -> ActorRef[Daemon]:
         alerts=house.note,
         lookout=house.vitals,
         failed_before=house.note.left,
+        broken_before=house.broken.left,
     )
 
 

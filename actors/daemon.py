@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -36,7 +36,6 @@ from messages.control import (
     EveryoneAnswered,
     ExecutionGivenUp,
     FactNews,
-    HaltTrading,
     InvariantBroken,
     JournalFailed,
     Ping,
@@ -145,7 +144,8 @@ class Daemon(Follower, Parent):
     """Starts everything, says how things stand, and ends the process when it must.
 
     `alerts` is told each alert once it is durable, `lookout` what due children wait for.
-    `failed_before` says how the journal failed in an earlier life, if nobody has said since that it works again.
+    `failed_before` says how the journal failed in an earlier life, if nobody has said since that it works again,
+    `broken_before` which promise was broken in one that could not journal it.
     `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
     """
@@ -163,6 +163,7 @@ class Daemon(Follower, Parent):
         alerts: Tells[AlertRaised | AlertCleared] | None = None,
         lookout: Tells[WaitsFor] | None = None,
         failed_before: str | None = None,
+        broken_before: str | None = None,
     ) -> None:
         super().__init__()
         self._failed_before = failed_before
@@ -175,7 +176,9 @@ class Daemon(Follower, Parent):
         self._limited_until: float | None = None
         self._weight_until: float | None = None
         self._word_timer: Timer | None = None
-        self._broken: str | None = None
+        self._broken_before = broken_before
+        self._said = False
+        self._ends_when_said = False
         self._epoch = 0
         self._quarantined: list[str] = []
         self._not_ready = {JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
@@ -271,26 +274,30 @@ class Daemon(Follower, Parent):
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Raise the epoch: from here on this process is the one that writes."""
         self._allow_start()  # The others begin to read.
-        self.append(
-            EpochStarted(
-                epoch=self._epoch + 1,
-                journal_id=caught_up.journal_id,
-                mode=self._settings.mode,
-                version=self._settings.version,
-            )
+        epoch = EpochStarted(
+            epoch=self._epoch + 1,
+            journal_id=caught_up.journal_id,
+            mode=self._settings.mode,
+            version=self._settings.version,
         )
+        self.append(epoch, *self._halt_at_start())
+
+    def _halt_at_start(self) -> Iterator[TradingHalted]:
+        """Say what an earlier life could not, before anybody else is there to send something."""
+        if self._broken_before is not None and graver(INVARIANT, self._halt_reason):
+            yield TradingHalted(reason=INVARIANT, detail=self._broken_before)
 
     def on_durable(self, fact: Fact) -> None:
-        """Start the others once the epoch is durable; end once the halt is that a broken promise asks for."""
+        """Start the others once the epoch is durable; end once that is said which the next start must know."""
         if isinstance(fact, EpochStarted):
             self._start_the_others()
-        elif isinstance(fact, TradingHalted):
-            self._end_broken()
+        elif isinstance(fact, TradingHalted) and self._readiness is Readiness.FAILED:
+            self._said = True
+            if self._ends_when_said and self._ending is not None:
+                self._end(*self._ending)
 
     def on_news_of(self, fact: Fact) -> None:
         """Open or shut the gate when trading is halted or resumed."""
-        if isinstance(fact, TradingHalted):
-            self._end_broken()
         if self.caught_up and self._readiness in (Readiness.READY, Readiness.HALTED):
             self._stand(self._readiness_when_up())
 
@@ -368,7 +375,7 @@ class Daemon(Follower, Parent):
         for name, ref in self.children.items():
             heard = self._heard.setdefault(str(name), now)
             if now - heard > silence:
-                self._end(EXIT_ERROR, f"{name} has not answered for {now - heard:.0f} s")
+                self._fail(str(name), EXIT_ERROR, f"{name} has not answered for {now - heard:.0f} s")
                 return
             self.runtime.send(ref, Ping(self.actor_ref))
         self.runtime.tell_after(self._settings.ping_seconds, self.actor_ref, _Tick())
@@ -411,27 +418,32 @@ class Daemon(Follower, Parent):
             self._stopping.pop()
             self._stop_next()
         elif self._ending is None:
-            self._end(EXIT_ERROR, f"{name} stopped without being asked to")
+            self._fail(str(name), EXIT_ERROR, f"{name} stopped without being asked to")
 
     def give_up(self, name: Hashable, cause: BaseException) -> None:
         """End the process: a critical actor has failed. After a broken promise, the next one starts halted."""
-        detail = f"{name} failed: {type(cause).__name__}: {cause}"
-        if not isinstance(cause, InvariantBroken | ClaimBroken):
-            self._end(EXIT_ERROR, detail)
-        elif not graver(INVARIANT, self._halt_reason) or name == JOURNAL or JOURNAL not in self.children:
-            self._end(EXIT_INVARIANT, detail)
-        else:
-            self._broken = detail
-            self._stand(Readiness.FAILED, detail)
-            self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell(EXIT_INVARIANT, detail))
-            if EXCHANGE in self.children:
-                self.runtime.send(self.children[EXCHANGE], HaltTrading(reason=INVARIANT, detail=detail))
-            else:  # Its writer is gone.
-                self.append(TradingHalted(reason=INVARIANT, detail=detail))
+        code = EXIT_INVARIANT if isinstance(cause, InvariantBroken | ClaimBroken) else EXIT_ERROR
+        self._fail(str(name), code, f"{name} failed: {type(cause).__name__}: {cause}")
 
-    def _end_broken(self) -> None:
-        if self._broken is not None:
-            self._end(EXIT_INVARIANT, self._broken)
+    def _fail(self, name: str, code: int, detail: str) -> None:
+        """End once the journal has what the next start must know, or when that has had its time."""
+        if self._readiness is Readiness.FAILED:
+            return  # The end is under way already, and for a reason that came first.
+        self._ending = code, detail
+        self._ends_when_said = True
+        if code != EXIT_INVARIANT or not self._say_broken(detail, may_append=name != JOURNAL):
+            self._end(code, detail)
+            return
+        self._stand(Readiness.FAILED, detail)
+        self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell(code, detail))
+
+    def _say_broken(self, detail: str, *, may_append: bool = True) -> bool:
+        """Have the halt journalled that a broken promise asks for; False if there is nothing to wait for."""
+        self._said = not graver(INVARIANT, self._halt_reason)
+        if self._said or not may_append or JOURNAL not in self.children:
+            return False
+        self.append(TradingHalted(reason=INVARIANT, detail=detail))
+        return True
 
     def _waits_for_venue(self) -> bool:
         """Whether the venue might not be asked until a moment that is less than a start ago."""
@@ -477,6 +489,9 @@ class Daemon(Follower, Parent):
         code = EXIT_INVARIANT if failure.invariant else EXIT_JOURNAL
         detail = f"the journal failed: {failure.detail}"
         self._ending = code, detail  # Also if it failed while the daemon was stopping.
+        self._pending.clear()  # Those are lost.
+        if failure.invariant:
+            self._say_broken(detail)
         if EXCHANGE in self.children:
             self.runtime.send(self.children[EXCHANGE], CancelEverything(detail))
         if NOTIFIER in self.children:
@@ -489,5 +504,6 @@ class Daemon(Follower, Parent):
             return
         self._over = True
         self._leave_dead_letters()
-        self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail))
+        said = exit_code != EXIT_INVARIANT or self._said
+        self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail, said=said))
         self.stop()

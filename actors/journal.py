@@ -156,7 +156,8 @@ class Journal(Child):
     of its execution, and to the followers of its kind; to each of them once.
 
     A follower that has stopped is forgotten without a word. After a failed commit nothing is
-    appended or delivered any more: the parent is told `JournalFailed`, once.
+    appended or delivered any more: the parent is told `JournalFailed`, once. If a broken claim was
+    the reason, the store can still be used: then the parent alone may append, its last words.
     """
 
     pinned: ClassVar[bool] = True
@@ -179,7 +180,7 @@ class Journal(Child):
         self._buffer: list[Append] = []
         self._flush_asked = False
         self._linger: Timer | None = None
-        self._failed = False
+        self._failed = self._last_words = False
         self._routes = Routes()
         self._replays: dict[object, _Replay] = {}
         self._turns: deque[_Replay] = deque()
@@ -202,6 +203,9 @@ class Journal(Child):
     def on_receive(self, message: JournalCommand | Ping | _Flush | _Lingered | _NextSlice | _Tidy) -> None:
         """Take a command, unless the store has failed."""
         if self._failed:
+            parent: object = self._told
+            if self._last_words and isinstance(message, Append) and message.writer is parent:
+                self._keep_last_words(message)
             return
         match message:
             case Append():
@@ -262,8 +266,22 @@ class Journal(Child):
     def _fail(self, failure: StoreFailed) -> None:
         self._failed = True
         self._buffer, self._replays, self._routes = [], {}, Routes()
+        self._last_words = isinstance(failure, ClaimBroken)
         logger.error("the journal has failed: %s", failure)
-        self.runtime.send(self._told, JournalFailed(str(failure), invariant=isinstance(failure, ClaimBroken)))
+        self.runtime.send(self._told, JournalFailed(str(failure), invariant=self._last_words))
+
+    def _keep_last_words(self, append: Append) -> None:
+        """Make durable what the next start must know, and nothing of anybody else."""
+        self._last_seq = self._store.last_seq()
+        try:
+            records = [Committed(self._last_seq + n, append.at, fact) for n, fact in enumerate(append.facts, 1)]
+            self._store.append(records)
+        except StoreFailed as failure:
+            self._last_words = False
+            logger.error("nor can the journal keep the last words: %s", failure)  # noqa: TRY400 - the text says all
+            return
+        for committed in records:
+            _tell(append.writer, committed)
 
     # Archiving ------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from adapters.binance.venue import BinanceVenue
 from adapters.config import Config
 from adapters.exchanges import exchange_of, quiet_until_of
 from adapters.exits import Exit
-from adapters.journal_note import JournalNote
+from adapters.journal_note import BrokenNote, JournalNote
 from adapters.lost_journal import find_own_orders, is_new, refuse_if_lost, since
 from adapters.patience import telling
 from adapters.storage.log_keeper import log_keeper_of
@@ -59,7 +59,8 @@ class House:
             stack.callback(self.store.close)
             stack.enter_context(log_keeper_of(self.store))
             self.alerts = stack.enter_context(alert_sender(self.config))
-            self.note = JournalNote(self.config.data_dir, self.alerts)
+            self.broken = BrokenNote(self.config.data_dir, self.alerts)
+            self.note = JournalNote(self.config.data_dir, self.broken)
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
             importing = Thread(target=import_client, name="import", daemon=True)
             importing.start()  # It takes a while, in which another process starts, too.
@@ -78,6 +79,8 @@ class House:
 
     def tell(self, message: DaemonNews | int, /) -> None:
         """Take news of the daemon, or the number of a signal of the system."""
+        if isinstance(message, DaemonEnded) and not message.said:
+            self.broken.keep(message.detail)
         self.mail.put(message)
 
     def look_for_a_lost_journal(self, *, rebuild: bool) -> None:

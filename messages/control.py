@@ -265,10 +265,14 @@ class EveryoneAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonEnded:
-    """The daemon is over; the process is to end with `exit_code` (docs/operations.md lists them)."""
+    """The daemon is over; the process is to end with `exit_code` (docs/operations.md lists them).
+
+    Unless it is `said`, the journal lacks the halt that a broken promise asks for: somebody else must keep it.
+    """
 
     exit_code: int
     detail: str
+    said: bool = True
 
 
 DaemonNews = DaemonUp | DaemonStands | EveryoneAnswered | DaemonEnded

@@ -39,6 +39,7 @@ from messages.facts import (
     ExecutionResumed,
     Fact,
     TradeBooked,
+    TradingHalted,
 )
 from messages.ids import child_id
 from tests.factories import (
@@ -551,6 +552,22 @@ def test_a_broken_claim_is_a_broken_invariant(house: House) -> None:
     assert failed.invariant
     assert "holds" in failed.detail
     assert house.store.last_seq() == 1
+
+
+def test_after_a_broken_claim_the_parent_alone_may_append_its_last_words(house: House) -> None:
+    house.append(an_intent())
+    house.writer.expect(Committed)
+    house.append(epoch(2), an_intent())
+    house.parent.expect(JournalFailed)
+    house.append(epoch(3))
+    halted = TradingHalted(reason="INVARIANT", detail="a key was claimed twice")
+    house.ref.tell(Append((halted,), NOW, house.parent.ref))
+    assert house.parent.expect(Committed) == Committed(2, NOW, halted)
+    house.store.fail_next()
+    for _ in range(2):
+        house.ref.tell(Append((halted,), NOW, house.parent.ref))
+    house.parent.expect_none()
+    assert [type(one.fact).__name__ for one in house.store.read()] == ["ChildIntended", "TradingHalted"]
 
 
 def test_a_failure_among_the_last_words_finds_nobody(house: House, simulation: Simulation) -> None:

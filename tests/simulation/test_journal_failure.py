@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Simulation
-from messages.control import ClaimBroken, DaemonEnded, Readiness, ShutDown
+from adapters.journal_note import BROKEN_FILE, BrokenNote
+from messages.control import ClaimBroken, DaemonEnded, InvariantBroken, Readiness, ResumeTrading, ShutDown, StoreFailed
+from messages.order import StreamCut
+from run import start_daemon
+from tests.simulation.test_halts import actor_ref, halted
 from tests.simulation.whole import Stage
 
 THREE = {"num_chunks": 3, "interval_seconds": 10}
@@ -48,6 +55,90 @@ def test_a_broken_claim_ends_it_with_70(simulation: Simulation) -> None:
     stage.world.send({"id": "x", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.5"})
     assert ended(stage, 5.0).exit_code == 70
     assert stage.requests() == []
+
+
+def break_a_claim(stage: Stage) -> None:
+    """Book a trade a second time, as a bug would."""
+    booked = next(one.fact for one in stage.world.store.committed if type(one.fact).__name__ == "TradeBooked")
+    watcher: Any = actor_ref(OrderWatcher)._actor_weakref()
+    watcher.append(booked)
+
+
+def lifted(stage: Stage) -> None:
+    """A person has looked, and trading goes on."""
+    assert stage.world.news.up is not None
+    stage.world.news.up.exchange.tell(ResumeTrading())
+    stage.run(5.0)
+    assert stage.world.news.readiness is Readiness.READY
+    assert stage.accepted("0.3", id="after", price="43000")
+
+
+def test_after_a_broken_claim_every_start_is_halted_until_a_person_lifts_it(simulation: Simulation) -> None:
+    stage = Stage(simulation).start()
+    stage.accepted("0.5", twap=THREE)
+    stage.until("ChildClosed")
+    break_a_claim(stage)
+    end = ended(stage, 5.0)
+    assert (end.exit_code, end.said) == (70, True)
+    for _ in range(2):
+        stage.world.crash()
+        stage.start()
+        assert stage.world.news.readiness is Readiness.HALTED
+        halted(stage, "INVARIANT")
+    stage.check_safety()
+    lifted(stage)
+
+
+def test_after_a_broken_claim_the_journal_takes_the_halt_and_nothing_else(simulation: Simulation) -> None:
+    stage = Stage(simulation).start()
+    stage.accepted("0.5", twap=THREE)
+    stage.until("ChildClosed")
+    before = stage.world.store.last_seq()
+    break_a_claim(stage)
+    ended(stage, 5.0)
+    stage.run(30.0)
+    assert stage.kinds()[before:] == ["TradingHalted"]
+
+
+@pytest.mark.parametrize("by_claim", [True, False], ids=["claim", "actor"])
+def test_a_broken_promise_that_the_journal_cannot_take_is_kept_beside_it(
+    simulation: Simulation, tmp_path: Path, by_claim: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def daemon(*places: Any, **fields: Any) -> Any:
+        note = BrokenNote(tmp_path)
+        return start_daemon(*places, **fields, alerts=note, broken_before=note.left)
+
+    def broken(_: OrderWatcher, message: Any) -> None:
+        raise InvariantBroken(f"of a test: {message}")
+
+    stage = Stage(simulation)
+    stage.world.start_daemon = daemon
+    stage.start()
+    stage.accepted("0.5", twap=THREE)
+    stage.until("ChildClosed")
+    stage.run(1.0)
+    stage.world.store.fail_at(2 if by_claim else 1, StoreFailed("the disk is full"))
+    if by_claim:
+        break_a_claim(stage)
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(OrderWatcher, "_take_stream", broken)
+            actor_ref(OrderWatcher).tell(StreamCut(since=0.0, detail="of a test"))
+            simulation.run_until(lambda: stage.world.news.ended is not None, 5.0)
+        simulation.claim_failures()
+    end = ended(stage, 5.0)
+    assert (end.exit_code, end.said) == (70, False)
+    BrokenNote(tmp_path).keep(end.detail)
+    for _ in range(2):
+        stage.world.crash()
+        stage.start()
+        assert stage.world.news.readiness is Readiness.HALTED
+        halted(stage, "INVARIANT")
+        assert not (tmp_path / BROKEN_FILE).exists()
+    lifted(stage)
+    stage.world.crash()
+    stage.start()
+    assert stage.world.news.readiness is Readiness.READY
 
 
 def test_who_asks_after_the_failure_is_told_not_ready_or_nothing(simulation: Simulation) -> None:
