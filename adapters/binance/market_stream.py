@@ -35,8 +35,8 @@ logger = logging.getLogger("tidegate.binance")
 FRESH_SECONDS = 1.0
 """A touch that is younger may be told again as the present one."""
 
-CONTROL_SECONDS = 0.25
-"""Control messages are at least so far apart: five a second are allowed, pings included."""
+CONTROL_SECONDS = 0.35
+"""Control messages are at least so far apart: five a second are allowed, a ping and a pong included."""
 
 SNAPSHOT_RETRY_SECONDS = ASK_RETRY_SECONDS = 0.5
 BOOK_BELIEVED_SECONDS = 2.0

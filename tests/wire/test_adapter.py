@@ -5,6 +5,7 @@ Real sockets on loopback, in real time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from adapters.binance.outcomes import ROWS, Meaning, Row
 from adapters.paper.server.connection import Stall
 from adapters.paper.server.control import StreamsOrder
 from adapters.paper.server.faults import Fault, Plan, WireFault
+from adapters.paper.server.market_socket import MarketSocket
+from messages.market import QuoteSeen, WatchMarket
 from messages.order import (
     Acknowledged,
     CancelAcknowledged,
@@ -185,3 +188,22 @@ def test_an_hour_of_skew_does_not_stop_orders_once_the_clock_is_read() -> None:
         until(lambda: world.venue._clock.known and world.venue._clock.offset_milliseconds() > 3_500_000, within=5.0)
         reply = world.place(request_timestamp=world.venue_ms() + 3_600_000 - 100, side=Side.SELL, limit_price=100)
         assert reply.order.status is OrderStatus.FILLED
+
+
+def test_what_is_watched_may_change_all_the_time_and_the_market_stream_is_never_cut_off(world: OverTheWire) -> None:
+    def watch(*, trades: bool) -> None:
+        for symbol in ("BTCUSDT", "ETHUSDT", "BNBUSDT", "DOGEUSDT"):
+            world.tell(WatchMarket(symbol=symbol, hot=True, listener=world.quotes.ref, trades=trades))
+
+    watch(trades=False)
+    world.quotes.expect(QuoteSeen, within=5.0)
+    sockets: dict[MarketSocket, int] = {}
+    began = time.monotonic()
+    while (ran := time.monotonic() - began) < 2.0:  # Real time: the bound is of messages in a second.
+        watch(trades=int(ran * 20) % 2 == 0)
+        for socket in world.call(lambda: list(world.server._sockets)):
+            sockets[socket] = max(sockets.get(socket, 0), len(socket._incoming))
+        time.sleep(0.02)
+    (most,) = sockets.values()
+    assert 2 <= most <= 5
+    assert world.call(lambda: [socket._closing for socket in world.server._sockets]) == [None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -105,25 +106,26 @@ async def test_own_orders_are_seen_in_the_book_by_everyone(world: World) -> None
     assert (await stream.next())["B"] == "0.25000000"
 
 
-async def test_streams_are_taken_up_and_left_by_message(world: World) -> None:
-    stream = await world.connect("/ws")
-    assert await stream.ask("SUBSCRIBE", None) is not None
-    await stream.ws.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker", "nope@trade"], "id": 7})
-    assert await stream.next() == {"result": None, "id": 7}
-    assert (await stream.next())["s"] == "BTCUSDT"
-    await stream.ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 8})
-    assert await stream.next() == {"result": ["btcusdt@bookTicker", "nope@trade"], "id": 8}
-    await stream.ws.send_json({"method": "SET_PROPERTY", "params": ["combined", True], "id": 9})
-    assert await stream.next() == {"result": None, "id": 9}
-    await world.book(bids=[["50000.10", "2"]])
-    assert (await stream.next())["stream"] == "btcusdt@bookTicker"
-    await stream.ws.send_json({"method": "GET_PROPERTY", "params": ["combined"], "id": 10})
-    assert await stream.next() == {"result": True, "id": 10}
-    await stream.ws.send_json({"method": "UNSUBSCRIBE", "params": ["btcusdt@bookTicker", "other@trade"], "id": 11})
-    assert await stream.next() == {"result": None, "id": 11}
-    await world.book(bids=[["50000.20", "2"]])
-    with pytest.raises(TimeoutError):
-        await stream.next(0.1)
+async def test_streams_are_taken_up_and_left_by_message() -> None:
+    async with a_world(stream_messages_per_second=None) as world:  # Six messages at once are one too many.
+        stream = await world.connect("/ws")
+        assert await stream.ask("SUBSCRIBE", None) is not None
+        await stream.ws.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker", "nope@trade"], "id": 7})
+        assert await stream.next() == {"result": None, "id": 7}
+        assert (await stream.next())["s"] == "BTCUSDT"
+        await stream.ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 8})
+        assert await stream.next() == {"result": ["btcusdt@bookTicker", "nope@trade"], "id": 8}
+        await stream.ws.send_json({"method": "SET_PROPERTY", "params": ["combined", True], "id": 9})
+        assert await stream.next() == {"result": None, "id": 9}
+        await world.book(bids=[["50000.10", "2"]])
+        assert (await stream.next())["stream"] == "btcusdt@bookTicker"
+        await stream.ws.send_json({"method": "GET_PROPERTY", "params": ["combined"], "id": 10})
+        assert await stream.next() == {"result": True, "id": 10}
+        await stream.ws.send_json({"method": "UNSUBSCRIBE", "params": ["btcusdt@bookTicker", "other@trade"], "id": 11})
+        assert await stream.next() == {"result": None, "id": 11}
+        await world.book(bids=[["50000.20", "2"]])
+        with pytest.raises(TimeoutError):
+            await stream.next(0.1)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,35 @@ async def test_a_connection_takes_so_many_streams_and_messages_and_no_more() -> 
         with pytest.raises(ConnectionError):
             await stream.next()
         assert stream.ws.close_code == 1008
+
+
+async def test_five_messages_a_second_are_taken_and_pings_and_pongs_count_as_well(world: World) -> None:
+    stream = await world.connect("/ws")
+    for _ in range(2):
+        await stream.ws.ping()
+        await stream.ws.pong()
+    await stream.ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+    assert (await stream.next())["id"] == 1
+    await stream.ws.ping()
+    with pytest.raises(ConnectionError):
+        await stream.next()
+    assert stream.ws.close_code == 1008
+    api = await world.connect()
+    replies = [await api.ask("ping") for _ in range(20)]
+    assert {reply["status"] for reply in replies} == {200}, "it is a rule of the market streams alone"
+
+
+async def test_who_sends_five_messages_in_each_second_may_stay(world: World) -> None:
+    stream = await world.connect("/ws")
+    (socket,) = world.server._sockets
+    clock = [100.0]
+    socket._loop = cast("asyncio.AbstractEventLoop", SimpleNamespace(time=lambda: clock[0]))
+    for _ in range(4):
+        for _ in range(5):
+            await stream.ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+            assert (await stream.next())["id"] == 1
+        clock[0] += 1.0
+    assert not stream.ws.closed
 
 
 async def test_trades_of_others_are_told_while_somebody_follows_them() -> None:

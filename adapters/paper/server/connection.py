@@ -16,6 +16,7 @@ logger = logging.getLogger("tidegate.paper")
 
 GOING_AWAY = 1001
 POLICY = 1008
+_COUNTED = frozenset({WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG})
 
 
 class Stall(StrEnum):
@@ -42,6 +43,10 @@ class Connection:
     async def on_text(self, text: str) -> None:
         """Do what a client asks."""
         raise NotImplementedError
+
+    def admit(self) -> bool:
+        """Tell whether one more frame of the client's, of whatever kind, is taken."""
+        return True
 
     def on_closed(self) -> None:
         """Tidy up after the connection's end."""
@@ -100,6 +105,8 @@ class Connection:
     async def _read(self) -> None:
         while True:
             message = await self._socket.receive()
+            if message.type in _COUNTED and not self.admit():
+                continue
             if message.type is WSMsgType.TEXT:
                 await self.on_text(message.data)
             elif message.type is WSMsgType.PING:

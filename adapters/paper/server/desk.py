@@ -49,7 +49,7 @@ class Desk:
         self._held: list[Callable[[], object]] = []
         self._flushing = False
         self.keys = KeyRing(settings.keys)
-        self.faults = WireFaults(seed=settings.fault_seed)
+        self.faults = WireFaults()
         self._wall, self._began = time.time_ns(), time.monotonic_ns()
         self._publish = publish
         self._feeds: dict[str, Feed] = {}

@@ -53,12 +53,16 @@ class MarketSocket(Connection):
         for name in list(self._names):
             self._board.unsubscribe(name, self._listener)
 
-    async def on_text(self, text: str) -> None:
-        """Do what a control message says."""
+    def admit(self) -> bool:
+        """Count a message, ping or pong; who sends too many a second is cut off."""
         limit = self._settings.stream_messages_per_second
         if limit is not None and self._too_many(limit):
             self.close(POLICY, "Too many requests")
-            return
+            return False
+        return True
+
+    async def on_text(self, text: str) -> None:
+        """Do what a control message says."""
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError as error:

@@ -20,7 +20,7 @@ class ServerSettings:
     `port` 0 takes a free one. `connection_seconds` is how long a WebSocket may last (Binance: 24 hours),
     `ping_seconds` how often it is pinged, `pong_seconds` how long a pong may take. `tick_seconds` is
     the pace of the markets while somebody watches or an own order rests. `stream_messages_per_second`
-    bounds what a client may send on a market stream (Binance: 5; None: no bound).
+    bounds what a client may send on a market stream, pings and pongs too (Binance: 5; None: no bound).
     """
 
     host: str = "127.0.0.1"
@@ -30,9 +30,8 @@ class ServerSettings:
     ping_seconds: float = 20.0
     pong_seconds: float = 60.0
     tick_seconds: float = 0.025
-    stream_messages_per_second: int | None = None
+    stream_messages_per_second: int | None = 5
     most_waiting: int = 20_000
-    fault_seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse an address that others could reach."""
