@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 
 from adapters import console, exits
@@ -21,7 +18,7 @@ from adapters.completion import script as completion_script
 from adapters.console import as_json
 from adapters.exits import Exit, plainly
 from adapters.importing import importing
-from adapters.paper.limits import LimitSettings
+from adapters.paper_command import paper_exchange
 
 # What a command needs it imports by itself; see run.py.
 if TYPE_CHECKING:
@@ -51,8 +48,7 @@ app = typer.Typer(
 )
 journal_app = typer.Typer(help="Look into the journal; works beside a running daemon.")
 app.add_typer(journal_app, name="journal")
-
-_USUAL = LimitSettings()
+app.command("paper-exchange")(paper_exchange)
 
 Sets = Annotated[list[str] | None, typer.Option("--set", help="A setting, as section.key=value; may be repeated.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -254,69 +250,6 @@ def doctor(context: typer.Context, sets: Sets = None, json: Json = False) -> Non
         raise Exit(console.findings(findings, json=json))
 
 
-@app.command("paper-exchange")
-def paper_exchange(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Loopback port; 0 takes a free one.")] = 0,
-    market: Annotated[
-        str, typer.Option(help="synthetic, replay:FILE[,FILE...] or ow:q=...,rho=...,lam=....")
-    ] = "synthetic",
-    preset: Annotated[str, typer.Option(help="btc, alt, thin or stress for all symbols, or what is usual.")] = "usual",
-    seed: Annotated[int, typer.Option(help="What the synthetic market is drawn from.")] = 1,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Keep the account there.")] = None,
-    balances: Annotated[str | None, typer.Option(help="A new account's balances, as JSON.")] = None,
-    orders_per_10_seconds: Annotated[
-        int, typer.Option("--orders-per-10-seconds", min=1, help="Unfilled orders taken within ten seconds.")
-    ] = _USUAL.orders_per_10_seconds,
-    orders_per_day: Annotated[int, typer.Option(min=1, help="The same within a day.")] = _USUAL.orders_per_day,
-    weight_per_minute: Annotated[int, typer.Option(min=1, help="Request weight a minute.")] = _USUAL.weight_per_minute,
-    key: Annotated[str | None, typer.Option(envvar="TIDEGATE_PAPER_KEY", help="The API key that it knows.")] = None,
-    secret: Annotated[
-        str | None, typer.Option(envvar="TIDEGATE_PAPER_SECRET", help="The secret of that key (HMAC).")
-    ] = None,
-    faults: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A fault plan, as POST /paper/faults takes it.")
-    ] = None,
-    watch_stdin: Annotated[bool, typer.Option("--watch-stdin", help="End with the standard input.")] = False,
-) -> None:
-    """Run the paper exchange on its own: Binance's REST, WebSocket API and streams on one loopback port."""
-    with importing():
-        from adapters.paper.account import DEFAULT_BALANCES
-        from adapters.paper.markets import market_choice
-        from adapters.paper.server.faults import Plan, read_plan
-        from adapters.paper.server.keys import PAPER_KEY, ApiKey
-        from adapters.paper.server.process import ProcessSettings, run_paper_exchange
-        from adapters.paper.server.settings import ServerSettings
-
-    with plainly():
-        held = None if balances is None else read_balances(balances)
-        known = ApiKey(key=key or PAPER_KEY.key, secret=secret or PAPER_KEY.secret)
-        settings = ProcessSettings(
-            server=ServerSettings(port=port, keys=(known,)),
-            markets=market_choice(market, preset, seed),
-            limits=LimitSettings(
-                weight_per_minute=weight_per_minute,
-                orders_per_10_seconds=orders_per_10_seconds,
-                orders_per_day=orders_per_day,
-            ),
-            faults=Plan() if faults is None else read_plan(faults.read_bytes()),
-            balances=DEFAULT_BALANCES if held is None else held,
-            data_dir=data_dir,
-            watch_stdin=watch_stdin,
-        )
-        try:
-            if data_dir is not None:
-                data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise Exit(exits.UNUSABLE, f"the directory {data_dir} cannot be used: {error.strerror}") from None
-        try:
-            run_paper_exchange(settings, lambda line: print(line, flush=True))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            advice = "End what listens there, or choose another port (--port; 0 takes a free one)."
-            raise Exit(exits.PORT_IN_USE, f"port {port} is already in use. {advice}") from None
-
-
 @journal_app.command("export")
 def journal_export(context: typer.Context, sets: Sets = None) -> None:
     """Write every fact as a JSON line to standard output."""
@@ -441,14 +374,3 @@ def view_from_journal(config: Config, execution: str) -> dict[str, Any]:
     if view is None:
         raise Exit(exits.ERROR, f"the journal in {config.data_dir} knows no execution {execution}")
     return view
-
-
-def read_balances(text: str) -> dict[str, Decimal]:
-    """Read what a new account holds, as `{"BTC": "10"}`; `Exit` if that is not it."""
-    try:
-        held = {str(asset): Decimal(str(amount)) for asset, amount in dict(orjson.loads(text)).items()}
-    except (ValueError, TypeError, InvalidOperation):
-        held = {}
-    if not held or not all(asset and amount.is_finite() and amount >= 0 for asset, amount in held.items()):
-        raise Exit(exits.USAGE, f'balances {text!r}: should be JSON such as {{"BTC": "10", "USDT": "100000"}}')
-    return held

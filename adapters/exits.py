@@ -47,6 +47,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
     from adapters.paper.markets import BadMarket
     from adapters.paper.process import ExchangeNotUp
     from adapters.paper.server.faults import BadPlan
+    from adapters.paper.server.settings import NotLoopback
     from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
     from adapters.storage.sqlite import JournalDamaged
     from messages.control import StoreFailed
@@ -81,6 +82,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
         (ClientError, UNAVAILABLE, ""),
         (BadMarket, USAGE, ""),
         (BadPlan, USAGE, ""),
+        (NotLoopback, USAGE, ""),
         (BadKey, KEY_REFUSED, "Check venue.api_secret or venue.private_key_file."),
         (ExchangeNotUp, UNAVAILABLE, ""),
         (BadRecording, USAGE, ""),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 
 from adapters.paper.records import Event
 from adapters.paper.server.grouping import GroupedFile
+from tests.process.programs import ROOT, RUN
 from tests.wire.exchange_world import KEY, a_world, an_order, encoded, milliseconds, resting, sign, signed_params
 
 pytestmark = [pytest.mark.wire, pytest.mark.process, pytest.mark.asyncio]
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.wire, pytest.mark.process, pytest.mark.asyncio]
 async def a_process(*arguments: str) -> AsyncIterator[tuple[Process, Any]]:
     """Start the server; gives the process and what it announced."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters.paper.server", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        sys.executable, RUN, "paper-exchange", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
     try:
         assert process.stdout is not None
@@ -70,9 +70,30 @@ async def test_it_ends_with_its_standard_input() -> None:
 
 
 @pytest.mark.acceptance
-async def test_it_ends_when_it_is_nobodys_child_any_more() -> None:
-    async with a_process("--parent", str(os.getpid() + 1)) as (process, _):
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+async def test_it_ends_with_whoever_started_it_however_that_one_is_killed() -> None:
+    """As the daemon does: the exchange's standard input is a pipe whose other end dies with the one that holds it."""
+    holder = """
+import sys, time
+from adapters.paper.process import PaperProcess
+with PaperProcess([sys.executable, *sys.argv[1:]]) as paper:
+    print(paper.rest, flush=True)
+    time.sleep(60)
+"""
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", holder, RUN, "paper-exchange", "--watch-stdin"), stdout=PIPE, cwd=ROOT
+    )
+    assert started.stdout is not None
+    rest = (await asyncio.wait_for(started.stdout.readline(), 30)).decode().strip()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{rest}/v3/ping") as answer:
+            assert answer.status == 200
+        started.kill()
+        await started.wait()
+        with suppress(aiohttp.ClientConnectionError):
+            async with asyncio.timeout(10):
+                while True:
+                    async with session.get(f"{rest}/v3/ping"):
+                        await asyncio.sleep(0.05)
 
 
 @pytest.mark.acceptance
@@ -115,7 +136,7 @@ async def test_what_makes_no_sense_ends_it_with_a_reason(arguments: list[str], c
 async def test_a_port_that_is_taken_is_said_to_be() -> None:
     async with a_world() as world, a_process("--port", str(world.server.port)) as (process, said):
         assert said is None
-        assert await process.wait() == 69
+        assert await process.wait() == 71
 
 
 async def test_nothing_is_told_before_it_is_durable(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fault plan as `POST /paper/faults` takes it; with `add` it joins the present one."""
+    """A fault plan as `POST /paper/faults` takes it; with `add` it joins the present one, whose seed stays."""
 
     faults: tuple[Fault, ...] = ()
     seed: int = 0
@@ -204,7 +204,7 @@ class WireFaults:
     def set(self, plan: Plan) -> None:
         """Follow another plan, or a further one."""
         added = [_Count(fault) for fault in plan.faults]
-        if plan.add:
+        if plan.add and self._counts:
             self._counts += added
         else:
             self._counts, self._chance = added, random.Random(plan.seed)  # noqa: S311

@@ -29,7 +29,6 @@ from adapters.paper.store import AccountFile
 from messages.money import use_money_context
 
 ACCOUNT_FILE = "paper-exchange.db"
-_PARENT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class ProcessSettings:
     """What a process serves, and whose end is its own.
 
     `data_dir` None keeps the account in memory. With `watch_stdin` it ends when its standard input
-    does, with `parent` when that process is its parent no more.
+    does, which whoever started it holds: however that one ends, the exchange does as well.
     """
 
     server: ServerSettings = field(default_factory=ServerSettings)
@@ -47,11 +46,10 @@ class ProcessSettings:
     balances: Mapping[str, Decimal] = field(default_factory=lambda: dict(DEFAULT_BALANCES))
     data_dir: Path | None = None
     watch_stdin: bool = False
-    parent: int | None = None
 
 
 def run_paper_exchange(settings: ProcessSettings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM, SIGINT or the parent's end.
+    """Serve until SIGTERM, SIGINT or the end of whoever started it.
 
     `announce` gets one line of JSON once the port is open: `{"port", "rest", "ws_api", "streams", "pid"}`.
     Raises `OSError` if the port is taken, `BadMarket` for a market that does not exist, and what
@@ -77,8 +75,6 @@ async def _serve(settings: ProcessSettings, announce: Callable[[str], None]) -> 
             announce(orjson.dumps(addresses(server)).decode())
             if settings.watch_stdin:
                 _watch_stdin(loop, over)
-            if settings.parent is not None:
-                loop.create_task(_watch_parent(settings.parent, over))  # noqa: RUF006 - it lives as long as the loop
             await over.wait()
     finally:
         await server.stop()
@@ -123,9 +119,3 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
         loop.add_reader(number, readable)
     except OSError:
         over.set()
-
-
-async def _watch_parent(parent: int, over: asyncio.Event) -> None:
-    while os.getppid() == parent:  # noqa: ASYNC110 - nobody tells a process of its parent's death
-        await asyncio.sleep(_PARENT_SECONDS)
-    over.set()
