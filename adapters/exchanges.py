@@ -16,6 +16,7 @@ from adapters.binance.keys import UNREACHABLE, allowance, check_key, parted
 from adapters.binance.settings import BinanceSettings
 from adapters.config import Config
 from adapters.exits import Exit
+from adapters.paper.account import Fees
 from adapters.paper.exchange import PaperSettings
 from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import market_choice, recorded_symbols
@@ -41,6 +42,7 @@ def paper_command(config: Config) -> list[str]:
         *("--market", config.paper.market, "--preset", config.paper.preset, "--seed", str(config.paper.seed)),
         *("--orders-per-10-seconds", str(config.paper.orders_per_10_seconds)),
         *("--balances", orjson.dumps(config.paper.balances, default=plain).decode()),
+        *(["--bnb-discount"] if config.paper.bnb_discount else []),
     ]
 
 
@@ -77,6 +79,7 @@ def exchange_of(config: Config, quiet_until: datetime | None = None) -> Iterator
         api_key=venue.api_key.get_secret_value() if venue.api_key else "",
         api_secret=venue.api_secret.get_secret_value() if venue.api_secret else None,
         private_key=venue.private_key_file.read_text(encoding="ascii") if venue.private_key_file else None,
+        private_key_pass=venue.private_key_passphrase.get_secret_value() if venue.private_key_passphrase else None,
         environment=environment,
         recv_window_ms=recv_window,
         quiet_seconds=QUIET_SECONDS,
@@ -110,4 +113,5 @@ def paper_settings(config: Config, seed: int) -> PaperSettings:
     """Turn the configuration into the paper exchange's settings."""
     choice = market_choice(config.paper.market, config.paper.preset, seed)
     limits = LimitSettings(orders_per_10_seconds=config.paper.orders_per_10_seconds)
-    return PaperSettings(markets=choice, balances=config.paper.balances, limits=limits)
+    fees = Fees(pay_in_bnb=config.paper.bnb_discount)
+    return PaperSettings(markets=choice, balances=config.paper.balances, limits=limits, fees=fees)

@@ -83,7 +83,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
         (BadMarket, USAGE, ""),
         (BadPlan, USAGE, ""),
         (NotLoopback, USAGE, ""),
-        (BadKey, KEY_REFUSED, "Check venue.api_secret or venue.private_key_file."),
+        (BadKey, KEY_REFUSED, "Check venue.api_secret, or venue.private_key_file and its passphrase."),
         (ExchangeNotUp, UNAVAILABLE, ""),
         (BadRecording, USAGE, ""),
         (TimeoutError, ERROR, ""),

@@ -70,7 +70,8 @@ def serve(
 def known_secrets(config: Config) -> list[str]:
     """List the values that must never be written anywhere."""
     venue = config.venue
-    return [secret.get_secret_value() for secret in (venue.api_key, venue.api_secret) if secret is not None]
+    secrets = (venue.api_key, venue.api_secret, venue.private_key_passphrase)
+    return [secret.get_secret_value() for secret in secrets if secret is not None]
 
 
 class Service:

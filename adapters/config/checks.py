@@ -51,6 +51,11 @@ def _about_keys(config: Config) -> Iterator[Contradiction]:
             ("venue.private_key_file", "venue.api_secret"),
             "stands beside venue.api_secret; a key is either an HMAC key or an Ed25519 key",
         )
+    if venue.private_key_passphrase is not None and venue.private_key_file is None:
+        yield (
+            ("venue.private_key_passphrase", "venue.private_key_file"),
+            "opens venue.private_key_file, which is not set",
+        )
     if config.mode == "paper":
         return
     if venue.api_key is None:

@@ -17,7 +17,7 @@ from adapters.config.model import MODE_DEFAULTS, SECTIONS, Config, Section
 from adapters.redaction import is_secret_name
 
 DEFAULT_FILE = "tidegate.toml"
-ACCOUNT_KEYS = ("venue.api_key", "venue.api_secret")
+ACCOUNT_KEYS = ("venue.api_key", "venue.api_secret", "venue.private_key_passphrase")
 
 
 class ConfigError(Exception):

@@ -298,6 +298,8 @@ class Venue(Section):
     """Secret of an HMAC key."""
     private_key_file: File = None
     """PEM file of an Ed25519 key, instead of api_secret."""
+    private_key_passphrase: Secret = None
+    """What opens that file, if it is encrypted."""
     allow_dangerous_key: bool = False
     """Trade live although the key may withdraw or transfer, or works everywhere; each start warns. Better mend it."""
     recv_window_ms: Annotated[Whole, Field(ge=100, le=60_000)] = 2_000
@@ -322,6 +324,8 @@ class Paper(Section):
         "BNB": Decimal(20),
     }
     """What a new paper account holds; a table given here replaces this one as a whole."""
+    bnb_discount: bool = False
+    """Whether commissions are paid in BNB, a quarter less, as long as there is enough of it."""
     api_key: str = "paper-key"
     """API key that the paper exchange knows."""
     api_secret: str = "paper-secret"  # noqa: S105 - known to everybody, opens nothing

@@ -9,6 +9,8 @@ from structlog.testing import capture_logs
 
 from adapters import exchanges, exits
 from adapters.binance.keys import KeyProblem, check_key
+from adapters.binance.settings import BinanceSettings
+from adapters.binance.signing import BadKey, signer_of
 from adapters.config import Config
 from adapters.exchanges import paper_command, paper_settings, quiet_until_of
 from messages.control import Committed
@@ -22,6 +24,35 @@ def test_the_paper_exchange_gets_the_bounds_that_are_configured() -> None:
     command = paper_command(config)
     assert command[command.index("--orders-per-10-seconds") + 1] == "7"
     assert paper_settings(config, 1).limits.orders_per_10_seconds == 7
+
+
+def test_commissions_are_paid_in_bnb_where_that_is_configured_and_not_by_themselves() -> None:
+    usual, discounted = Config(), Config.model_validate({"paper": {"bnb_discount": True}})
+    assert "--bnb-discount" not in paper_command(usual)
+    assert "--bnb-discount" in paper_command(discounted)
+    assert [paper_settings(config, 1).fees.pay_in_bnb for config in (usual, discounted)] == [False, True]
+
+
+def test_a_private_key_that_is_encrypted_is_opened_by_its_passphrase(tmp_path: Path) -> None:
+    from Crypto.PublicKey import ECC
+
+    pem = tmp_path / "key.pem"
+    key = ECC.generate(curve="ed25519")
+    protection = "PBKDF2WithHMAC-SHA512AndAES256-CBC"
+    pem.write_text(key.export_key(format="PEM", passphrase="sesame", use_pkcs8=True, protection=protection))
+
+    def settings(passphrase: str) -> BinanceSettings:
+        venue = {"api_key": "k", "private_key_file": pem, "private_key_passphrase": passphrase}
+        with exchanges.exchange_of(Config.model_validate({"mode": "testnet", "venue": venue})) as found:
+            assert passphrase not in repr(found)
+            return found
+
+    def signature(found: BinanceSettings) -> str:
+        return signer_of(found.api_secret, found.private_key, found.private_key_pass).sign("x")
+
+    assert signature(settings("sesame")) == signer_of(None, key.export_key(format="PEM")).sign("x")
+    with pytest.raises(BadKey, match="no readable"):
+        signature(settings("wrong"))
 
 
 @pytest.mark.process

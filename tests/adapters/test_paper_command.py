@@ -83,6 +83,11 @@ def test_every_manner_of_the_server_can_be_set(call: Call, served: list[ProcessS
     assert (settings.data_dir, settings.watch_stdin) == (tmp_path / "data", True)
 
 
+def test_commissions_may_be_paid_in_bnb(call: Call, served: list[ProcessSettings]) -> None:
+    assert call("--bnb-discount").exit_code == 0
+    assert served[0].fees.pay_in_bnb
+
+
 def test_no_bound_on_stream_messages_is_a_0(call: Call, served: list[ProcessSettings]) -> None:
     assert call("--stream-messages-per-second", "0").exit_code == 0
     assert served[0].server.stream_messages_per_second is None

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from adapters.paper.account import Fees
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import MarketChoice
@@ -227,13 +228,14 @@ async def a_world(
     *,
     market: str = "scripted",
     limits: LimitSettings = ROOMY,
+    fees: Fees | None = None,
     file: AccountFile | None = None,
     seed: int = 0,
     flush: Callable[[], None] | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
     """Serve a new exchange, with `BIDS` and `ASKS` on BTCUSDT unless the market is another one."""
-    paper = PaperSettings(markets=MarketChoice(market=market, seed=seed), limits=limits)
+    paper = PaperSettings(markets=MarketChoice(market=market, seed=seed), limits=limits, fees=fees or Fees())
     exchange = PaperExchange(paper, now=time.time_ns() // 1000, file=file)
     if market == "scripted":
         exchange.steering["BTCUSDT"].steer().set_levels(BIDS, ASKS)

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from adapters.paper.account import Fees
 from adapters.paper.limits import LimitSettings
 from adapters.paper.server import ApiKey, KeyKind
 from adapters.paper.server.faults import WireFault
@@ -342,6 +343,24 @@ async def test_row_11_balances_follow_each_fill_and_the_fee_is_taken_from_what_i
     assert (await balances())["USDT"] == ("945999.90000000", "49000.00000000")
     poor = await world.place(quantity="50", price="50011.00")
     assert poor.error == (400, -2010, "Account has insufficient balance for requested action.")
+
+
+async def test_row_11_with_the_discount_bnb_pays_while_there_is_enough_of_it() -> None:
+    async with a_world(fees=Fees(pay_in_bnb=True)) as world:
+        await world.book(bids=[("599.00", "5")], asks=[("601.00", "5")], symbol="BNBUSDT")
+        stream = await world.user_stream()
+        (fill,) = (await world.place(quantity="0.01")).json["fills"]
+        # 0.01 x 50001.00 x 0.1 % x 0.75, in BNB at 600.
+        assert (fill["commission"], fill["commissionAsset"]) == ("0.00062501", "BNB")
+        _, report = await stream.reports(2)
+        assert (report["n"], report["N"]) == ("0.00062501", "BNB")
+        commission = (await world.signed("GET", "/api/v3/account/commission", symbol="BTCUSDT")).json
+        assert commission["discount"]["enabledForAccount"] is True
+        balances = (await world.signed("GET", "/api/v3/account")).json["balances"]
+        assert {row["asset"]: row["free"] for row in balances}["BTC"] == "10.01000000"
+        world.exchange.account.deposit("BNB", -world.exchange.account.free["BNB"])
+        (fill,) = (await world.place(quantity="0.01")).json["fills"]
+        assert (fill["commission"], fill["commissionAsset"]) == ("0.00001000", "BTC"), "in full, of what is received"
 
 
 async def test_row_12_success_weighs_nothing_failure_its_weight_and_counts_stand_in_headers() -> None:

@@ -17,7 +17,7 @@ import orjson
 
 from actors.runtime import CalmCollector
 from adapters.loops import new_loop
-from adapters.paper.account import DEFAULT_BALANCES
+from adapters.paper.account import DEFAULT_BALANCES, Fees
 from adapters.paper.exchange import PaperExchange, PaperSettings
 from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import MarketChoice
@@ -43,6 +43,7 @@ class ProcessSettings:
     markets: MarketChoice = field(default_factory=MarketChoice)
     limits: LimitSettings = field(default_factory=LimitSettings)
     faults: Plan = field(default_factory=Plan)
+    fees: Fees = field(default_factory=Fees)
     balances: Mapping[str, Decimal] = field(default_factory=lambda: dict(DEFAULT_BALANCES))
     data_dir: Path | None = None
     watch_stdin: bool = False
@@ -90,7 +91,9 @@ def open_file(settings: ProcessSettings) -> GroupedFile | None:
 
 def open_exchange(settings: ProcessSettings, file: AccountFile | None) -> PaperExchange:
     """Go on with the account of an earlier life, or begin a new one."""
-    paper = PaperSettings(markets=settings.markets, limits=settings.limits, balances=settings.balances)
+    paper = PaperSettings(
+        markets=settings.markets, limits=settings.limits, fees=settings.fees, balances=settings.balances
+    )
     return PaperExchange(paper, now=time.time_ns() // 1000, file=file)
 
 

@@ -43,6 +43,12 @@ def test_there_is_one_kind_of_key() -> None:
     assert "venue.private_key_file" in check("venue.api_secret=s", "venue.private_key_file=x")
 
 
+def test_a_passphrase_is_of_a_private_key_file() -> None:
+    env = {"TIDEGATE__VENUE__PRIVATE_KEY_PASSPHRASE": "s"}
+    assert "venue.private_key_file, which is not set" in check(env=env)["venue.private_key_passphrase"]
+    assert check("venue.private_key_file=x", env=env) == {}
+
+
 def test_listening_beyond_this_machine_needs_a_token() -> None:
     assert "0.0.0.0" in check("http.host=0.0.0.0")["http.token"]
     assert "http.token" in check("http.host=example.org")

@@ -283,9 +283,10 @@ def test_a_private_key_file_must_be_there_and_not_lie_open(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("mode", ["testnet", "demo", "live"])
 def test_keys_to_an_account_do_not_come_on_the_command_line_which_everybody_can_read(mode: str) -> None:
-    problems = problems_of(f"mode={mode}", "venue.api_key=hush", "venue.api_secret=hush")
+    keys = ("venue.api_key", "venue.api_secret", "venue.private_key_passphrase")
+    problems = problems_of(f"mode={mode}", *(f"{key}=hush" for key in keys))
 
-    for key in ("venue.api_key", "venue.api_secret"):
+    for key in keys:
         assert problems[key].startswith(f"{key}: stands on the command line, which everybody on this machine can read")
         assert f"TIDEGATE__{key.upper().replace('.', '__')}" in problems[key]
         assert problems[key].endswith("(--set)")

@@ -87,7 +87,7 @@ def test_secrets_are_masked_where_settings_are_listed() -> None:
     config = Config.model_validate(
         {
             "http": {"token": "hush"},
-            "venue": {"api_key": "hush", "api_secret": "hush"},
+            "venue": {"api_key": "hush", "api_secret": "hush", "private_key_passphrase": "hush"},
             "paper": {"api_key": "hush", "api_secret": "hush"},
             "alerts": {"sinks": {"phone": "tgram://hush/1"}, "routes": {"halt": ("phone",)}},
             "templates": {"tv": {"token": "hush", "path": 'a"b\\c'}},
