@@ -43,6 +43,9 @@ class Path(StrEnum):
     TRADES = "myTrades"
 
 
+PATHS = tuple(Path)
+
+
 class Moment(NamedTuple):
     """One moment on two clocks: our monotonic one in seconds, the venue's in ms since 1970."""
 
@@ -203,7 +206,7 @@ class Proof:
             (count := self._counts.get(path)) is not None
             and count.number >= needed
             and count.last.now - count.first.now >= span - _ROUNDING
-            for path in Path
+            for path in PATHS
         )
 
     def verdict(self, stream: StreamHealth) -> str | None:

@@ -7,7 +7,6 @@ import sys
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
-from uuid import UUID
 
 import pykka
 from pykka._envelope import Envelope
@@ -27,6 +26,9 @@ WaitHook: TypeAlias = "Callable[[Future, float | None], None]"
 """Waits until a future is done, for so many seconds at the most."""
 
 _names = random.Random()  # noqa: S311 - names of actors, which decide nothing
+
+_FIXED_BITS, _VERSION_4 = 0xF000_C000 << 48, 0x4000_8000 << 48
+"""Of a UUID: those that say its kind, and what they say of one that is drawn (RFC 4122, section 4.4)."""
 
 current_runtime: ContextVar[Runtime] = ContextVar("current_runtime")
 wait_hook: ContextVar[WaitHook | None] = ContextVar("wait_hook", default=None)
@@ -107,7 +109,7 @@ class Actor(pykka.Actor):
         if runtime is None:
             raise NoRuntime(f"start {type(self).__name__} inside `with Pool()` or `with Simulation()`")
         self.runtime = runtime
-        self.actor_urn = UUID(int=_names.getrandbits(128), version=4).urn
+        self.actor_urn = f"urn:uuid:{_names.getrandbits(128) & ~_FIXED_BITS | _VERSION_4:032x}"
         self.actor_inbox = self._create_actor_inbox()
         self.actor_stopped = Stopped()
         self._actor_ref = Ref(self)

@@ -105,57 +105,60 @@ class Mailbox:
         return not self.queue
 
     def run(self, budget: int) -> None:
-        """Run one turn of at most `budget` messages; the start of an actor counts as one."""
-        actor = self.actor
-        if actor is not None:
-            self.budget = budget
-            try:
-                if not self.started:
-                    self.started = True
-                    self.budget -= 1
-                    actor._actor_loop_setup()  # noqa: SLF001 - Pykka's own loop, as it is
-                self._handle_told(actor)
-                if self.queue and self.budget > 0:
-                    actor._actor_loop_running()  # noqa: SLF001
-            except TurnOver:
-                pass
-            except NodeCrashed:
-                self._refuse_current("the actor's node crashed")
-                return  # Dropped meanwhile, and never to be scheduled again.
-            except BaseException:
-                actor._handle_failure(*sys.exc_info())  # noqa: SLF001
-                self._refuse_current("the actor ended while it was at the message")
-                self._end()
-                raise
-        if actor is not None and not actor.actor_stopped._flag:  # noqa: SLF001 - as `Ref.tell`
-            self.current = None
-            self.turn.release()
-            if self.queue and self.turn.acquire(blocking=False):
-                self.submit(self)
-        else:
-            self._end()
+        """Run one turn of at most `budget` messages; the start of an actor counts as one.
 
-    def _handle_told(self, actor: Actor) -> None:
-        """Handle messages up to the first that somebody asks, or that is Pykka's own: those are left to its loop.
-
-        What was merely told is nearly all there is, and this does for it what Pykka's loop does, at half the cost.
+        What was merely told is nearly all there is, and what is done here for it is what Pykka's loop does, at
+        half the cost. From the first message on that somebody asks, or that is Pykka's own, that loop goes on.
         """
-        queue, stopped = self.queue, actor.actor_stopped
-        while queue and self.budget > 0 and not stopped._flag:  # noqa: SLF001 - as `Ref.tell`
-            envelope = queue[0]
-            if envelope.reply_to is not None or type(envelope.message) in PYKKAS_OWN:
-                return
-            self.budget -= 1
-            self.current = envelope
-            queue.popleft()
-            try:
-                actor.on_receive(envelope.message)
-            except Exception:  # noqa: BLE001
-                actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+        actor, queue = self.actor, self.queue
+        if actor is None:
+            self._end()
+            return
+        stopped = actor.actor_stopped
+        try:
+            if not self.started:
+                self.started = True
+                budget -= 1
+                actor._actor_loop_setup()  # noqa: SLF001 - Pykka's own loop, as it is
+            while queue and budget > 0 and not stopped._flag:  # noqa: SLF001 - as `Ref.tell`
+                envelope = queue[0]
+                if envelope.reply_to is not None or type(envelope.message) in PYKKAS_OWN:
+                    self.budget = budget
+                    actor._actor_loop_running()  # noqa: SLF001
+                    break
+                budget -= 1
+                self.current = envelope
+                queue.popleft()
                 try:
-                    actor.on_failure(*sys.exc_info())
+                    actor.on_receive(envelope.message)
                 except Exception:  # noqa: BLE001
-                    actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+                    self._fail(actor)
+        except TurnOver:
+            pass
+        except NodeCrashed:
+            self._refuse_current("the actor's node crashed")
+            return  # Dropped meanwhile, and never to be scheduled again.
+        except BaseException:
+            actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+            self._refuse_current("the actor ended while it was at the message")
+            self._end()
+            raise
+        if stopped._flag:  # noqa: SLF001
+            self._end()
+            return
+        self.current = None
+        self.turn.release()
+        if queue and self.turn.acquire(blocking=False):
+            self.submit(self)
+
+    @staticmethod
+    def _fail(actor: Actor) -> None:
+        """End an actor for what its handler raised, as Pykka's loop does."""
+        actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+        try:
+            actor.on_failure(*sys.exc_info())
+        except Exception:  # noqa: BLE001
+            actor._handle_failure(*sys.exc_info())  # noqa: SLF001
 
     def drop(self) -> None:
         """Forget the actor and its mail without a word to anybody, as a killed process does."""

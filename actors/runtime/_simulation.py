@@ -121,6 +121,7 @@ class Simulation(Runtime):
         self._stall_probability, self._stall_seconds = stall_probability, stall_seconds
         self._late_probability, self._late_seconds = 0.0, 0.0
         self._now = self._clock_offset = 0.0
+        self._shown = 0.0, EPOCH
         self._stepping = self._closing = False
         self._decimal_contexts: list[decimal.Context] = []
 
@@ -152,10 +153,12 @@ class Simulation(Runtime):
 
     def wall_time(self) -> datetime:
         """Return 2026-01-01 plus virtual time, as the clock of the present node shows it."""
-        offset = self._clock_offset
+        seconds = self._now + self._clock_offset
         if self.here is not None:
-            offset += self.here.node.clock_offset
-        return EPOCH + timedelta(seconds=self._now + offset)
+            seconds += self.here.node.clock_offset
+        if seconds != self._shown[0]:
+            self._shown = seconds, EPOCH + timedelta(seconds=seconds)
+        return self._shown[1]
 
     def stall(self, probability: float, seconds: float = 1.0) -> None:
         """From now on, put a picked actor off with this probability, for up to so many seconds."""
@@ -208,9 +211,8 @@ class Simulation(Runtime):
         if self._stepping:
             raise BlockedTurn("an actor cannot run the simulation that runs it")
         deadline = math.inf if seconds is None else self._now + seconds
-        step = self._step
         while not happened():
-            if not step(deadline):
+            if not (self._run_message() if self._ready else self._fire_timer(deadline)):
                 if seconds is not None:
                     self._now = deadline
                 return False
@@ -281,28 +283,30 @@ class Simulation(Runtime):
         actor.actor_inbox.life = self.here
         return self._ready.append
 
-    def _step(self, deadline: float) -> bool:
-        """Run one message, or fire one timer due by `deadline`; False if there is neither."""
+    def _run_message(self) -> bool:
+        """Run one message of an actor that has mail, or put it off; true."""
         ready = self._ready
-        if ready:
-            index = int(self._pick() * len(ready))
-            mailbox = ready[index]
-            last = ready.pop()
-            if last is not mailbox:
-                ready[index] = last
-            if self._stall_probability and self._stall(mailbox):
-                return True
-            life, outer = mailbox.life, self.here
-            message = mailbox.queue[0].message if mailbox.started and mailbox.queue else START
-            self._recent.append((self._now, mailbox.actor, message))
-            self.here, self._stepping = life, True
-            try:
-                mailbox.run(1)
-            finally:
-                self.here, self._stepping = outer, False
-            if life is not None and not life.over:
-                life.node.count()
+        index = int(self._pick() * len(ready))
+        mailbox = ready[index]
+        last = ready.pop()
+        if last is not mailbox:
+            ready[index] = last
+        if self._stall_probability and self._stall(mailbox):
             return True
+        outer, queue = self.here, mailbox.queue
+        self.here = life = mailbox.life
+        self._stepping = True
+        self._recent.append((self._now, mailbox.actor, queue[0].message if mailbox.started and queue else START))
+        try:
+            mailbox.run(1)
+        finally:
+            self.here, self._stepping = outer, False
+        if life is not None and not life.over:
+            life.node.count()
+        return True
+
+    def _fire_timer(self, deadline: float) -> bool:
+        """Fire the first timer if it is due by `deadline`; False if there is none."""
         timers = self._timers
         while timers and timers[0][0] <= deadline:
             due, _, timer = heapq.heappop(timers)

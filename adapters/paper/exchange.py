@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
-from itertools import islice, takewhile
+from itertools import islice
 
 from adapters.paper.account import DEFAULT_BALANCES, Account, Fees
 from adapters.paper.book import Book
@@ -307,10 +307,16 @@ class PaperExchange:
         near_bids, near_asks = list(islice(bids, most)), list(islice(asks, most))
         if near_bids:
             lowest = near_bids[0][0] * (1 - band)
-            near_bids += takewhile(lambda level: level[0] >= lowest, islice(bids, at_most - most))
+            for level in islice(bids, at_most - most):
+                if level[0] < lowest:
+                    break
+                near_bids.append(level)
         if near_asks:
             highest = near_asks[0][0] * (1 + band)
-            near_asks += takewhile(lambda level: level[0] <= highest, islice(asks, at_most - most))
+            for level in islice(asks, at_most - most):
+                if level[0] > highest:
+                    break
+                near_asks.append(level)
         return tuple(near_bids), tuple(near_asks)
 
     # The control face -----------------------------------------------------------------------------

@@ -251,8 +251,8 @@ def exchange_info(spec: SymbolSpec) -> dict[str, object]:
     }
 
 
-def symbol_rules(spec: SymbolSpec) -> SymbolRules:
-    """Describe a symbol in the project's own words."""
+def symbol_rules(spec: SymbolSpec, *, maker_fee: Decimal = ZERO, taker_fee: Decimal = ZERO) -> SymbolRules:
+    """Describe a symbol in the project's own words; fees are fractions."""
     return SymbolRules(
         symbol=spec.symbol,
         base=spec.base,
@@ -276,4 +276,6 @@ def symbol_rules(spec: SymbolSpec) -> SymbolRules:
         ask_multiplier_up=spec.ask_multiplier_up,
         ask_multiplier_down=spec.ask_multiplier_down,
         max_orders=spec.max_orders,
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
     )

@@ -363,7 +363,7 @@ class PaperVenue(Actor):
 
     def _rules(self, spec: SymbolSpec) -> SymbolRules:
         rates = self.exchange.account.fees.of(spec.symbol)
-        return replace(symbol_rules(spec), maker_fee=rates.maker, taker_fee=rates.taker)
+        return symbol_rules(spec, maker_fee=rates.maker, taker_fee=rates.taker)
 
     def _trades(self, query: QueryTrades) -> TradesFound:
         params = {"symbol": query.symbol, "limit": str(_PAGE)}
