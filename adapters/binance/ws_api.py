@@ -54,6 +54,8 @@ class _Request:
     trace: Trace
     on_late: Callable[[Answer], None] | None
     state: _State = _State.QUEUED
+    came: Answer | None = None
+    """An answer that came when the waiting was just being given up."""
 
 
 class RequestTable:
@@ -82,7 +84,9 @@ class RequestTable:
 
     def give_up(self, number: int) -> Exception:
         """Stop waiting for a reply, and return what that means. A late one will still be told."""
-        request = self._waiting.pop(number)
+        request = self._waiting.pop(number, None)
+        if request is None:
+            return RequestUnknown("no answer in time")
         if request.state is _State.QUEUED:
             return RequestNotSent("it could not be sent in time")
         if request.on_late is not None:
@@ -101,11 +105,10 @@ class RequestTable:
         request = self._waiting.pop(number, None) if isinstance(number, int) else None
         if request is not None:
             request.state = _State.ANSWERED
-            if not request.future.done():
+            if request.future.done():
+                request.came = answer  # Who waited has been woken, but has not yet looked.
+            else:
                 request.future.set_result(answer)
-                return True
-            if request.on_late is not None:
-                request.on_late(answer)
             return True
         on_late = self._late.pop(number, None) if isinstance(number, int) else None
         if on_late is not None:
@@ -191,9 +194,14 @@ class ApiSession:
         except TimeoutError:
             if request.future.done() and not request.future.cancelled():  # It came in the same moment.
                 return request.future.result()
+            if (came := request.came) is not None:
+                request.came = None
+                return came
             raise self._table.give_up(number) from None
         finally:
             self._table.withdraw(number)
+            if request.came is not None and on_late is not None:
+                on_late(request.came)
             if request.future.done() and not request.future.cancelled():
                 request.future.exception()
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from websockets.protocol import State
 
 from adapters.binance import ws_api
 from adapters.binance.outcomes import Answer, RequestNotSent, RequestUnknown
-from adapters.binance.ws_api import RequestTable, Trace, _Request
+from adapters.binance.ws_api import ApiSession, RequestTable, Trace, _Request
 
 GOOD = Answer(status=200)
 
@@ -77,17 +80,64 @@ def test_a_late_answer_is_told_once() -> None:
     run(test)
 
 
-def test_an_answer_to_one_who_has_just_gone_is_late() -> None:
-    def test(table: RequestTable) -> None:
-        late: list[Answer] = []
-        with_taker, without = entered(table, 1, late.append), entered(table, 2)
-        for number, request in ((1, with_taker), (2, without)):
-            table.mark_sent(number)
-            request.future.cancel()
-            assert table.answer(number, GOOD)
-        assert late == [GOOD]
+class _Open:
+    """A connection that takes everything."""
 
-    run(test)
+    state = State.OPEN
+
+    async def send(self, text: str) -> None:
+        pass
+
+
+def a_connection() -> Any:
+    """One that is open, to nobody."""
+    return _Open()
+
+
+def in_the_same_moment(then: Callable[[ApiSession], object], late: list[Answer]) -> Answer:
+    """Let a request's time be over, and something else happen, before the one who asked can look."""
+
+    async def main() -> Answer:
+        unused: Any = None
+        session = ApiSession(a_connection(), limits=unused, clock=unused)
+        asking = session.request("order.place", {}, seconds=0.02, trace=Trace(), on_late=late.append)
+        task = asyncio.create_task(asking)
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.021, then, session)
+        time.sleep(0.05)  # noqa: ASYNC251 - so that both are due at once
+        return await task
+
+    return asyncio.run(main())
+
+
+def test_an_answer_in_the_moment_in_which_it_is_given_up_is_the_answer() -> None:
+    late: list[Answer] = []
+    assert in_the_same_moment(lambda session: session._table.answer(1, GOOD), late) is GOOD
+    assert late == []
+
+
+def test_a_socket_that_drops_in_the_moment_in_which_a_request_is_given_up_leaves_it_unknown() -> None:
+    late: list[Answer] = []
+    with pytest.raises(RequestUnknown):
+        in_the_same_moment(lambda session: session.end("gone"), late)
+    assert late == []
+
+
+def test_an_answer_to_one_who_has_just_gone_is_late() -> None:
+    late: list[Answer] = []
+
+    async def main() -> None:
+        unused: Any = None
+        session = ApiSession(a_connection(), limits=unused, clock=unused)
+        task = asyncio.create_task(session.request("m", {}, seconds=5, trace=Trace(), on_late=late.append))
+        await asyncio.sleep(0)
+        task.cancel()
+        assert session._table.answer(1, GOOD)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert late == [GOOD]
 
 
 @pytest.mark.parametrize("number", [None, "1", 7])
