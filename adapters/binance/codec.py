@@ -352,10 +352,11 @@ def _word(reason: str | None) -> str | None:
     return None if reason in {"", "NONE"} else reason
 
 
-def balances_seen(event: bytes | msgspec.Raw) -> BalancesSeen:
-    """Read an `outboundAccountPosition`. Raises `Unreadable`."""
+def balances_seen(event: bytes | msgspec.Raw) -> tuple[int, BalancesSeen]:
+    """Read an `outboundAccountPosition`, and of which moment (ms since 1970) it is. Raises `Unreadable`."""
     position = decode(AccountPosition, event)
-    return BalancesSeen(balances=tuple((one.asset, one.free, one.locked) for one in position.balances))
+    seen = BalancesSeen(balances=tuple((one.asset, one.free, one.locked) for one in position.balances))
+    return position.update_time, seen
 
 
 def late_reports(reply: Acknowledged, number: int) -> list[OrderReport]:

@@ -318,10 +318,11 @@ class ChangedBalance(Checked, frozen=True, rename={"asset": "a", "free": "f", "l
     locked: Decimal
 
 
-class AccountPosition(Struct, frozen=True, rename={"balances": "B"}):
-    """`outboundAccountPosition`: balances that may have changed."""
+class AccountPosition(Struct, frozen=True, rename={"balances": "B", "update_time": "u"}):
+    """`outboundAccountPosition`: balances that may have changed, and when they did (ms since 1970)."""
 
     balances: list[ChangedBalance]
+    update_time: int = 0
 
 
 # Market streams ------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from adapters.binance.shapes import Frame, Kind, Subscription
 from adapters.binance.signing import Signer, signed_ws
 from adapters.binance.ws_api import ApiSession, Trace, note_handshake
 from messages.money import ZERO
-from messages.order import OrderReport, OrderSnapshot, StreamCut, StreamOpened, StreamProbed, UserEvent
+from messages.order import BalancesSeen, OrderReport, OrderSnapshot, StreamCut, StreamOpened, StreamProbed, UserEvent
 from messages.refs import Tells
 
 logger = logging.getLogger("tidegate.binance")
@@ -37,6 +37,8 @@ REMEMBERED_REPORTS = 2000
 SUBSCRIBED_ALREADY = -2035
 OPENED_ERROR_MS = 200
 """How exactly the moment of an opening is known on the venue's clock."""
+OVERLAP_MS = 60_000
+"""An event that is older than another by more than this did not come late: the venue's clock was set."""
 
 OrderKey = tuple[str, int]
 
@@ -68,6 +70,7 @@ class _UserSession:
         self._stream, self._api = stream, api
         api.take_events(self._take_event)
         self._subscription: int | None = None
+        self.doubted: str | None = None
         self.proven_at = stream.runtime.now()
         self.probing: asyncio.Task[None] | None = None
 
@@ -86,6 +89,8 @@ class _UserSession:
         except (RequestNotSent, RequestUnknown) as error:
             raise SessionFailed(f"it could not be subscribed to: {error}") from None
         self._take_subscription(answer)
+        if self.doubted is not None:  # Its end came along with its beginning.
+            raise SessionFailed(self.doubted)
         self.proven()
         self.probing = asyncio.create_task(stream.probe(self))
         stream.session_opened(self)
@@ -170,6 +175,7 @@ class UserStream:
         self._proofs: set[asyncio.Task[None]] = set()
         self._expected: dict[OrderKey, tuple[_State, asyncio.TimerHandle]] = {}
         self._opened_ms = 0
+        self._balances_of: dict[str, int] = {}
         self._since_opened: set[OrderKey] = set()
         self._keeper: Keeper[_UserSession] = Keeper(
             "user-data stream",
@@ -215,7 +221,10 @@ class UserStream:
 
     def _expect(self, key: OrderKey, state: _State, seconds: float) -> None:
         reported = self._reported.get(key)
-        if not self._streaming or key in self._expected or (reported is not None and reported.covers(state)):
+        if not self._streaming or (reported is not None and reported.covers(state)):
+            return
+        if (expected := self._expected.get(key)) is not None:  # The first to be missed decides when.
+            self._expected[key] = state.joined(expected[0]), expected[1]
             return
         timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._missed, key, self.runtime.now())
         self._expected[key] = state, timer
@@ -259,7 +268,7 @@ class UserStream:
             if kind == "executionReport":
                 self._take_report(order_report(event))
             elif kind == "outboundAccountPosition":
-                self.tell(balances_seen(event))
+                self._take_balances(event)
             elif kind == "eventStreamTerminated":
                 self._distrust(session, "the subscription was ended")
         except Unreadable as error:
@@ -309,6 +318,14 @@ class UserStream:
         self._on_report(report)
         self.tell(report)
 
+    def _take_balances(self, event: Raw) -> None:
+        """Tell balances, but none that is older than one told: where connections overlap, an event comes on both."""
+        moment, seen = balances_seen(event)
+        fresh = tuple(one for one in seen.balances if not 0 < self._balances_of.get(one[0], 0) - moment < OVERLAP_MS)
+        self._balances_of.update((asset, moment) for asset, _, _ in fresh)
+        if fresh:
+            self.tell(BalancesSeen(balances=fresh))
+
     def _missed(self, key: OrderKey, asked_at: float) -> None:
         del self._expected[key]
         session = self._relied
@@ -318,6 +335,7 @@ class UserStream:
 
     def _distrust(self, session: _UserSession, detail: str) -> None:
         """A connection lives but delivers nothing more: say so, and make another."""
+        session.doubted = detail
         if session is self._relied:
             self._cut(session, detail)
         self._keeper.renew(session, detail)

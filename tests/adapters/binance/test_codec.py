@@ -24,7 +24,7 @@ from adapters.binance.codec import (
 from adapters.binance.outcomes import Unreadable
 from adapters.binance.shapes import ExchangeInfo, OwnTrade, QueriedOrder
 from messages.ids import cancel_id
-from messages.order import OrderStatus
+from messages.order import BalancesSeen, OrderStatus
 from messages.signal import Side
 from tests.adapters.binance.stub import a_cancelled, a_placed, a_queried, a_report
 from tests.adapters.binance.test_venue_orders import CHILD, a_cancel, an_order
@@ -150,8 +150,8 @@ def test_a_report_names_why_an_order_expired() -> None:
 def test_balances_come_in_both_shapes() -> None:
     account = {"balances": [{"asset": "BTC", "free": "1.5", "locked": "0.5"}], "uid": 1}
     assert balances_of(raw(account)).balances == (("BTC", D("1.5"), D("0.5")),)
-    position = {"e": "outboundAccountPosition", "B": [{"a": "BTC", "f": "1.5", "l": "0.5"}]}
-    assert balances_seen(raw(position)).balances == (("BTC", D("1.5"), D("0.5")),)
+    position = {"e": "outboundAccountPosition", "u": 7, "B": [{"a": "BTC", "f": "1.5", "l": "0.5"}]}
+    assert balances_seen(raw(position)) == (7, BalancesSeen(balances=(("BTC", D("1.5"), D("0.5")),)))
 
 
 def test_own_trades_tell_side_and_role() -> None:

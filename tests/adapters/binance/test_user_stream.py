@@ -5,11 +5,17 @@ Real sockets on loopback, so these tests wait in real time, for moments.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 
+from actors.runtime import Pool
+from adapters.binance.links import SessionFailed
+from adapters.binance.queries import Queries
+from adapters.binance.signing import signer_of
+from adapters.binance.user_stream import UserStream, _UserSession
 from messages.ids import child_id
 from messages.order import (
     Acknowledged,
@@ -25,8 +31,9 @@ from messages.order import (
     StreamOpened,
     StreamProbed,
 )
-from tests.adapters.binance.conftest import MakeVenue
+from tests.adapters.binance.conftest import MakeVenue, settings_for
 from tests.adapters.binance.stub import Say, Stub, a_placed, a_queried, a_report, now_ms, until
+from tests.adapters.binance.test_request_table import a_connection
 from tests.adapters.binance.test_venue_orders import CHILD, an_order, connected
 from tests.probe import Probe
 from tests.slowness import at_most
@@ -69,6 +76,24 @@ def test_reports_and_balances_are_told_in_their_order(stub: Stub, make_venue: Ma
     assert report.trade.trade_id == 501
     stream.expect(BalancesSeen)
     assert stream.expect(OrderReport).report_id == 78
+
+
+def balances(moment: int, *rows: tuple[str, str]) -> dict[str, Any]:
+    return {"e": "outboundAccountPosition", "u": moment, "B": [{"a": a, "f": free, "l": "0"} for a, free in rows]}
+
+
+def test_balances_that_come_behind_newer_ones_of_an_overlapping_connection_change_nothing(
+    stub: Stub, make_venue: MakeVenue, stream: Probe
+) -> None:
+    opened(make_venue, stream)
+    now = now_ms()
+    stub.push_user(balances(now + 2, ("BTC", "3"), ("USDT", "30")))
+    stub.push_user(balances(now, ("BTC", "2"), ("BNB", "1")))
+    stub.push_user(balances(now, ("BTC", "2")))
+    stub.push_user(balances(now + 2, ("BTC", "4")))
+    stub.push_user(balances(now - 3_600_000, ("BTC", "5")))  # The exchange's clock was set: that is not late.
+    told = [[(asset, str(free)) for asset, free, _ in stream.expect(BalancesSeen).balances] for _ in range(4)]
+    assert told == [[("BTC", "3"), ("USDT", "30")], [("BNB", "1")], [("BTC", "4")], [("BTC", "5")]]
 
 
 def test_a_second_listener_takes_the_place_of_the_first(stub: Stub, make_venue: MakeVenue, stream: Probe) -> None:
@@ -230,6 +255,50 @@ def test_what_a_query_tells_before_the_stream_does_is_waited_for(
     stream.expect(OrderReport)
     stream.expect(OrderReport)
     stream.expect_none(within=0.4)
+
+
+def test_a_fill_that_only_a_query_tells_of_is_a_cut_though_an_earlier_report_came_meanwhile(
+    stub: Stub, make_venue: MakeVenue, stream: Probe, listener: Probe
+) -> None:
+    stub.handlers["order.place"] = resting
+    stub.handlers["GET /api/v3/order"] = lambda _: a_queried(
+        updateTime=now_ms() + 1000, status="FILLED", executedQty="0.02"
+    )
+    venue = opened(make_venue, stream, report_seconds=0.3)
+    venue.tell(an_order(listener.ref, time_in_force="GTC"))
+    listener.expect(Acknowledged)
+    venue.tell(QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=listener.ref))
+    listener.expect(OrderFound)
+    stub.push_user(a_report(x="NEW", X="NEW", z="0.00000000", t=-1))  # The fill itself gets lost.
+    stream.expect(OrderReport)
+    stream.expect(StreamCut)
+    stream.expect(StreamOpened)
+
+
+def test_a_subscription_that_ends_as_it_begins_is_not_taken_for_one(stub: Stub, pool: Pool) -> None:
+    settings = settings_for(stub)
+    queries = Queries(settings, signer=signer_of("paper-secret", None), runtime=pool)
+    queries.clock._zero = float(now_ms())
+    stream = UserStream(
+        settings,
+        runtime=pool,
+        signer=signer_of("paper-secret", None),
+        clock=queries.clock,
+        limits=queries.limits,
+        orders_open=lambda: False,
+        on_report=lambda _: None,
+    )
+
+    async def main() -> None:
+        session = _UserSession(stream, stream._api(a_connection()))
+        opening = asyncio.create_task(session.open())
+        await asyncio.sleep(0)
+        session.take(b'{"id":1,"status":200,"result":{"subscriptionId":0}}')
+        session.take(b'{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}')
+        with pytest.raises(SessionFailed, match="was ended"):
+            await opening
+
+    asyncio.run(main())
 
 
 def test_what_happened_before_the_stream_was_opened_is_not_expected_of_it(
