@@ -83,6 +83,12 @@ def ends(of: type[F], kind: str, subject: Callable[[F], str], text: Callable[[F]
     return Rule(of, kind, None, subject, text)
 
 
+def _wants(limited: RateLimited) -> str:
+    if limited.banned:
+        return "banned us"
+    return "takes no more orders" if limited.orders_only else "wants silence"
+
+
 def _named(subject: str, _: Fact) -> str:
     return subject
 
@@ -175,8 +181,8 @@ RULES: tuple[Rule, ...] = (
         RateLimited,
         "rate_limited",
         "warning",
-        lambda _: "venue",
-        lambda fact: f"the venue {'banned us' if fact.banned else 'wants silence'} until {fact.until:%H:%M:%S} UTC",
+        lambda fact: "orders" if fact.orders_only else "venue",
+        lambda fact: f"the venue {_wants(fact)} until {fact.until:%H:%M:%S} UTC",
         until=lambda fact: fact.until,
     ),
     begins(

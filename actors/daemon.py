@@ -266,7 +266,7 @@ class Daemon(Follower, Parent):
                 self._halt, self._halt_reason = f"{reason}: {detail}" if detail else reason, reason
             case TradingResumed():
                 self._halt, self._halt_reason = "", None
-            case RateLimited():
+            case RateLimited(orders_only=False):
                 self._limited_until = self.runtime.now() + fact.left(at, self.runtime.wall_time()).total_seconds()
             case _:
                 pass

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from messages.facts import BANNED
 
-KEY, SIGNATURE, BAN, INVARIANT = "KEY_REVOKED", "BAD_SIGNATURE", BANNED, "INVARIANT"
+KEY, SIGNATURE, FIREWALL = "KEY_REVOKED", "BAD_SIGNATURE", "FIREWALL"
+BAN, INVARIANT = BANNED, "INVARIANT"
 REBUILT, SECOND_DAEMON = "REBUILT", "SECOND_DAEMON"
 """Reasons of a halt; that of a ban ends with it, the others wait for a person."""
 
-_GRAVITY = {BAN: 0, KEY: 2, SIGNATURE: 2, SECOND_DAEMON: 2, INVARIANT: 3}
+_GRAVITY = {BAN: 0, KEY: 2, SIGNATURE: 2, FIREWALL: 2, SECOND_DAEMON: 2, INVARIANT: 3}
 _BY_A_PERSON = 1
 SUBJECTS = ("trading", "trading", "trading: the account", "trading: a broken promise")
 """What the alert of a halt is of, by how grave it is: one that comes during a lighter one has an alert of its own."""
@@ -34,5 +35,6 @@ HALTS: dict[int, str] = {
     -2014: KEY,  # format of the key
     -2015: KEY,  # key, address or permission
     401: KEY,
+    403: FIREWALL,
 }
 """The halt that follows from an error code (protocol §11)."""

@@ -104,7 +104,7 @@ def _refuse_key(settings: BinanceSettings, *, allow_dangerous: bool) -> None:
 
 def quiet_until_of(facts: Iterable[Committed], now: datetime) -> datetime | None:
     """Say until when the venue wants to hear nothing, by what the journal remembers of it at `now`; None if it may."""
-    left = [c.fact.left(c.at, now) for c in facts if isinstance(c.fact, RateLimited)]
+    left = [c.fact.left(c.at, now) for c in facts if isinstance(c.fact, RateLimited) and not c.fact.orders_only]
     longest = max(left, default=timedelta())
     return now + longest if longest > timedelta() else None
 

@@ -30,6 +30,7 @@ from messages.order import (
     StreamOpened,
     TimeFound,
     UserEvent,
+    VenueAlarm,
     VenueCommand,
 )
 from messages.refs import Tells
@@ -131,8 +132,10 @@ class Vitals:
         if isinstance(answer, TimeFound):
             self._offset = answer.offset_milliseconds, self._monotonic()
 
-    def see_limits(self, seen: LimitsSeen) -> None:
+    def see_limits(self, seen: LimitsSeen | VenueAlarm) -> None:
         """Note what is used of the venue's limits; what is not told stays as it was."""
+        if isinstance(seen, VenueAlarm):
+            return
         known = self._limits
         self._limits = LimitsSeen(
             used_weight=known.used_weight if seen.used_weight is None else seen.used_weight,

@@ -286,11 +286,12 @@ class ChildCancelRequested(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimited(Fact):
-    """The venue forbids every request before `until`."""
+    """The venue forbids every request before `until`; with `orders_only`, new orders alone."""
 
     until: datetime
     banned: bool
     detail: str
+    orders_only: bool = False
 
     def left(self, at: datetime, now: datetime) -> timedelta:
         """Say how long `now` the venue still wants to hear nothing, the fact being of `at`.

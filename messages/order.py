@@ -269,9 +269,9 @@ class ProbeStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportLimits:
-    """Tells the venue whom to tell of used weights, order counts and Retry-After."""
+    """Tells the venue whom to tell of used weights, order counts and Retry-After, and of what a person must see."""
 
-    listener: Tells[LimitsSeen]
+    listener: Tells[LimitsSeen | VenueAlarm]
 
 
 # From the venue -----------------------------------------------------------------------------------
@@ -529,7 +529,8 @@ class LimitsSeen:
     """What the venue's answers say of our use of its limits.
 
     `used_weight` of `weight_limit` per minute; `order_counts` as (seconds of the window, used,
-    limit); `retry_at` (aware UTC) forbids everything before it, `banned` says that it is a 418.
+    limit); `retry_at` (aware UTC) forbids everything before it, `banned` says that it is a 418;
+    with `orders_only` it forbids new orders and nothing else.
     """
 
     used_weight: int | None = None
@@ -537,7 +538,19 @@ class LimitsSeen:
     order_counts: tuple[tuple[int, int, int], ...] = ()
     retry_at: datetime | None = None
     banned: bool = False
+    orders_only: bool = False
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueAlarm:
+    """The venue has answered what no waiting mends: key, signature, firewall, or ids of two orders.
+
+    `code` is its own, HTTP's where it gave none.
+    """
+
+    code: int
+    detail: str
 
 
 VenueCommand = SendOrder | SendCancel | Query | OpenUserStream | ProbeStream | ReportLimits

@@ -33,6 +33,7 @@ def test_the_guide_says_what_to_do_for_every_alert_and_at_which_level_it_comes()
     signs = {
         "order_vanished": "error",
         "lost_message": "error",
+        "venue_alarm": "error",
         "stream_down": "warning",
         "clock_skew": "error",
         "limits_near": "warning",

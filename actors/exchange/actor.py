@@ -14,7 +14,7 @@ from actors.exchange.door import Door
 from actors.exchange.exposure import EXPOSURE_FACTS
 from actors.exchange.intents import intent_of, intent_of_adopted
 from actors.exchange.outbox import Outbox
-from actors.exchange.refresh import Need, Refresh
+from actors.exchange.refresh import Need, Refresh, is_of_symbol
 from actors.exchange.settings import ExchangeSettings
 from actors.exchange.signs import Signs
 from actors.follower import Follower
@@ -83,6 +83,7 @@ from messages.order import (
     SendCancel,
     TimeFound,
     UserEvent,
+    VenueAlarm,
     VenueCommand,
     VenueTime,
     order_of,
@@ -129,6 +130,7 @@ ExchangeMessage = (
     | CancelChild
     | Relay
     | LimitsSeen
+    | VenueAlarm
     | TimeFound
     | RulesFound
     | BalancesFound
@@ -208,6 +210,8 @@ class ExchangeActor(Follower, Child):
                 self._relay(query, Priority.PROOF if urgent else Priority.POLL)
             case LimitsSeen():
                 self._learn_limits(message)
+            case VenueAlarm(code=code, detail=detail):
+                self._take_alarm(code, detail)
             case TimeFound() | RulesFound() | BalancesFound() | BalancesSeen() | QueryFailed():
                 self._take_answer(message)
             case ReadinessChanged() | HaltTrading() | ResumeTrading() | CancelEverything():
@@ -290,9 +294,7 @@ class ExchangeActor(Follower, Child):
         if not self.caught_up:
             return
         match fact:
-            case ChildRefused(code=code) if code == FILTER_FAILURE:
-                self._hurry(Need.RULES, 0.0)
-            case ChildRefused(message=message) if "market is closed" in message.lower():
+            case ChildRefused(code=code, message=message) if code == FILTER_FAILURE or is_of_symbol(code, message):
                 self._hurry(Need.RULES, 0.0)
             case ChildRefused(code=code) if code == TIMESTAMP_FAILURE:
                 self._door.clock_doubted = True
@@ -341,6 +343,7 @@ class ExchangeActor(Follower, Child):
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """The past is folded: now the venue may be asked about the present."""
+        self._tell_sign(TroubleOver(kind="venue_alarm", subject="venue", text="this start has read everything anew"))
         self._take_held_cancels()
         self._open()
 
@@ -516,11 +519,21 @@ class ExchangeActor(Follower, Child):
         self._door.budget.learn(seen, self.runtime.now())
         self._tell_sign(self._signs.of_limits(seen))
         retry_at = seen.retry_at
-        if retry_at is not None and self._door.begins_episode(retry_at):
-            self.append(RateLimited(until=retry_at, banned=seen.banned, detail=seen.detail))
+        if retry_at is not None and self._door.begins_episode(retry_at, orders_only=seen.orders_only):
+            self.append(
+                RateLimited(until=retry_at, banned=seen.banned, detail=seen.detail, orders_only=seen.orders_only)
+            )
             if seen.banned:
                 self._halt(BAN, seen.detail)
                 self._lift_ban()
+
+    def _take_alarm(self, code: int, detail: str) -> None:
+        """Stop where the venue will take nothing more from us as we are; else let a person know."""
+        if (reason := HALTS.get(code)) is not None:
+            self._halt(reason, f"{code}: {detail}")
+            return
+        text = f"the exchange said what it should never have to say to us ({detail}): see the log"
+        self._tell_sign(TroubleSeen(kind="venue_alarm", subject="venue", level="error", text=text))
 
     def _probe(self, probe: ProbeStream) -> None:
         """Have the stream prove itself, unless nothing may be asked at present."""

@@ -140,15 +140,18 @@ class Budget:
     def __init__(self, limits: BudgetLimits) -> None:
         self._weight = _Window(WEIGHT_WINDOW_SECONDS, limits.weight)
         self._orders = {seconds: _Window(seconds, most) for seconds, most in limits.orders}
-        self._forbidden_until = 0.0
+        self._forbidden_until = self._orders_forbidden_until = 0.0
 
     def forbidden_until(self, now: float) -> float | None:
         """Return until when the venue forbids every request (Retry-After); None if it doesn't."""
         return self._forbidden_until if now < self._forbidden_until else None
 
-    def forbid(self, until: float) -> None:
-        """Let nothing through before `until`."""
-        self._forbidden_until = max(self._forbidden_until, until)
+    def forbid(self, until: float, *, orders_only: bool = False) -> None:
+        """Let nothing through before `until`, or no order."""
+        if orders_only:
+            self._orders_forbidden_until = max(self._orders_forbidden_until, until)
+        else:
+            self._forbidden_until = max(self._forbidden_until, until)
 
     def learn(self, seen: LimitsSeen, now: float) -> None:
         """Take the venue's own figures; `retry_at` is for the caller, who knows both clocks."""
@@ -168,6 +171,7 @@ class Budget:
         if orders:
             for window in self._orders.values():
                 moment = max(moment, window.fits_at(orders, window.limit, now))
+            moment = max(moment, self._orders_forbidden_until)
         moment = max(moment, self._forbidden_until)
         return moment if moment > now else None
 

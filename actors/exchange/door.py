@@ -53,7 +53,7 @@ class Door:
         self.halt_reason: str | None = None
         self.clock_doubted = False
         self.known = self.journal_lost = False
-        self._limited_until: datetime | None = None
+        self._limited_until: dict[bool, datetime] = {}
 
     def fold(self, fact: Fact, at: datetime, now: float, wall_time: datetime) -> None:
         """Take in a fact that was appended at `at`."""
@@ -68,8 +68,8 @@ class Door:
                 self.balances.release(fact.client_order_id)
             case RateLimited():
                 left = fact.left(at, wall_time)
-                self._limited_until = wall_time + left
-                self.budget.forbid(now + left.total_seconds())
+                self._limited_until[fact.orders_only] = wall_time + left
+                self.budget.forbid(now + left.total_seconds(), orders_only=fact.orders_only)
             case TradingHalted(reason=reason, detail=detail):
                 self.halted, self.halt_reason = f"{reason}: {detail}" if detail else reason, reason
             case TradingResumed():
@@ -92,9 +92,10 @@ class Door:
             case _:
                 assert_never(self.readiness)
 
-    def begins_episode(self, retry_at: datetime) -> bool:
-        """Whether a Retry-After goes beyond the one that is journalled already."""
-        return self._limited_until is None or retry_at > self._limited_until + EPISODE_TOLERANCE
+    def begins_episode(self, retry_at: datetime, *, orders_only: bool = False) -> bool:
+        """Whether a Retry-After goes beyond the one of its kind that is journalled already."""
+        known = self._limited_until.get(orders_only)
+        return known is None or retry_at > known + EPISODE_TOLERANCE
 
     def judge(
         self, place: PlaceChild, child: str, now: float, venue_milliseconds: float | None = None

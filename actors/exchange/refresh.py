@@ -51,3 +51,13 @@ class Refresh:
             return False
         self.due = now + within
         return True
+
+
+_REJECTED, _STATUS_MISMATCH = -2010, -1220
+_OF_SYMBOL = ("market is closed", "not enabled", "not permitted", "restricted")
+
+
+def is_of_symbol(code: int, message: str) -> bool:
+    """Whether the venue refused an order for the state of its symbol: the rules are to be read again (protocol §11)."""
+    text = message.lower()
+    return code == _STATUS_MISMATCH or (code == _REJECTED and any(words in text for words in _OF_SYMBOL))

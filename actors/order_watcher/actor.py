@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -57,6 +58,7 @@ from messages.facts import (
     ChildNotSent,
     ExecutionClosed,
     Fact,
+    RateLimited,
     StreamGap,
 )
 from messages.ids import milliseconds, parse_child_id
@@ -86,6 +88,7 @@ from messages.order import (
     QueryBalances,
     QueryFailed,
     QueryOpenOrders,
+    QueryOrder,
     QueryTrades,
     Refused,
     Relay,
@@ -102,7 +105,10 @@ from messages.order import (
 )
 from messages.refs import Tells
 
-NOT_OPEN = -2011
+NOT_OPEN, ARCHIVED = -2011, -2026
+ARCHIVED_AFTER_MS = 80 * 86_400_000
+"""The venue says 90 days (protocol §10.2); so much earlier its word for it is not believed."""
+
 MOST_EARLY = 1_000
 ASK_AGAIN_SECONDS = 1.0
 STRANGER_SECONDS = 5.0
@@ -110,6 +116,9 @@ QUIET_SECONDS = 2.0
 FIRST_SWEEP_SECONDS, LONGEST_SWEEP_SECONDS = 10.0, 600.0
 SUM_EVERY = 500
 """So many trades are added up by a start at most, besides those of what is open."""
+
+SPARING_SECONDS = 60.0
+"""For so long after a Retry-After questions that can wait are half as frequent: something had asked too much."""
 
 STREAM_DOWN_SECONDS = 10.0
 """A stream that is back sooner was no trouble: each is cut once a day."""
@@ -167,11 +176,12 @@ class OrderWatcher(Follower, Child):
         self._before_start: list[OrderReply | CancelReply | QueryAnswer | OrderReport] = []
         self._cut: StreamCut | None = None
         self._streaming = self._ready_told = False
+        self._sparing_until = -math.inf
         self._settling: list[ReportSettled] = []
 
     def begin(self) -> None:
         """Fold everything that was ever known of orders."""
-        self.follow(*REGISTER_FACTS, BalancesNoted, BalanceMismatch)
+        self.follow(*REGISTER_FACTS, BalancesNoted, BalanceMismatch, RateLimited)
 
     def on_receive(self, message: WatcherMessage) -> None:
         """Take a message."""
@@ -215,6 +225,10 @@ class OrderWatcher(Follower, Child):
         """Fold what bears on orders."""
         self._register.fold(fact)
         self._balances.fold(fact)
+        if isinstance(fact, RateLimited) and not fact.orders_only:
+            left = fact.left(at, self.runtime.wall_time()).total_seconds()
+            if left > 0:
+                self._sparing_until = max(self._sparing_until, self.runtime.now() + left + SPARING_SECONDS)
 
     def on_news_of(self, fact: Fact) -> None:
         """Watch a new child; stop watching one that was not sent."""
@@ -356,6 +370,8 @@ class OrderWatcher(Follower, Child):
     def _take_failure(self, failed: QueryFailed) -> None:
         """A query that failed proves nothing; it may say that none can succeed."""
         self._halt_after(failed.code, failed.detail)
+        if isinstance(failed.query, QueryOrder) and failed.code == ARCHIVED:
+            self._take_archived(failed.query.client_order_id)
         if isinstance(failed.query, QueryBalances) and self._balances.failed():
             self.runtime.tell_after(ASK_AGAIN_SECONDS, self.actor_ref, AskBalances())
 
@@ -363,6 +379,16 @@ class OrderWatcher(Follower, Child):
         reason = None if code is None else HALTS.get(code)
         if reason is not None:
             self._exchange.tell(HaltTrading(reason=reason, detail=f"{code}: {detail}"))
+
+    def _take_archived(self, child: str) -> None:
+        """The venue shows an order no more that ended without a fill long ago: of a young one that cannot be."""
+        ledger = self._register.open(child)
+        if ledger is None or self._venue_now() - ledger.intent.request_timestamp < ARCHIVED_AFTER_MS:
+            return
+        facts = ledger.archived()
+        if facts:
+            self.append(*facts)
+            self._look_after(child)
 
     def _take_not_found(self, child: str) -> None:
         """Say so if the venue has long known nothing of an order that it had acknowledged: it may have been reset."""
@@ -541,7 +567,7 @@ class OrderWatcher(Follower, Child):
         due = now + max(0.0, allowed - age)
         watch.deadline = self.runtime.tell_at(due, self.actor_ref, TimedOut(child))
         self._watches.add(watch)
-        self._schedule_poll(ledger.intent.symbol, now + self._settings.poll_interval_seconds)
+        self._schedule_poll(ledger.intent.symbol, now + self._poll_seconds)
         return watch
 
     def _resume_watch(self, child: str) -> None:
@@ -565,6 +591,12 @@ class OrderWatcher(Follower, Child):
             self._cancel(watch, "of a journal that was lost")
         self._tell_if_settled()
 
+    @property
+    def _poll_seconds(self) -> float:
+        """How long silence is borne before it is asked about: twice as long after a limit was hit (protocol §11)."""
+        seconds = self._settings.poll_interval_seconds
+        return 2 * seconds if self.runtime.now() < self._sparing_until else seconds
+
     def _schedule_poll(self, symbol: str, due: float) -> None:
         timer = self._polls.get(symbol)
         if timer is None or not timer.pending:
@@ -579,7 +611,7 @@ class OrderWatcher(Follower, Child):
             watch.ledger.polls += 1
         if silent:
             self._relay(QueryOpenOrders(symbol=symbol, reply_to=self.actor_ref))
-        due = self._watches.next_poll(symbol, now, self._settings.poll_interval_seconds)
+        due = self._watches.next_poll(symbol, now, self._poll_seconds)
         if due is not None:
             self._schedule_poll(symbol, due)
 
@@ -673,7 +705,7 @@ class OrderWatcher(Follower, Child):
             case AskBalances():
                 self._ask_balances()
             case Poll(symbol=symbol):
-                self._poll(symbol, silent_for=self._settings.poll_interval_seconds)
+                self._poll(symbol, silent_for=self._poll_seconds)
             case Chase(child=child):
                 self._chase(child)
             case TimedOut(child=child):

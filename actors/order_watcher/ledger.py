@@ -23,6 +23,8 @@ from messages.ids import from_milliseconds
 from messages.money import ZERO, plain
 from messages.order import OrderSnapshot, OrderStatus, Source, Trade
 
+ARCHIVED = "archived by the exchange"
+
 
 class Ledger:
     """The account of one child order.
@@ -111,6 +113,17 @@ class Ledger:
         if (closed := self._closed(order_id, quantity, quote)) is not None:
             facts.append(closed)
         return facts
+
+    def archived(self) -> list[Fact]:
+        """Take it that the order ended without a fill, and return the facts to append: none if it has traded."""
+        if self._executed:
+            return []
+        absent = self.attempt.absent(f"{ARCHIVED}: it ended without a fill")
+        if absent is not None or self.attempt.order_id is None:
+            return [] if absent is None else [absent]
+        self._final, self._reason = self._final or OrderStatus.EXPIRED, ARCHIVED
+        closed = self._closed(self.attempt.order_id, ZERO, ZERO)
+        return [] if closed is None else [closed]
 
     def fold(self, fact: Fact) -> None:
         """Take in a fact about this child."""

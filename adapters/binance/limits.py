@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from actors.runtime import Runtime
 from adapters.binance.outcomes import Answer, Care, row_of
 from adapters.binance.shapes import RateLimit
-from messages.order import LimitsSeen
+from messages.order import LimitsSeen, VenueAlarm
 from messages.refs import Tells
 
 logger = logging.getLogger("tidegate.binance")
@@ -25,35 +26,57 @@ UNSAID_SECONDS: Final = 60.0
 ORDERS_UNSAID_SECONDS: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Hold:
+    """Until when something may not be sent, on the monotonic clock: it lasts though our wall clock is set meanwhile."""
+
+    end: float
+    said: datetime = field(default=datetime.min.replace(tzinfo=UTC), compare=False)
+
+    @classmethod
+    def of(cls, until: datetime, runtime: Runtime) -> _Hold:
+        return cls(runtime.now() + (until - runtime.wall_time()).total_seconds(), until)
+
+    def until(self, runtime: Runtime) -> datetime:
+        """Say the end by our wall clock, as it was said unless that clock was set since."""
+        until = runtime.wall_time() + timedelta(seconds=self.end - runtime.now())
+        return self.said if abs(until - self.said) < _SET else until
+
+
+_NO_HOLD = _Hold(-math.inf)
+_SET = timedelta(seconds=0.5)
+
+
 class Limits:
     """Remembers limits and holds, and tells whoever asked for it; lives on the loop's thread."""
 
     def __init__(self, runtime: Runtime, quiet_until: datetime | None = None) -> None:
         """Begin with nothing known and nobody told; before `quiet_until` nothing may be sent, as of an earlier life."""
         self._runtime = runtime
-        self._listener: Tells[LimitsSeen] | None = None
+        self._listener: Tells[LimitsSeen | VenueAlarm] | None = None
         self._weight_limit: int | None = None
         self._order_limits: dict[int, int] = {}
+        self._unheard: list[LimitsSeen | VenueAlarm] = []
         self._told = LimitsSeen()
-        self._all_until = quiet_until
-        self._orders_until: datetime | None = None
+        self._all = _NO_HOLD if quiet_until is None else _Hold.of(quiet_until, runtime)
+        self._orders = _NO_HOLD
 
-    def report_to(self, listener: Tells[LimitsSeen]) -> None:
+    def report_to(self, listener: Tells[LimitsSeen | VenueAlarm]) -> None:
         """Tell `listener` from now on, beginning with what is known."""
         self._listener = listener
-        if self._told != LimitsSeen():
-            self._runtime.send(listener, self._told)
+        unheard, self._unheard = self._unheard, []
+        for word in (*unheard, self._told):
+            if word != LimitsSeen():
+                self._runtime.send(listener, word)
 
     def held_until(self, *, order: bool = False) -> datetime | None:
         """Return until when nothing may be sent (for an order: no order either); None if it may."""
-        now = self._runtime.wall_time()
-        holds = [self._all_until, self._orders_until if order else None]
-        return max((until for until in holds if until is not None and until > now), default=None)
+        hold = max(self._all, self._orders) if order else self._all
+        return hold.until(self._runtime) if hold.end > self._runtime.now() else None
 
     def hold_seconds(self) -> float:
         """Return for how long nothing may be sent, 0 if it may."""
-        until = self.held_until()
-        return 0.0 if until is None else (until - self._runtime.wall_time()).total_seconds()
+        return max(0.0, self._all.end - self._runtime.now())
 
     def learn_headers(self, headers: Mapping[str, str]) -> None:
         """Take the figures of a REST answer's headers."""
@@ -87,20 +110,33 @@ class Limits:
         self._learn(weight, counts)
 
     def learn_answer(self, answer: Answer) -> Answer:
-        """Hold back what an error says is to be held back; return it with the end of that as `until`."""
+        """Do about an error what its row asks for; return it with the end of a hold as `until`."""
         care = row_of(answer).care
-        now = self._runtime.wall_time()
-        if care is Care.HOLD_ORDERS:
-            until = answer.until or now + timedelta(seconds=ORDERS_UNSAID_SECONDS)
-            self._orders_until = max(until, self._orders_until or until)
-            return replace(answer, until=until)
-        if care is not Care.HOLD_ALL:
-            return answer
-        until = answer.until or now + timedelta(seconds=UNSAID_SECONDS)
-        self._all_until = max(until, self._all_until or until)
-        banned = answer.status == 418
-        logger.warning("the venue wants to hear nothing until %s (%s)", until.isoformat(), answer)
-        self._tell(LimitsSeen(retry_at=self._all_until, banned=banned, detail=str(answer)))
+        if care.holds_all or care is Care.HOLD_ORDERS:
+            answer = self._hold(answer, orders_only=not care.holds_all)
+        if care.alarms:
+            logger.error("the venue answered what no waiting mends (%s)", answer)
+            self._tell(VenueAlarm(code=answer.error_code, detail=answer.message or str(answer)))
+        return answer
+
+    def _hold(self, answer: Answer, *, orders_only: bool) -> Answer:
+        unsaid = ORDERS_UNSAID_SECONDS if orders_only else UNSAID_SECONDS
+        until = answer.until or self._runtime.wall_time() + timedelta(seconds=unsaid)
+        hold = _Hold.of(until, self._runtime)
+        if orders_only:
+            longest = self._orders = max(self._orders, hold)
+        else:
+            longest = self._all = max(self._all, hold)
+        what = "no new order" if orders_only else "nothing"
+        logger.warning("the venue wants to hear %s until %s (%s)", what, until.isoformat(), answer)
+        self._tell(
+            LimitsSeen(
+                retry_at=longest.until(self._runtime),
+                banned=answer.status == 418,
+                orders_only=orders_only,
+                detail=str(answer),
+            )
+        )
         return replace(answer, until=until)
 
     def retry_after(self, headers: Mapping[str, str]) -> datetime | None:
@@ -119,7 +155,10 @@ class Limits:
         if weight is not None or known:
             self._tell(LimitsSeen(used_weight=weight, weight_limit=self._weight_limit, order_counts=known))
 
-    def _tell(self, seen: LimitsSeen) -> None:
-        self._told = seen
+    def _tell(self, word: LimitsSeen | VenueAlarm) -> None:
+        if isinstance(word, LimitsSeen) and word.retry_at is None:
+            self._told = word  # Figures that come later are newer; holds and alarms are each told.
+        elif self._listener is None:
+            self._unheard.append(word)
         if self._listener is not None:
-            self._runtime.send(self._listener, seen)
+            self._runtime.send(self._listener, word)

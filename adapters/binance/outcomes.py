@@ -52,6 +52,17 @@ class Care(StrEnum):
     HOLD_ORDERS = "hold orders"
     SET_CLOCK = "set clock"
     ALARM = "alarm"
+    HOLD_ALL_AND_ALARM = "hold all and alarm"
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether nothing may be sent for a while."""
+        return self in {Care.HOLD_ALL, Care.HOLD_ALL_AND_ALARM}
+
+    @property
+    def alarms(self) -> bool:
+        """Whether a person must see it."""
+        return self in {Care.ALARM, Care.HOLD_ALL_AND_ALARM}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,11 @@ class Answer:
     def good(self) -> bool:
         """Whether it is a result, not an error."""
         return 200 <= self.status < 300
+
+    @property
+    def error_code(self) -> int:
+        """The venue's own code, HTTP's status where it gave none."""
+        return self.status if self.code is None else self.code
 
     def __str__(self) -> str:
         said = f"{self.code}: {self.message}" if self.code is not None else self.message
@@ -131,7 +147,7 @@ ROWS: tuple[Row, ...] = (
     Row(signal="-1015 too many orders", code=_one(-1015), meaning=_NO, care=Care.HOLD_ORDERS),
     Row(signal="-1003 too much weight", code=_one(-1003), meaning=_NO, care=Care.HOLD_ALL),
     Row(signal="429 over a limit", status=(429, 429), meaning=_NO, care=Care.HOLD_ALL),
-    Row(signal="403 firewall", status=(403, 403), code=None, meaning=_NO, care=Care.HOLD_ALL),
+    Row(signal="403 firewall", status=(403, 403), meaning=_NO, care=Care.HOLD_ALL_AND_ALARM),
     Row(signal="-1020 unsupported", code=_one(-1020), meaning=_NO),
     Row(signal="-1013 filter failure", code=_one(-1013), meaning=_NO),
     Row(signal="-1021 timestamp", code=_one(-1021), meaning=_NO, care=Care.SET_CLOCK),
@@ -178,7 +194,7 @@ def order_failure(client_order_id: str, failure: Answer | Exception) -> Refused 
             assert isinstance(failure, Answer)
             return Refused(
                 client_order_id=client_order_id,
-                code=failure.status if failure.code is None else failure.code,
+                code=failure.error_code,
                 message=failure.message,
                 until=failure.until,
             )
@@ -194,7 +210,7 @@ def cancel_failure(cancel: SendCancel, failure: Answer | Exception) -> CancelFai
         return CancelFailed(
             client_order_id=name,
             cancel_id=cancel_id,
-            code=failure.status if failure.code is None else failure.code,
+            code=failure.error_code,
             detail=failure.message,
             until=failure.until,
         )

@@ -77,7 +77,7 @@ class Queries:
             answer = failed.answer
             if isinstance(query, QueryOrder) and answer.code == NO_SUCH_ORDER:
                 return OrderNotFound(symbol=query.symbol, client_order_id=query.client_order_id)
-            return QueryFailed(query=query, detail=str(answer), until=answer.until, code=answer.code)
+            return QueryFailed(query=query, detail=str(answer), until=answer.until, code=answer.error_code)
         except (RequestNotSent, RequestUnknown, Unreadable) as error:
             return QueryFailed(query=query, detail=str(error))
 

@@ -12,6 +12,9 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 
+TOO_MANY_ORDERS = -1015
+"""The code of a refusal that is about orders alone: all else may still be asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
@@ -83,7 +86,7 @@ class Limits:
             if self.order_count(length, now) >= limit:
                 until = (now // length + 1) * length
                 text = f"Too many new orders; current limit is {limit} orders per {name}."
-                raise ExchangeError(-1015, text, 429, until)
+                raise ExchangeError(TOO_MANY_ORDERS, text, 429, until)
 
     def add_order(self, now: int) -> None:
         """Count an accepted order."""

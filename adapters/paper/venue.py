@@ -15,7 +15,7 @@ from actors.runtime import Actor, Timer
 from adapters.paper.errors import NO_SUCH_ORDER, ExchangeError
 from adapters.paper.exchange import PaperExchange
 from adapters.paper.faults import Fault, FaultKind, FaultPlan
-from adapters.paper.limits import DAY, SECOND
+from adapters.paper.limits import DAY, SECOND, TOO_MANY_ORDERS
 from adapters.paper.link import LatencySettings, LinkMessage, TimeAsked, VenueLink
 from adapters.paper.records import OrderRecord, TradeRecord
 from adapters.paper.requests import check_time
@@ -68,6 +68,7 @@ from messages.order import (
     TimeFound,
     TradesFound,
     UserEvent,
+    VenueAlarm,
 )
 from messages.refs import Tells
 
@@ -155,7 +156,7 @@ class PaperVenue(Actor):
         self._stream: Tells[UserEvent] | None = None
         self._stream_due = 0.0
         self._stream_is_cut = False
-        self._limits: Tells[LimitsSeen] | None = None
+        self._limits: Tells[LimitsSeen | VenueAlarm] | None = None
 
     def on_receive(self, message: VenueMessage) -> None:
         """Do what a client, or an own timer, asks."""
@@ -250,7 +251,8 @@ class PaperVenue(Actor):
             return Refused(client_order_id=name, code=fault.code, message=fault.message)
         ends = self.runtime.wall_time() + timedelta(milliseconds=fault.milliseconds)
         if self._limits is not None:
-            seen = LimitsSeen(retry_at=ends, banned=fault.code == BANNED, detail=fault.message)
+            crowded = fault.code == TOO_MANY_ORDERS
+            seen = LimitsSeen(retry_at=ends, banned=fault.code == BANNED, orders_only=crowded, detail=fault.message)
             self._answer(self._limits, seen)
         return Refused(client_order_id=name, code=fault.code, message=fault.message, until=ends)
 
@@ -476,6 +478,7 @@ class PaperVenue(Actor):
                 ),
                 retry_at=until(error) if error is not None and hit else None,
                 banned=error is not None and error.http_status == 418,
+                orders_only=error is not None and error.code == TOO_MANY_ORDERS,
                 detail=error.message if error is not None and hit else "",
             ),
         )

@@ -27,7 +27,7 @@ from adapters.paper.wording import order_params
 from messages.control import DaemonUp, HaltTrading, ResumeTrading
 from messages.facts import AlertCleared, AlertRaised
 from messages.ids import microseconds, milliseconds
-from messages.order import LimitsSeen, OutcomeUnknown, SendOrder
+from messages.order import LimitsSeen, OutcomeUnknown, SendOrder, VenueAlarm
 from messages.signal import Reason, Side
 from run import start_daemon
 from tests.alert_kinds import KINDS
@@ -161,6 +161,12 @@ def be_asked_for_silence(stage: Stage) -> None:
     actor_ref(ExchangeActor).tell(LimitsSeen(retry_at=until, detail="429"))
 
 
+def be_told_of_ids_of_two_orders(_: Stage) -> None:
+    """What the adapter makes of a -2039; the exchange in this process never sees two ids in a request."""
+    for _time in range(3):
+        actor_ref(ExchangeActor).tell(VenueAlarm(code=-2039, detail="Client order ID and order ID do not match."))
+
+
 def use(weight: int) -> Callable[[Stage], object]:
     """What an answer's headers would say; many real requests would take minutes to come to it."""
     return lambda _: actor_ref(ExchangeActor).tell(LimitsSeen(used_weight=weight, weight_limit=6000))
@@ -192,6 +198,7 @@ EPISODES = (
     Episode("rebuilt", rebuild),
     Episode("lost_message", lose_an_outcome),
     Episode("rate_limited", be_asked_for_silence),
+    Episode("venue_alarm", be_told_of_ids_of_two_orders),
     Episode("foreign_order", trade_elsewhere),
     Episode("balance_mismatch", move_money),
     Episode("limits_near", use(5_000), use(600)),

@@ -62,6 +62,7 @@ from messages.order import (
     SendCancel,
     SendOrder,
     TimeFound,
+    VenueAlarm,
     VenueTime,
     order_of,
 )
@@ -606,6 +607,52 @@ def test_a_retry_after_is_journalled_once_an_episode_and_stops_everything(world:
     world.venue.expect(query, within=0.2)
     world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=60)))
     assert len(world.journal.of(RateLimited)) == 2
+
+
+def test_a_hold_on_orders_declines_children_until_its_end_and_lets_all_else_through(simulation: Simulation) -> None:
+    world = connected(simulation, *EXECUTION_FACTS)
+    until = EPOCH + timedelta(seconds=20)
+    world.tell(LimitsSeen(retry_at=until, orders_only=True, detail="-1015"))
+    world.tell(LimitsSeen(retry_at=until, orders_only=True, detail="-1015"))
+    limited = RateLimited(until=until, banned=False, detail="-1015", orders_only=True)
+    assert world.journal.of(RateLimited) == [limited]
+    world.place()
+    declined = world.declined()
+    assert (declined.reason, declined.retry_at) == (Decline.BUDGET, 20.0)
+    query = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.watcher.ref)
+    world.tell(Relay(query=query))
+    world.venue.expect(query, within=0.0)
+    world.tell(LimitsSeen(retry_at=until, detail="429"))  # Of everything: that is another one.
+    assert len(world.journal.of(RateLimited)) == 2
+
+
+def test_a_hold_on_orders_survives_a_restart(simulation: Simulation) -> None:
+    limited = RateLimited(until=EPOCH + timedelta(seconds=20), banned=False, detail="-1015", orders_only=True)
+    world = connected(simulation, *EXECUTION_FACTS, limited)
+    world.place()
+    declined = world.declined()
+    assert (declined.reason, declined.retry_at) == (Decline.BUDGET, 20.0)
+    simulation.run(20.0)
+    world.place(not_after=30.0)
+    world.venue.fish_for(lambda message: isinstance(message, SendOrder), within=0.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(-2015, "KEY_REVOKED"), (401, "KEY_REVOKED"), (-1022, "BAD_SIGNATURE"), (403, "FIREWALL"), (-2039, None)],
+)
+def test_an_alarm_of_the_venue_halts_where_nothing_more_will_be_taken_from_us(
+    simulation: Simulation, code: int, reason: str | None
+) -> None:
+    world = connected(simulation, *EXECUTION_FACTS)
+    world.tell(VenueAlarm(code=code, detail="no"), VenueAlarm(code=code, detail="no"))
+    halts = [] if reason is None else [TradingHalted(reason=reason, detail=f"{code}: no")]
+    assert world.journal.of(TradingHalted) == halts
+    world.place()
+    if reason is None:
+        world.venue.expect(SendOrder)
+    else:
+        assert world.declined().reason is Decline.HALTED
 
 
 def test_a_ban_halts_trading_once_and_the_halt_ends_with_it(world: World) -> None:

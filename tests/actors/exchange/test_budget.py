@@ -120,6 +120,16 @@ def test_retry_after_forbids_everything() -> None:
     assert budget.retry_at(0, Priority.PLACE, 50.0) is None
 
 
+def test_too_many_orders_forbid_orders_and_nothing_else() -> None:
+    budget = a_budget()
+    budget.forbid(50.0, orders_only=True)
+    budget.forbid(40.0, orders_only=True)
+    assert budget.retry_at(0, Priority.PLACE, 10.0, orders=1) == 50.0
+    assert [budget.retry_at(1, priority, 10.0) for priority in Priority] == [None] * 4
+    assert budget.forbidden_until(10.0) is None
+    assert budget.retry_at(0, Priority.PLACE, 50.0, orders=1) is None
+
+
 @given(st.lists(st.floats(0, 3), max_size=80))
 def test_no_window_of_the_venue_ever_holds_more_orders_than_its_limit(pauses: list[float]) -> None:
     budget, now, sent = a_budget(), 0.0, []

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from actors.exchange.refresh import Refresh
+import pytest
+
+from actors.exchange.refresh import Refresh, is_of_symbol
 
 
 def test_an_answer_is_asked_for_again_after_the_interval() -> None:
@@ -36,3 +38,19 @@ def test_a_wish_brings_the_next_question_forward_but_not_a_second_one() -> None:
     assert not refresh.hurry(5.0, 10.0)
     refresh.asked(12.0)
     assert not refresh.hurry(0.0, 13.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "of_symbol"),
+    [
+        (-2010, "Market is closed.", True),
+        (-2010, "This symbol is not permitted for this account.", True),
+        (-2010, "This symbol is restricted for this account.", True),
+        (-2010, "Trading is not enabled.", True),
+        (-1220, "Symbol status mismatch.", True),
+        (-2010, "Account has insufficient balance for requested action.", False),
+        (-1013, "Market is closed.", False),
+    ],
+)
+def test_a_refusal_for_the_state_of_a_symbol_is_told_from_others(code: int, message: str, *, of_symbol: bool) -> None:
+    assert is_of_symbol(code, message) is of_symbol

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.order_watcher.actor import OrderWatcher, WatcherSettings
+from actors.order_watcher.actor import SPARING_SECONDS, OrderWatcher, WatcherSettings
 from actors.runtime import EPOCH, Simulation
 from messages.control import ActorReady, CaughtUp, HaltTrading, Ping, Pong, ReportSettled, Settled
 from messages.execution import ChildOutcome
@@ -23,6 +23,7 @@ from messages.facts import (
     ExecutionCorrected,
     Fact,
     ForeignOrderSeen,
+    RateLimited,
     StreamGap,
     TradeBooked,
 )
@@ -775,3 +776,54 @@ def test_another_order_under_the_right_id_is_not_believed_and_halts_trading(
     assert words in halt.detail
     sent.tell(FULL)
     assert sent.kinds() == [ChildAcknowledged, TradeBooked, ChildClosed]
+
+
+DAY_MS = 86_400_000
+
+
+def archived(world: World) -> QueryFailed:
+    return QueryFailed(query=world.q_order(), detail="Order was archived.", code=-2026)
+
+
+@pytest.mark.parametrize(("days", "believed"), [(95, True), (3, False)])
+def test_an_unknown_order_that_the_venue_has_archived_never_traded_if_it_is_old_enough(
+    simulation: Simulation, days: int, *, believed: bool
+) -> None:
+    unknown = ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="504")
+    world = started(simulation, an_intent(request_timestamp=SENT_AT - days * DAY_MS), unknown)
+    world.tell(archived(world))
+    assert [fact.proof for fact in world.journal.of(ChildAbsent)] == (
+        ["archived by the exchange: it ended without a fill"] if believed else []
+    )
+
+
+def test_a_known_order_that_the_venue_has_archived_has_ended_without_a_fill(simulation: Simulation) -> None:
+    intent = an_intent(request_timestamp=SENT_AT - 95 * DAY_MS)
+    world = started(simulation, intent, an_acknowledged())
+    world.tell(archived(world))
+    (closed,) = world.journal.of(ChildClosed)
+    assert (closed.status, closed.executed_quantity, closed.outcome) == ("EXPIRED", D(0), ChildOutcome.FAILED)
+    assert closed.failure_reason == "EXPIRED archived by the exchange"
+
+
+def test_an_order_that_has_traded_is_not_ended_by_a_word_that_it_never_did(simulation: Simulation) -> None:
+    intent = an_intent(request_timestamp=SENT_AT - 95 * DAY_MS)
+    world = started(simulation, intent, an_acknowledged(), a_trade_booked(quantity=D("0.04")))
+    world.tell(archived(world))
+    assert world.journal.of(ChildClosed) == []
+
+
+def test_after_a_limit_was_hit_polls_are_half_as_frequent_for_a_while(world: World) -> None:
+    until = EPOCH + timedelta(seconds=1)
+    world.journal.commit(RateLimited(until=until, banned=False, detail="429"))
+    world.intend()
+    world.wait(3.9)
+    assert world.q_open not in world.asked()
+    world.wait(0.2)
+    assert world.q_open in world.asked()
+    world.tell(FULL)
+    world.wait(SPARING_SECONDS)
+    world.intend(client_order_id=OTHER_CHILD, slice=1)
+    world.asked()
+    world.wait(2.1)
+    assert world.q_open in world.asked()

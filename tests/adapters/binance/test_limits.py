@@ -3,11 +3,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from actors.runtime import Simulation
 from adapters.binance.limits import Limits
-from adapters.binance.outcomes import Answer
+from adapters.binance.outcomes import ROWS, Answer, Row
 from adapters.binance.shapes import RateLimit
-from messages.order import LimitsSeen
+from messages.order import LimitsSeen, VenueAlarm
 from tests.probe import Probe
 
 
@@ -81,3 +83,48 @@ def test_other_answers_hold_nothing_back(simulation: Simulation, probe: Probe) -
     for answer in (Answer(status=200), Answer(status=400, code=-2010), Answer(status=503)):
         assert limits.learn_answer(answer) is answer
     assert limits.held_until(order=True) is None
+
+
+def test_too_many_orders_hold_back_orders_alone_and_whoever_decides_on_them_is_told(
+    simulation: Simulation, probe: Probe
+) -> None:
+    limits = limits_of(simulation, probe)
+    answer = limits.learn_answer(Answer(status=429, code=-1015, until=limits.retry_after({"Retry-After": "7"})))
+    assert answer.until == simulation.wall_time() + timedelta(seconds=7)
+    seen = probe.expect(LimitsSeen)
+    assert (seen.retry_at, seen.orders_only, seen.banned) == (answer.until, True, False)
+    assert limits.held_until() is None
+    assert limits.held_until(order=True) == answer.until
+    simulation.run(7.0)
+    assert limits.held_until(order=True) is None
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_hold_lasts_as_long_as_was_asked_for_though_our_clock_is_set(
+    simulation: Simulation, probe: Probe, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    limits = limits_of(simulation, probe)
+    limits.learn_answer(Answer(status=418, until=limits.retry_after({"Retry-After": "60"})))
+    before = simulation.wall_time
+    monkeypatch.setattr(simulation, "wall_time", lambda: before() + timedelta(seconds=step))
+    simulation.run(59.0)
+    assert limits.hold_seconds() == 1.0
+    assert limits.held_until() == simulation.wall_time() + timedelta(seconds=1)
+    simulation.run(1.0)
+    assert limits.held_until() is None
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.care.alarms], ids=lambda row: row.signal)
+def test_what_no_waiting_mends_is_told_whoever_asked(simulation: Simulation, a_probe: Any, row: Row) -> None:
+    limits, code = Limits(simulation), None if row.code is None else row.code[1]
+    status = 400 if row.status is None else row.status[0]
+    limits.learn_answer(Answer(status=status, code=code, message="no"))
+    limits.learn_headers({"X-MBX-USED-WEIGHT-1M": "12"})
+    listener = a_probe("late")
+    limits.report_to(listener.ref)
+    alarm = listener.fish_for(lambda word: isinstance(word, VenueAlarm), within=0.0)
+    assert alarm.code == (status if code is None else code)
+    listener.expect(LimitsSeen(used_weight=12))
+    limits.report_to(listener.ref)
+    listener.expect(LimitsSeen(used_weight=12))
+    listener.expect_none(within=0.0)

@@ -122,3 +122,7 @@ def test_what_else_is_to_be_done_is_in_the_table() -> None:
     assert cares["-1021 timestamp"] is Care.SET_CLOCK
     assert cares["-1015 too many orders"] is Care.HOLD_ORDERS
     assert {cares[name] for name in ("418 banned", "-1003 too much weight", "429 over a limit")} == {Care.HOLD_ALL}
+    assert cares["403 firewall"] is Care.HOLD_ALL_AND_ALARM
+    keys = {"-1022 signature", "-1002 unauthorised", "-2014 form of the key", "-2015 key, address or permission"}
+    alarms = {name for name, care in cares.items() if care.alarms}
+    assert alarms == {*keys, "401 unauthorised", "403 firewall", "-2039 ids of two orders"}
