@@ -88,6 +88,7 @@ CASES: dict[str, Case] = {
     "stream_down": trouble("stream_down", after=10.0),
     "order_vanished": trouble("order_vanished"),
     "lost_message": trouble("lost_message"),
+    "venue_alarm": trouble("venue_alarm"),
     "clock_skew": trouble("clock_skew"),
     "limits_near": trouble("limits_near"),
 }
