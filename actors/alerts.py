@@ -28,8 +28,10 @@ from messages.facts import (
     Fact,
     ForeignOrderSeen,
     JournalRebuilt,
+    PartFailed,
     RateLimited,
     SignalConflict,
+    StartRefused,
     TradingHalted,
     TradingResumed,
 )
@@ -145,6 +147,15 @@ RULES: tuple[Rule, ...] = (
         lambda fact: f"execution left alone after repeated failures: {fact.detail}",
         lasts=A_DAY,
     ),
+    begins(
+        PartFailed,
+        "part_failed",
+        "error",
+        lambda fact: fact.part,
+        lambda fact: f"the process ended and has to be started again ({fact.in_a_row} in a row): {fact.detail}",
+        lasts=A_DAY,
+    ),
+    begins(StartRefused, "start_refused", "critical", lambda _: "daemon", lambda fact: fact.detail, lasts=A_DAY),
     begins(
         ChildUnknown,
         "unknown_outcome",

@@ -9,10 +9,13 @@ from functools import partial
 from types import TracebackType
 from typing import assert_never
 
+from pykka import ActorRef
+
 from actors import letters
 from actors.exchange.actor import ExchangeActor, ExchangeSettings
+from actors.failures import Failures
 from actors.follower import Follower
-from actors.halts import INVARIANT, graver
+from actors.halts import CRASH_LOOP, INVARIANT, graver
 from actors.journal import Journal, Store
 from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.notifier import Notifier
@@ -57,7 +60,9 @@ from messages.facts import (
     EpochStarted,
     ExecutionQuarantined,
     Fact,
+    PartFailed,
     RateLimited,
+    StartRefused,
     TradingHalted,
     TradingResumed,
 )
@@ -68,7 +73,7 @@ from messages.refs import Tells
 QUIET_START_SECONDS = 5.0
 """A start that takes longer says what it waits for, and again after as long."""
 
-EXIT_OK, EXIT_ERROR, EXIT_UNAVAILABLE, EXIT_INVARIANT, EXIT_JOURNAL = 0, 1, 69, 70, 74
+EXIT_OK, EXIT_ERROR, EXIT_UNAVAILABLE, EXIT_INVARIANT, EXIT_JOURNAL, EXIT_GAVE_UP = 0, 1, 69, 70, 74, 76
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +112,7 @@ class _StillStarting:
 
 @dataclass(frozen=True, slots=True)
 class _Farewell:
-    """The last cancels have had their time."""
-
-    exit_code: int
-    detail: str
+    """The last words and cancels have had their time."""
 
 
 DaemonMessage = (
@@ -179,6 +181,9 @@ class Daemon(Follower, Parent):
         self._broken_before = broken_before
         self._said = False
         self._ends_when_said = False
+        self._farewell: Timer | None = None
+        self._failed = Failures()
+        self._held_back = False  # The executions: what they ask for may be what the others fail of.
         self._epoch = 0
         self._quarantined: list[str] = []
         self._not_ready = {JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
@@ -220,7 +225,8 @@ class Daemon(Follower, Parent):
     def begin(self) -> None:
         """Start the journal, and fold what the root itself must know from it."""
         self.use_journal(self.spawn(JOURNAL, Journal, store=self._store, retention=self._settings.retention))
-        self.follow(EpochStarted, ExecutionQuarantined, TradingHalted, TradingResumed, RateLimited)
+        own = (EpochStarted, ExecutionQuarantined, PartFailed, StartRefused)
+        self.follow(*own, TradingHalted, TradingResumed, RateLimited)
         self._allow_start()
         self._word_timer = self.runtime.tell_after(QUIET_START_SECONDS, self.actor_ref, _StillStarting())
 
@@ -250,8 +256,8 @@ class Daemon(Follower, Parent):
                 self._ping_everyone()
             case _StartTooSlow() | _StillStarting():
                 self._look_at_the_start(message)
-            case _Farewell(exit_code, detail):
-                self._end(exit_code, detail)
+            case _Farewell():
+                self._end_as_said()
             case _:
                 assert_never(message)
 
@@ -262,6 +268,8 @@ class Daemon(Follower, Parent):
                 self._epoch = epoch
             case ExecutionQuarantined(execution_id=execution_id):
                 self._quarantined.append(execution_id)
+            case PartFailed() | StartRefused():
+                self._failed.fold(fact, at)
             case TradingHalted(reason=reason, detail=detail):
                 self._halt, self._halt_reason = f"{reason}: {detail}" if detail else reason, reason
             case TradingResumed():
@@ -272,38 +280,59 @@ class Daemon(Follower, Parent):
                 pass
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
-        """Raise the epoch: from here on this process is the one that writes."""
+        """Raise the epoch: from here on this process is the one that writes. Or refuse to start at all."""
         self._allow_start()  # The others begin to read.
+        refused = self._failed.refuses(self.runtime.wall_time())
+        if refused is not None:
+            self._refuse_to_start(refused)
+            return
         epoch = EpochStarted(
             epoch=self._epoch + 1,
             journal_id=caught_up.journal_id,
             mode=self._settings.mode,
             version=self._settings.version,
         )
-        self.append(epoch, *self._halt_at_start())
+        self.append(epoch, *self._halts_at_start())
+        self._held_back = self._halt_reason == CRASH_LOOP or self._failed.halts(self.runtime.wall_time()) is not None
 
-    def _halt_at_start(self) -> Iterator[TradingHalted]:
+    def _halts_at_start(self) -> Iterator[TradingHalted]:
         """Say what an earlier life could not, before anybody else is there to send something."""
+        loop = self._failed.halts(self.runtime.wall_time())
         if self._broken_before is not None and graver(INVARIANT, self._halt_reason):
             yield TradingHalted(reason=INVARIANT, detail=self._broken_before)
+        elif loop is not None and graver(CRASH_LOOP, self._halt_reason):
+            yield TradingHalted(reason=CRASH_LOOP, detail=loop)
+
+    def _refuse_to_start(self, refused: StartRefused) -> None:
+        """Start nobody but who tells of it: whatever makes the others fail is still there."""
+        self._ending = EXIT_GAVE_UP, refused.detail
+        self.append(refused)
+        self._say_farewell(refused.detail)
 
     def on_durable(self, fact: Fact) -> None:
         """Start the others once the epoch is durable; end once that is said which the next start must know."""
-        if isinstance(fact, EpochStarted):
-            self._start_the_others()
-        elif isinstance(fact, TradingHalted) and self._readiness is Readiness.FAILED:
-            self._said = True
-            if self._ends_when_said and self._ending is not None:
-                self._end(*self._ending)
+        match fact:
+            case EpochStarted():
+                self._start_the_others()
+            case StartRefused():
+                self._start_notifier()
+            case TradingHalted(reason=reason):
+                self._said = reason == INVARIANT
+            case PartFailed() if self._ends_when_said:
+                self._end_as_said()
+            case _:
+                pass
 
     def on_news_of(self, fact: Fact) -> None:
         """Open or shut the gate when trading is halted or resumed."""
         if self.caught_up and self._readiness in (Readiness.READY, Readiness.HALTED):
             self._stand(self._readiness_when_up())
+            if self._held_back and not self._halt:
+                self._recover_executions()
 
     def _start_the_others(self) -> None:
         settings, journal = self._settings, self.children[JOURNAL]
-        notifier = self.spawn(NOTIFIER, Notifier, journal=journal, sink=self._alerts, failed_before=self._failed_before)
+        notifier = self._start_notifier()
         self._heed_dead_letters(notifier)
         lookout = self._lookout
         market = self.spawn(MARKET, MarketWatcher, venue=self._market, settings=settings.market, lookout=lookout)
@@ -334,6 +363,10 @@ class Daemon(Follower, Parent):
         self._observer.tell(DaemonUp(gate=gate, exchange=exchange, journal=journal))
         self._ping_everyone()
 
+    def _start_notifier(self) -> ActorRef[Notifier]:
+        journal = self.children[JOURNAL]
+        return self.spawn(NOTIFIER, Notifier, journal=journal, sink=self._alerts, failed_before=self._failed_before)
+
     def _heed_dead_letters(self, troubles: Tells[TroubleSeen | TroubleOver]) -> None:
         """Let nobody wait for an answer that cannot come, nor an outcome be lost without a word; until this ends."""
         over = "this start has read everything anew"
@@ -354,6 +387,11 @@ class Daemon(Follower, Parent):
             self._word_timer.cancel()
         readiness = self._readiness_when_up()
         self._stand(readiness)
+        if not self._held_back:
+            self._recover_executions()
+
+    def _recover_executions(self) -> None:
+        self._held_back = False
         self.children[GATE].tell(RecoverExecutions(tuple(self._quarantined)))
 
     def _readiness_when_up(self) -> Readiness:
@@ -409,8 +447,7 @@ class Daemon(Follower, Parent):
         if self._stopping:
             self.children[self._stopping[-1]].stop(block=False)
         else:
-            code, detail = self._ending or (EXIT_OK, "")
-            self._end(code, detail)
+            self._end_as_said()
 
     def child_stopped(self, name: Hashable) -> None:
         """Stop the next one, or take an unasked end for what it is: a failure."""
@@ -431,19 +468,21 @@ class Daemon(Follower, Parent):
             return  # The end is under way already, and for a reason that came first.
         self._ending = code, detail
         self._ends_when_said = True
-        if code != EXIT_INVARIANT or not self._say_broken(detail, may_append=name != JOURNAL):
+        self._said = not graver(INVARIANT, self._halt_reason)
+        if name == JOURNAL or JOURNAL not in self.children:
             self._end(code, detail)
             return
-        self._stand(Readiness.FAILED, detail)
-        self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell(code, detail))
+        self._say_last(name, code, detail)
+        self._say_farewell(detail)
 
-    def _say_broken(self, detail: str, *, may_append: bool = True) -> bool:
-        """Have the halt journalled that a broken promise asks for; False if there is nothing to wait for."""
+    def _say_last(self, part: str, code: int, detail: str) -> None:
+        """Have journalled what failed, and the halt that a broken promise asks for."""
+        failed = self._failed.next(part, detail, self.runtime.wall_time())
         self._said = not graver(INVARIANT, self._halt_reason)
-        if self._said or not may_append or JOURNAL not in self.children:
-            return False
-        self.append(TradingHalted(reason=INVARIANT, detail=detail))
-        return True
+        if code == EXIT_INVARIANT and not self._said:
+            self.append(TradingHalted(reason=INVARIANT, detail=detail), failed)
+        else:
+            self.append(failed)
 
     def _waits_for_venue(self) -> bool:
         """Whether the venue might not be asked until a moment that is less than a start ago."""
@@ -486,24 +525,37 @@ class Daemon(Follower, Parent):
         return waiting
 
     def _journal_failed(self, failure: JournalFailed) -> None:
-        code = EXIT_INVARIANT if failure.invariant else EXIT_JOURNAL
         detail = f"the journal failed: {failure.detail}"
-        self._ending = code, detail  # Also if it failed while the daemon was stopping.
-        self._pending.clear()  # Those are lost.
+        ending = self._readiness is Readiness.FAILED  # For a reason that came first, whose last words are lost.
+        self._pending.clear()
+        self._ends_when_said = False  # The last cancels have their time.
         if failure.invariant:
-            self._say_broken(detail)
+            self._ending = EXIT_INVARIANT, detail
+            self._say_last(JOURNAL, EXIT_INVARIANT, detail)
+        elif not ending:
+            self._ending = EXIT_JOURNAL, detail  # Also if it failed while the daemon was stopping.
         if EXCHANGE in self.children:
             self.runtime.send(self.children[EXCHANGE], CancelEverything(detail))
         if NOTIFIER in self.children:
             self.runtime.send(self.children[NOTIFIER], failure)
+        if not ending:
+            self._say_farewell(detail)
+
+    def _say_farewell(self, detail: str) -> None:
+        """Let nothing more out, and end after a while if nothing ends it sooner."""
         self._stand(Readiness.FAILED, detail)
-        self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell(code, detail))
+        self._farewell = self.runtime.tell_after(self._settings.farewell_seconds, self.actor_ref, _Farewell())
+
+    def _end_as_said(self) -> None:
+        self._end(*(self._ending or (EXIT_OK, "")))
 
     def _end(self, exit_code: int, detail: str) -> None:
         if self._over:
             return
         self._over = True
         self._leave_dead_letters()
+        if self._farewell is not None:
+            self._farewell.cancel()
         said = exit_code != EXIT_INVARIANT or self._said
         self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail, said=said))
         self.stop()

@@ -6,12 +6,12 @@ from messages.facts import BANNED
 
 KEY, SIGNATURE, FIREWALL = "KEY_REVOKED", "BAD_SIGNATURE", "FIREWALL"
 BAN, INVARIANT = BANNED, "INVARIANT"
-REBUILT, SECOND_DAEMON = "REBUILT", "SECOND_DAEMON"
+REBUILT, SECOND_DAEMON, CRASH_LOOP = "REBUILT", "SECOND_DAEMON", "CRASH_LOOP"
 """Reasons of a halt; that of a ban ends with it, the others wait for a person."""
 
-_GRAVITY = {BAN: 0, KEY: 2, SIGNATURE: 2, FIREWALL: 2, SECOND_DAEMON: 2, INVARIANT: 3}
+_GRAVITY = {BAN: 0, KEY: 2, SIGNATURE: 2, FIREWALL: 2, SECOND_DAEMON: 2, CRASH_LOOP: 3, INVARIANT: 4}
 _BY_A_PERSON = 1
-SUBJECTS = ("trading", "trading", "trading: the account", "trading: a broken promise")
+SUBJECTS = ("trading", "trading", "trading: the account", "trading: the daemon", "trading: a broken promise")
 """What the alert of a halt is of, by how grave it is: one that comes during a lighter one has an alert of its own."""
 
 

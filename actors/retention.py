@@ -34,10 +34,12 @@ from messages.facts import (
     Fact,
     ForeignOrderSeen,
     NonceUsed,
+    PartFailed,
     RateLimited,
     SignalAccepted,
     SignalConflict,
     SignalRejected,
+    StartRefused,
     StreamGap,
     TradeBooked,
     TradesSummed,
@@ -61,7 +63,14 @@ _THE_BEGINNING = datetime.min.replace(tzinfo=UTC)
 LATEST_ONLY: tuple[type[Fact], ...] = (EpochStarted, BalancesNoted, TradesSummed)
 """Kinds of which the latest says all."""
 
-SAY_NOTHING: tuple[type[Fact], ...] = (SignalRejected, SignalConflict, StreamGap, BalanceMismatch)
+SAY_NOTHING: tuple[type[Fact], ...] = (
+    SignalRejected,
+    SignalConflict,
+    StreamGap,
+    BalanceMismatch,
+    PartFailed,
+    StartRefused,
+)
 """Kinds, of no execution, that no start needs once they are old."""
 
 

@@ -20,6 +20,7 @@ from adapters.config import Config
 from adapters.exchanges import exchange_of, quiet_until_of
 from adapters.exits import Exit
 from adapters.journal_note import BrokenNote, JournalNote
+from adapters.last_cancels import cancel_open_children
 from adapters.lost_journal import find_own_orders, is_new, refuse_if_lost, since
 from adapters.patience import telling
 from adapters.storage.log_keeper import log_keeper_of
@@ -103,6 +104,10 @@ class House:
             self.mail.put(DaemonEnded(exit_code=exit_code, detail=why))
         else:
             self.pool.send(self.daemon, ShutDown(why, exit_code))
+
+    def cancel_what_is_open(self) -> tuple[list[str], list[str]]:
+        """Cancel this journal's open orders when no actor will; return those that ended, and what may still be open."""
+        return cancel_open_children(self.store, self.pool, self.venue)
 
     def _leave(self, why: str) -> None:
         """End: there is no trading without the venue, and the next start has a new one."""

@@ -122,6 +122,9 @@ class Service:
                     self._manager.alive()
                 case DaemonEnded(exit_code=code, detail=detail):
                     self._manager.stopping(detail)
+                    if code == exits.GAVE_UP:
+                        cancelled, left = self._house.cancel_what_is_open()
+                        self._log.error("cancelled what was open, as nobody watches it", cancelled=cancelled, left=left)
                     self._log.log(INFO if code == exits.OK else ERROR, "ended", exit_code=code, detail=detail)
                     return code
                 case signal.SIGHUP:

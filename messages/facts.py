@@ -510,6 +510,26 @@ class EpochStarted(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartFailed(Fact):
+    """A part without which nothing goes (a critical actor) has failed, and the process ends.
+
+    `in_a_row` counts this one and those before it of which none was long ago.
+    """
+
+    part: str
+    detail: str
+    in_a_row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRefused(Fact):
+    """Too many starts in a row ended that way: this one started nobody, and the next one counts anew."""
+
+    part: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionQuarantined(Fact):
     """An execution's actor failed too often: it is left alone, its children still watched."""
 
@@ -572,6 +592,8 @@ FACTS: dict[str, type[Fact]] = {
         TradesSummed,
         JournalRebuilt,
         EpochStarted,
+        PartFailed,
+        StartRefused,
         ExecutionQuarantined,
         AlertRaised,
         AlertCleared,

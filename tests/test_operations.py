@@ -56,8 +56,8 @@ def test_the_guide_names_what_a_reload_takes() -> None:
 def test_the_service_is_not_started_again_where_that_helps_nobody() -> None:
     codes = re.search(r"^RestartPreventExitStatus=(.*)$", UNIT.read_text(), re.MULTILINE)
     assert codes is not None
-    assert codes[1].split() == [str(code) for code in (exits.DAMAGED, exits.KEY_REFUSED, exits.CONFIG)]
-    assert "After 65, 77 and 78 systemd does not start it again" in GUIDE
+    assert codes[1].split() == [str(code) for code in (exits.DAMAGED, exits.GAVE_UP, exits.KEY_REFUSED, exits.CONFIG)]
+    assert "After 65, 76, 77 and 78 systemd does not start it again" in GUIDE
 
 
 NO_SYSTEMD = pytest.mark.skipif(

@@ -26,8 +26,10 @@ from messages.facts import (
     Fact,
     ForeignOrderSeen,
     JournalRebuilt,
+    PartFailed,
     RateLimited,
     SignalConflict,
+    StartRefused,
     TradingHalted,
     TradingResumed,
 )
@@ -64,6 +66,8 @@ CASES: dict[str, Case] = {
         AN_HOUR.total_seconds(),
     ),
     "early_stop": Case(a_closed(reason="SPREAD_TOO_WIDE"), A_DAY.total_seconds()),
+    "part_failed": Case(PartFailed(part="signal_gate", detail="ValueError", in_a_row=1), A_DAY.total_seconds()),
+    "start_refused": Case(StartRefused(part="signal_gate", detail="six in a row"), A_DAY.total_seconds()),
     "quarantine": Case(ExecutionQuarantined(execution_id=EXECUTION, detail="x"), A_DAY.total_seconds()),
     "unknown_outcome": Case(
         ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="timeout"),

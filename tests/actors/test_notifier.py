@@ -26,8 +26,10 @@ from messages.facts import (
     Fact,
     ForeignOrderSeen,
     JournalRebuilt,
+    PartFailed,
     RateLimited,
     SignalConflict,
+    StartRefused,
     TradingHalted,
     TradingResumed,
 )
@@ -92,6 +94,14 @@ RAISED: list[tuple[Fact, str, str, str, str]] = [
         EXECUTION,
         "execution left alone after repeated failures: ValueError",
     ),
+    (
+        PartFailed(part="signal_gate", detail="signal_gate failed: ValueError", in_a_row=2),
+        "part_failed",
+        "error",
+        "signal_gate",
+        "the process ended and has to be started again (2 in a row): signal_gate failed: ValueError",
+    ),
+    (StartRefused(part="signal_gate", detail="six in a row"), "start_refused", "critical", "daemon", "six in a row"),
     (UNKNOWN, "unknown_outcome", "error", CHILD, "nobody knows whether the child order was executed: timeout"),
     (
         AttemptReappeared(

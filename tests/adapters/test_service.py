@@ -31,6 +31,10 @@ class House:
     def shut_down(self, why: str) -> None:
         self.told.append(ShutDown(why))
 
+    def cancel_what_is_open(self) -> tuple[list[str], list[str]]:
+        self.told.append("cancel what is open")
+        return ["a"], []
+
     def news(self, *, starting: bool) -> DaemonNews | int:
         del starting
         return self._news.pop(0)
@@ -70,3 +74,9 @@ def test_terminating_again_cuts_no_settling_short_for_make_hands_on_what_its_who
 @pytest.mark.parametrize("first", [TERM, INT])
 def test_ctrl_c_while_it_settles_ends_it_at_once(first: signal.Signals) -> None:
     assert serve(first, DRAINING, INT) == (exits.ERROR, [ShutDown(first.name)])
+
+
+def test_a_refused_start_cancels_what_is_open_before_it_leaves_and_no_other_end_does() -> None:
+    assert serve(DaemonEnded(exit_code=exits.GAVE_UP, detail="six in a row")) == (76, ["cancel what is open"])
+    for code in (exits.ERROR, exits.INVARIANT, exits.JOURNAL):
+        assert serve(DaemonEnded(exit_code=code, detail="")) == (code, [])

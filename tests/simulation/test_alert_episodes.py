@@ -19,6 +19,8 @@ import pytest
 from actors import notifier
 from actors.alerts import RULES, Alerts
 from actors.exchange.actor import ExchangeActor
+from actors.failures import TO_REFUSE
+from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Simulation
 from actors.twap.actor import TWAPActor
 from adapters.journal_note import FILE, JournalNote
@@ -139,6 +141,23 @@ def fail_three_times(stage: Stage) -> None:
         fail(stage.sim, TWAPActor)
 
 
+def fail_and_start(stage: Stage) -> None:
+    fail(stage.sim, OrderWatcher)
+    stage.run(3.0)
+    stage.world.crash()
+    stage.start()
+
+
+def refuse_to_start(stage: Stage) -> None:
+    """A part has failed at each of the last starts, and is given one more try."""
+    for _ in range(TO_REFUSE - 1):
+        fail_and_start(stage)
+    fail(stage.sim, OrderWatcher)
+    stage.run(3.0)
+    stage.world.crash()
+    stage.world.launch()
+
+
 def rebuild(stage: Stage) -> None:
     stage.report(stage.accepted("0.01"))
     lose_journal(stage)
@@ -195,6 +214,8 @@ EPISODES = (
     Episode("exchange_cancelled", end_by_its_own_hand),
     Episode("order_vanished", forget, remember),
     Episode("quarantine", fail_three_times),
+    Episode("part_failed", fail_and_start),
+    Episode("start_refused", refuse_to_start),
     Episode("rebuilt", rebuild),
     Episode("lost_message", lose_an_outcome),
     Episode("rate_limited", be_asked_for_silence),

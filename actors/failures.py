@@ -1,0 +1,53 @@
+"""Whether the same thing fails at every start: then it is not tried for ever, nor traded on in between."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from messages.facts import Fact, PartFailed, StartRefused
+
+TO_HALT, TO_REFUSE = 3, 6
+"""After so many failures of critical actors in a row a start is halted; after so many, nobody is started any more."""
+
+APART_SECONDS = 600.0
+"""In a row are those of which none came longer than that after the one before."""
+
+
+class Failures:
+    """A fold of the failures of critical actors: what makes them fail may be in the journal, or at the venue."""
+
+    def __init__(self) -> None:
+        self._count, self._at, self._part = 0, datetime.min.replace(tzinfo=UTC), ""
+
+    def fold(self, fact: Fact, at: datetime) -> None:
+        """Take a fact of that moment."""
+        match fact:
+            case PartFailed(in_a_row=count, part=part):
+                self._count, self._at, self._part = count, at, part
+            case StartRefused():
+                self._count = 0
+            case _:
+                pass
+
+    def next(self, part: str, detail: str, now: datetime) -> PartFailed:
+        """Return the fact of one more."""
+        return PartFailed(part=part, detail=detail, in_a_row=self._lately(now) + 1)
+
+    def halts(self, now: datetime) -> str | None:
+        """Say why a start must be halted, if it must."""
+        return self._text if self._lately(now) >= TO_HALT else None
+
+    def refuses(self, now: datetime) -> StartRefused | None:
+        """Return the fact that nobody is started, if it has come to that."""
+        if self._lately(now) < TO_REFUSE:
+            return None
+        return StartRefused(
+            part=self._part, detail=f"{self._text}: nothing was started, nobody watches orders any more"
+        )
+
+    @property
+    def _text(self) -> str:
+        return f"{self._count} starts in a row ended because a part failed, the last time {self._part}"
+
+    def _lately(self, now: datetime) -> int:
+        return self._count if abs((now - self._at).total_seconds()) <= APART_SECONDS else 0
