@@ -42,6 +42,7 @@ def paper_command(config: Config) -> list[str]:
         *("--market", config.paper.market, "--preset", config.paper.preset, "--seed", str(config.paper.seed)),
         *("--orders-per-10-seconds", str(config.paper.orders_per_10_seconds)),
         *("--balances", orjson.dumps(config.paper.balances, default=plain).decode()),
+        *("--latency", config.paper.latency),
         *(["--bnb-discount"] if config.paper.bnb_discount else []),
     ]
 

@@ -44,6 +44,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
     from adapters.client import ClientError, NotRunning, Refused
     from adapters.config import ConfigError
     from adapters.intake.http import PortInUse
+    from adapters.paper.latency import BadLatency
     from adapters.paper.liquidity.replay import BadRecording
     from adapters.paper.markets import BadMarket
     from adapters.paper.process import ExchangeNotUp
@@ -83,6 +84,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
         (ClientError, UNAVAILABLE, ""),
         (BadMarket, USAGE, ""),
         (BadPlan, USAGE, ""),
+        (BadLatency, USAGE, ""),
         (NotLoopback, USAGE, ""),
         (BadKey, KEY_REFUSED, "Check venue.api_secret, or venue.private_key_file and its passphrase."),
         (ExchangeNotUp, UNAVAILABLE, ""),

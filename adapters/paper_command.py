@@ -28,6 +28,9 @@ def paper_exchange(
     seed: Annotated[int, typer.Option(help="What the synthetic market is drawn from.")] = 1,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Keep the account there.")] = None,
     balances: Annotated[str | None, typer.Option(help="A new account's balances, as JSON.")] = None,
+    latency: Annotated[
+        str, typer.Option(help="Milliseconds each way, as 20, or drawn from between two, as 5-80; 0: none.")
+    ] = "0",
     bnb_discount: Annotated[
         bool, typer.Option("--bnb-discount", help="Take commissions in BNB, a quarter less, while there is enough.")
     ] = False,
@@ -60,6 +63,7 @@ def paper_exchange(
         from msgspec import structs
 
         from adapters.paper.account import DEFAULT_BALANCES, Fees
+        from adapters.paper.latency import read_latency
         from adapters.paper.markets import market_choice
         from adapters.paper.server.faults import Plan, read_plan
         from adapters.paper.server.keys import PAPER_KEY, ApiKey
@@ -80,6 +84,8 @@ def paper_exchange(
                 pong_seconds=pong_seconds,
                 tick_seconds=tick_seconds,
                 stream_messages_per_second=stream_messages_per_second or None,
+                latency=read_latency(latency),
+                latency_seed=seed,
             ),
             markets=market_choice(market, preset, seed),
             limits=LimitSettings(

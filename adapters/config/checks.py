@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from adapters.config.layers import ENV_PREFIX
 from adapters.config.model import MODE_DEFAULTS, Config
 from adapters.intake.template_tables import template_tables
+from adapters.paper.latency import read_latency
 
 TOKEN_CHARACTERS = 22
 
@@ -200,6 +201,11 @@ def _about_times(config: Config) -> Iterator[Contradiction]:
         yield (
             ("twap.guard_wait_seconds", "twap.interval_seconds"),
             "should not be longer than twap.interval_seconds, at which the slot ends",
+        )
+    if config.mode == "paper" and read_latency(config.paper.latency).high_ms >= config.venue.recv_window_ms:
+        yield (
+            ("paper.latency", "venue.recv_window_ms"),
+            "should be below venue.recv_window_ms: the exchange refuses a request that is older when it arrives",
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from adapters.config.layers import active_layers
+from adapters.paper.latency import EXPECTED, BadLatency, read_latency
 
 Mode = Literal["paper", "testnet", "demo", "live"]
 Policy = Literal["wait", "skip", "stop"]
@@ -53,6 +55,19 @@ def _structure(value: object) -> object:
         except tomllib.TOMLDecodeError as error:
             raise ValueError("should be written as in TOML or JSON") from error
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _text(value: object) -> object:
+    """Let a number stand where a text may say more than one."""
+    return str(_refuse_bool(value)) if isinstance(value, bool | int | float | Decimal) else value
+
+
+def _latency(value: str) -> str:
+    try:
+        read_latency(value)
+    except BadLatency:
+        raise ValueError(EXPECTED) from None
+    return value
 
 
 def _upper(value: object) -> object:
@@ -315,6 +330,8 @@ class Paper(Section):
     """Temper of the synthetic market: one for all symbols, or what is usual for each."""
     seed: Whole = 1
     """What the synthetic market is drawn from."""
+    latency: Annotated[str, BeforeValidator(_text), AfterValidator(_latency)] = "0"
+    """Milliseconds that messages take each way: as 20, or as 5-80, drawn from between by the seed; 0: none."""
     orders_per_10_seconds: Annotated[Whole, Field(ge=1, le=1_000_000)] = 50
     """Unfilled orders that the paper exchange takes within ten seconds."""
     balances: Balances = {

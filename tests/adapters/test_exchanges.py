@@ -26,6 +26,12 @@ def test_the_paper_exchange_gets_the_bounds_that_are_configured() -> None:
     assert paper_settings(config, 1).limits.orders_per_10_seconds == 7
 
 
+def test_the_paper_exchange_is_as_far_away_as_configured() -> None:
+    for latency, text in (("5-80", "5-80"), (20, "20")):
+        command = paper_command(Config.model_validate({"paper": {"latency": latency}}))
+        assert command[command.index("--latency") + 1] == text
+
+
 def test_commissions_are_paid_in_bnb_where_that_is_configured_and_not_by_themselves() -> None:
     usual, discounted = Config(), Config.model_validate({"paper": {"bnb_discount": True}})
     assert "--bnb-discount" not in paper_command(usual)

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from adapters.command_line import app
+from adapters.paper.latency import Latency
 from adapters.paper.limits import LimitSettings
 from adapters.paper.server import process
 from adapters.paper.server.process import ProcessSettings
@@ -48,8 +49,8 @@ def test_without_options_it_is_served_with_the_manners_that_the_server_has_by_it
 ) -> None:
     assert call().exit_code == 0
     (settings,) = served
-    assert (settings.server, settings.limits) == (ServerSettings(), LimitSettings())
-    assert settings == replace(ProcessSettings(), markets=settings.markets)
+    server = replace(ServerSettings(), latency_seed=1)  # The seed is the market's.
+    assert settings == replace(ProcessSettings(), server=server, markets=settings.markets)
 
 
 def test_every_manner_of_the_server_can_be_set(call: Call, served: list[ProcessSettings], tmp_path: Path) -> None:
@@ -77,6 +78,7 @@ def test_every_manner_of_the_server_can_be_set(call: Call, served: list[ProcessS
         pong_seconds=3.0,
         tick_seconds=0.5,
         stream_messages_per_second=50,
+        latency_seed=7,
     )
     assert settings.limits == LimitSettings(weight_per_minute=100, orders_per_10_seconds=9, orders_per_day=99)
     assert (settings.markets.seed, settings.markets.preset) == (7, "thin")
@@ -88,6 +90,11 @@ def test_commissions_may_be_paid_in_bnb(call: Call, served: list[ProcessSettings
     assert served[0].fees.pay_in_bnb
 
 
+def test_the_exchange_may_be_far_away_by_draws_of_the_seed(call: Call, served: list[ProcessSettings]) -> None:
+    assert call("--latency", "5-80", "--seed", "9").exit_code == 0
+    assert (served[0].server.latency, served[0].server.latency_seed) == (Latency(5.0, 80.0), 9)
+
+
 def test_no_bound_on_stream_messages_is_a_0(call: Call, served: list[ProcessSettings]) -> None:
     assert call("--stream-messages-per-second", "0").exit_code == 0
     assert served[0].server.stream_messages_per_second is None
@@ -96,7 +103,7 @@ def test_no_bound_on_stream_messages_is_a_0(call: Call, served: list[ProcessSett
 def test_each_setting_of_the_server_and_each_limit_has_an_option() -> None:
     from adapters.paper_command import paper_exchange
 
-    of_another_kind = {"keys", "most_waiting", "ban_after", "first_ban_seconds", "maker_relief"}
+    of_another_kind = {"keys", "latency_seed", "most_waiting", "ban_after", "first_ban_seconds", "maker_relief"}
     settings = {*inspect.signature(ServerSettings).parameters, *inspect.signature(LimitSettings).parameters}
     assert settings - of_another_kind <= set(inspect.signature(paper_exchange).parameters)
 
@@ -118,6 +125,7 @@ def test_a_fault_plan_can_be_there_from_the_start_and_be_drawn_from_another_seed
         (("--host", "10.0.0.1"), "10.0.0.1: the paper exchange listens on loopback addresses only"),
         (("--market", "flea"), "market 'flea': there are synthetic"),
         (("--preset", "calm"), "preset 'calm': there are btc"),
+        (("--latency", "fast"), "latency 'fast': should be milliseconds"),
         (("--ping-seconds", "0"), "--ping-seconds"),
         (("--tick-seconds", "soon"), "--tick-seconds"),
     ],

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from aiohttp import WSMsgType, web
 
+from adapters.paper.latency import Delays
 from adapters.paper.server.settings import ServerSettings
 
 logger = logging.getLogger("tidegate.paper")
@@ -29,10 +30,16 @@ class Stall(StrEnum):
 class Connection:
     """One client's WebSocket. Subclasses say what to do with its text."""
 
-    def __init__(self, request: web.BaseRequest, socket: web.WebSocketResponse, settings: ServerSettings) -> None:
-        """Speak over `socket`, which was prepared for `request`."""
+    def __init__(
+        self, request: web.BaseRequest, socket: web.WebSocketResponse, settings: ServerSettings, delays: Delays
+    ) -> None:
+        """Speak over `socket`, which was prepared for `request`; `delays` are those of the network."""
         self._socket, self._settings, self._transport = socket, settings, request.transport
-        self._waiting: deque[bytes] = deque()
+        self._delays = delays
+        self._waiting: deque[tuple[float, bytes]] = deque()
+        self._coming: deque[tuple[float, str]] = deque()
+        self._bringer: asyncio.Task[None] | None = None
+        self._last_in = self._last_out = 0.0
         self._more = asyncio.Event()
         self._closing: tuple[int, str] | None = None
         self._loop = asyncio.get_running_loop()
@@ -66,7 +73,9 @@ class Connection:
         if len(self._waiting) >= self._settings.most_waiting:
             self.close(POLICY, "the client is too slow")
             return
-        self._waiting.append(payload)
+        if self._delays:  # Nothing overtakes what was sent before it on the same connection.
+            self._last_out = max(self._last_out, self._loop.time() + self._delays.draw())
+        self._waiting.append((self._last_out, payload))
         self._more.set()
 
     def close(self, code: int = GOING_AWAY, reason: str = "") -> None:
@@ -89,12 +98,15 @@ class Connection:
         expiry = self._loop.call_later(self._settings.connection_seconds, self.close)
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            if self._bringer is not None and self._closing is None:
+                await self._bringer  # What a client sent before it went arrives.
         finally:
             expiry.cancel()
             self.on_closed()
-            for task in (reader, writer, pinger):
+            tasks = [reader, writer, pinger, *([self._bringer] if self._bringer is not None else [])]
+            for task in tasks:
                 task.cancel()
-            for failure in await asyncio.gather(reader, writer, pinger, return_exceptions=True):
+            for failure in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(failure, Exception):
                     logger.error("a connection ended badly", exc_info=failure)
         if self._closing is not None:
@@ -108,7 +120,10 @@ class Connection:
             if message.type in _COUNTED and not self.admit():
                 continue
             if message.type is WSMsgType.TEXT:
-                await self.on_text(message.data)
+                if self._delays:
+                    self._bring(message.data)
+                else:
+                    await self.on_text(message.data)
             elif message.type is WSMsgType.PING:
                 if self.stalled is not Stall.EVERYTHING:
                     with contextlib.suppress(ConnectionError):
@@ -120,13 +135,29 @@ class Connection:
             else:
                 return
 
+    def _bring(self, text: str) -> None:
+        """Let what a client sent be under way for a while."""
+        self._last_in = max(self._last_in, self._loop.time() + self._delays.draw())
+        self._coming.append((self._last_in, text))
+        if self._bringer is None or self._bringer.done():
+            self._bringer = asyncio.create_task(self._bring_all())
+
+    async def _bring_all(self) -> None:
+        while self._coming:
+            due, text = self._coming.popleft()
+            await asyncio.sleep(due - self._loop.time())
+            await self.on_text(text)
+
     async def _write(self) -> None:
         with contextlib.suppress(ConnectionError):
             while True:
                 await self._more.wait()
                 self._more.clear()
                 while self._waiting:
-                    await self._socket.send_frame(self._waiting.popleft(), WSMsgType.TEXT)
+                    due, payload = self._waiting.popleft()
+                    if due:
+                        await asyncio.sleep(due - self._loop.time())
+                    await self._socket.send_frame(payload, WSMsgType.TEXT)
                 if self._closing is not None:
                     return
 

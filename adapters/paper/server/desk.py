@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from adapters.paper.errors import ExchangeError, illegal, missing
 from adapters.paper.exchange import PaperExchange
+from adapters.paper.latency import Delays
 from adapters.paper.records import Event
 from adapters.paper.requests import check_time
 from adapters.paper.server.call import NO_KEY, Call
@@ -50,6 +51,7 @@ class Desk:
         self._flushing = False
         self.keys = KeyRing(settings.keys)
         self.faults = WireFaults()
+        self.delays = Delays(settings.latency, settings.latency_seed)
         self._wall, self._began = time.time_ns(), time.monotonic_ns()
         self._publish = publish
         self._feeds: dict[str, Feed] = {}

@@ -36,7 +36,7 @@ class MarketSocket(Connection):
         unit: int = MILLISECOND,
     ) -> None:
         """Listen to `names` on `board`; `combined` wraps each payload with its stream's name."""
-        super().__init__(request, socket, settings)
+        super().__init__(request, socket, settings, board.delays)
         self._board, self._combined = board, combined
         self._listener = Listener(self._tell, unit)
         self._names: dict[str, None] = {}

@@ -30,6 +30,16 @@ class Rest:
         self._desk = desk
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, there and back for as long as the network takes."""
+        delays = self._desk.delays
+        if not delays:
+            return await self._answer(request)
+        await asyncio.sleep(delays.draw())
+        reply = await self._answer(request)
+        await asyncio.sleep(delays.draw())
+        return reply
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; a reply that must not be given ends its connection."""
         verb, raw = request.method, request.raw_path
         path, _, query = raw.partition("?")

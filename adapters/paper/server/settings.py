@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+from adapters.paper.latency import Latency
 from adapters.paper.server.keys import PAPER_KEY, ApiKey
 
 
@@ -21,6 +22,7 @@ class ServerSettings:
     `ping_seconds` how often it is pinged, `pong_seconds` how long a pong may take. `tick_seconds` is
     the pace of the markets while somebody watches or an own order rests. `stream_messages_per_second`
     bounds what a client may send on a market stream, pings and pongs too (Binance: 5; None: no bound).
+    `latency`, drawn from `latency_seed`, is how long a request is under way, and a reply or an event back.
     """
 
     host: str = "127.0.0.1"
@@ -32,6 +34,8 @@ class ServerSettings:
     tick_seconds: float = 0.025
     stream_messages_per_second: int | None = 5
     most_waiting: int = 20_000
+    latency: Latency = field(default_factory=Latency)
+    latency_seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse an address that others could reach."""

@@ -88,6 +88,7 @@ class Board:
     def __init__(self, desk: Desk, wake: Callable[[], None] = lambda: None) -> None:
         """Tell of `desk`'s markets; `wake` is called when somebody begins to listen."""
         self._desk, self._wake = desk, wake
+        self.delays = desk.delays
         self._topics: dict[str, _Topic] = {}
 
     def __bool__(self) -> bool:

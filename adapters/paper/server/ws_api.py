@@ -47,7 +47,7 @@ class Session(Connection):
         with_limits: bool = True,
     ) -> None:
         """Speak over `socket`; `unit` is that of times, `with_limits` whether replies tell rate limits."""
-        super().__init__(request, socket, settings)
+        super().__init__(request, socket, settings, desk.delays)
         self._desk, self.unit, self._with_limits = desk, unit, with_limits
         self._connected = desk.time()
         self._logged_on: tuple[ApiKey, int] | None = None

@@ -138,3 +138,10 @@ def test_a_route_leads_to_sinks_that_there_are() -> None:
 def test_quiet_hours_are_two_times_of_day(quiet: str) -> None:
     assert "alerts.quiet" in check(f"alerts.quiet={quiet}")
     assert check("alerts.quiet=22:00-06:00") == {}
+
+
+def test_a_latency_that_would_make_every_request_too_old_is_a_mistake() -> None:
+    assert "venue.recv_window_ms" in check("paper.latency=5-2000")["paper.latency"]
+    assert check("paper.latency=5-1999") == {}
+    assert check("paper.latency=2000", "venue.recv_window_ms=5000") == {}
+    assert "as 5-80" in check("paper.latency=fast")["paper.latency"]
