@@ -101,7 +101,8 @@ class InvariantBroken(Exception):
 
 
 class ClaimBroken(StoreFailed):
-    """A fact would have claimed a key that is taken: a promise is broken. Nothing was stored."""
+    """A fact would have claimed a key that is taken, or a place in the sequence that is not the next: a promise is
+    broken. Nothing was stored."""
 
 
 # Alerts ------------------------------------------------------------------------------------------

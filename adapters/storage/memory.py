@@ -79,7 +79,7 @@ class MemoryStore:
         taken: dict[str, tuple[int, int] | None] = {}
         for seq, record in enumerate(records, len(self.committed) + 1):
             if record.seq != seq:
-                raise ValueError(f"fact {record.seq} does not follow on {seq - 1}")
+                raise ClaimBroken(f"fact {record.seq} does not follow on {seq - 1}")
             kept.append(self._through_codec(record) if self._check_codec else record)
             self._take_claims(record, taken)
         self.committed += kept

@@ -215,9 +215,9 @@ class SqliteStore:
     def append(self, records: Sequence[Committed]) -> None:
         """Make facts durable in one transaction: all, or none.
 
-        They continue the sequence. Raises `ClaimBroken` when one would take a key that is held,
-        with nothing stored and the store as it was; `StoreFailed` for whatever else went wrong,
-        after which every further append raises too; ValueError for numbers out of sequence.
+        They continue the sequence. Raises `ClaimBroken` when they do not, or one would take a key that is
+        held, with nothing stored and the store as it was; `StoreFailed` for whatever else went wrong,
+        after which every further append raises too.
         """
         if self._poison is not None:
             raise StoreFailed(f"the store has failed before: {self._poison}")
@@ -236,7 +236,7 @@ class SqliteStore:
         for record in records:
             expected += 1
             if record.seq != expected:
-                raise ValueError(f"fact {record.seq} does not follow on {expected - 1}")
+                raise ClaimBroken(f"fact {record.seq} does not follow on {expected - 1}")
             fact = record.fact
             body = encode(fact).decode()
             row = (record.seq, microseconds(record.at), type(fact).__name__, fact.execution_id, body)

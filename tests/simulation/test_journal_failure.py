@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,17 @@ import pytest
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Simulation
 from adapters.journal_note import BROKEN_FILE, BrokenNote
-from messages.control import ClaimBroken, DaemonEnded, InvariantBroken, Readiness, ResumeTrading, ShutDown, StoreFailed
+from adapters.storage.memory import MemoryStore
+from messages.control import (
+    ClaimBroken,
+    Committed,
+    DaemonEnded,
+    InvariantBroken,
+    Readiness,
+    ResumeTrading,
+    ShutDown,
+    StoreFailed,
+)
 from messages.order import StreamCut
 from run import start_daemon
 from tests.simulation.test_halts import actor_ref, halted
@@ -28,7 +38,7 @@ def ended(stage: Stage, seconds: float) -> DaemonEnded:
     return news.ended
 
 
-@pytest.mark.parametrize("nth", range(1, 10))
+@pytest.mark.parametrize("nth", range(1, 9))
 def test_after_a_failed_commit_nothing_is_sent_and_it_ends_with_74_within_five_seconds(
     simulation: Simulation, nth: int
 ) -> None:
@@ -139,6 +149,44 @@ def test_a_broken_promise_that_the_journal_cannot_take_is_kept_beside_it(
     stage.world.crash()
     stage.start()
     assert stage.world.news.readiness is Readiness.READY
+
+
+class Twice(MemoryStore):
+    """A store that is asked twice for the n-th append."""
+
+    def __init__(self, nth: int) -> None:
+        super().__init__()
+        self.nth = nth
+
+    def append(self, records: Sequence[Committed]) -> None:
+        super().append(records)
+        if self.appends == self.nth:
+            super().append(records)
+
+
+@pytest.mark.parametrize("nth", range(2, 10))
+def test_facts_that_are_appended_a_second_time_are_not_kept_twice_and_end_it_with_70(
+    simulation: Simulation, nth: int
+) -> None:
+    stage = Stage(simulation)
+    stage.world.store = Twice(nth)
+    stage.start()
+    stage.world.send({"id": "x", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.5", "twap": THREE})
+    end = ended(stage, 60.0)
+    assert end.exit_code == 70
+    assert "does not follow" in end.detail
+    stage.world.crash()
+    stage.start()
+    halted(stage, "INVARIANT")
+    assert stage.world.news.up is not None
+    stage.world.news.up.exchange.tell(ResumeTrading())
+    stage.run(1.0)
+    if not stage.count("SignalAccepted"):
+        stage.world.send({"id": "x", "symbol": "BTCUSDT", "side": "buy", "quantity": "0.5", "twap": THREE})
+    stage.until("ExecutionClosed")
+    assert [line["seq"] for line in stage.lines()] == list(range(1, len(stage.kinds()) + 1))
+    stage.world.stop()
+    stage.check_safety()
 
 
 def test_who_asks_after_the_failure_is_told_not_ready_or_nothing(simulation: Simulation) -> None:

@@ -149,8 +149,18 @@ def test_a_release_is_undone_with_the_append_that_failed(store: Store) -> None:
 
 
 def test_numbers_must_continue_the_sequence(store: Store) -> None:
-    with pytest.raises(ValueError, match="does not follow"):
+    with pytest.raises(ClaimBroken, match="does not follow"):
         store.append([Committed(2, NOW, epoch(1))])
+
+
+def test_what_is_appended_a_second_time_is_refused_and_kept_once(store: Store) -> None:
+    records = [Committed(1, NOW, epoch(1)), Committed(2, NOW, an_intent())]
+    store.append(records)
+    with pytest.raises(ClaimBroken, match="fact 1 does not follow on 2"):
+        store.append(records)
+    assert list(store.read()) == records
+    put(store, epoch(2))
+    assert store.last_seq() == 3
 
 
 def test_a_fact_that_cannot_be_written_poisons_the_store(store: Store) -> None:
