@@ -214,9 +214,28 @@ class Simulation(Runtime):
         while not happened():
             if not (self._run_message() if self._ready else self._fire_timer(deadline)):
                 if seconds is not None:
-                    self._now = deadline
+                    self._now = max(self._now, deadline)
                 return False
         return True
+
+    def block(self, seconds: float) -> None:
+        """Let the actor at work wait inside its turn for so long, as one does whose disk is slow; all others go on.
+
+        Of two that wait the one that began later ends first. What is being closed waits for nothing. Raises `NodeCrashed` when its node crashes meanwhile.
+        """
+        if not self._stepping:
+            raise BlockedTurn("only an actor that is at work can be blocked")
+        if self._closing:
+            return
+        here, self.here, self._stepping = self.here, None, False
+        until = self._now + seconds
+        try:
+            while self._step(until):
+                if here is not None and here.over:
+                    raise NodeCrashed(here.node.name)
+        finally:
+            self.here, self._stepping = here, True
+        self._now = max(self._now, until)
 
     def tell_at(self, due: float, ref: Tells[M], message: M) -> Timer:
         """Tell `message` when `now()` reaches `due`, at once if that is past."""
