@@ -187,10 +187,12 @@ class World:
             )
         self.answers: list[Answer] = []
         self.news = _News()
+        self.daemon_node.on_crash(self._end_commit)
 
     def launch(self) -> None:
         """Start the daemon; it becomes ready when the simulation runs on."""
         self.news = _News()
+        self.store.wait = self.sim.block
         with self.daemon_node:
             link = VenueLink(self.sim, self.venue, latency=self.latency, chance=self.sim.stream("way"))
             self.daemon = self.start_daemon(
@@ -209,6 +211,10 @@ class World:
         """End the daemon's process as `kill -9` does; what was not committed is lost."""
         self.daemon_node.crash()
         self.store.reopen()
+
+    def _end_commit(self) -> None:
+        """Draw whether what was being committed when the daemon crashed is durable."""
+        self.store.crash(kept=self.sim.stream("disk").random() < 0.5)
 
     def send(self, body: dict[str, Any], name: str | None = None) -> Answer:
         """Hand a signal in as an outside sender would; its answer comes when the simulation runs on."""

@@ -212,7 +212,8 @@ class Simulation(Runtime):
             raise BlockedTurn("an actor cannot run the simulation that runs it")
         deadline = math.inf if seconds is None else self._now + seconds
         while not happened():
-            if not (self._run_message() if self._ready else self._fire_timer(deadline)):
+            # With mail it is past the deadline only after a turn that was blocked.
+            if not (self._run_message() if self._ready and self._now <= deadline else self._fire_timer(deadline)):
                 if seconds is not None:
                     self._now = max(self._now, deadline)
                 return False
@@ -221,7 +222,8 @@ class Simulation(Runtime):
     def block(self, seconds: float) -> None:
         """Let the actor at work wait inside its turn for so long, as one does whose disk is slow; all others go on.
 
-        Of two that wait the one that began later ends first. What is being closed waits for nothing. Raises `NodeCrashed` when its node crashes meanwhile.
+        Of two that wait the one that began later ends first. What is being closed waits for nothing.
+        Raises `NodeCrashed` when its node crashes meanwhile.
         """
         if not self._stepping:
             raise BlockedTurn("only an actor that is at work can be blocked")
@@ -230,7 +232,7 @@ class Simulation(Runtime):
         here, self.here, self._stepping = self.here, None, False
         until = self._now + seconds
         try:
-            while self._step(until):
+            while self._run_message() if self._ready and self._now <= until else self._fire_timer(until):
                 if here is not None and here.over:
                     raise NodeCrashed(here.node.name)
         finally:

@@ -43,7 +43,7 @@ class Troubles:
                 self._distort(one)
             case Trouble.CLOCK | Trouble.SKEW:
                 self._set_a_clock(one)
-            case Trouble.CRASH | Trouble.JOURNAL | Trouble.STALLS | Trouble.ACTOR:
+            case Trouble.CRASH | Trouble.JOURNAL | Trouble.STALLS | Trouble.ACTOR | Trouble.SLOW_DISK:
                 self._in_the_process(one)
             case Trouble.COMMANDS | Trouble.OPERATOR_HALT | Trouble.STOP:
                 with suppress(pykka.ActorDeadError):  # The daemon is about to end.
@@ -85,6 +85,9 @@ class Troubles:
                 self._later(one, partial(course.sim.stall, 0.0))
             case Trouble.ACTOR:
                 self._fail_an_actor()
+            case Trouble.SLOW_DISK if not course.weather.steady:
+                world.store.append_seconds = one.size
+                self._later(one, partial(setattr, world.store, "append_seconds", 0.0))
             case _:
                 pass
 

@@ -44,6 +44,7 @@ class Trouble(StrEnum):
     COMMANDS = "commands"
     OPERATOR_HALT = "operator_halt"
     STOP = "stop"
+    SLOW_DISK = "slow_disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Weather:
     ends_at: float = 0.0
     skew_seconds: float = 0.0
     steady: bool = False
-    """No actor is ever stalled."""
+    """No actor is ever stalled, and no disk slow."""
     safety_seconds: float = 30.0
     """How long after `ends_at` a run goes on in which faults never end."""
     latency: LatencySettings = field(default_factory=LatencySettings)
@@ -137,6 +138,9 @@ _LATER: tuple[Fault, ...] = (
 )
 """Kinds that joined later: drawn last, so that older seeds keep most of their course."""
 
+_LATER_TROUBLE = Trouble.SLOW_DISK
+"""A trouble that joined later, drawn last of all."""
+
 _SELDOM = {FaultKind.MARKET_CUT: 0.01, FaultKind.STREAM_CUT: 0.4}
 """Kinds that would be all the time if they struck as often as the others; factors."""
 
@@ -168,6 +172,7 @@ _DURATIONS = {
     Trouble.EMPTY: (1.0, 15.0),
     Trouble.STALLS: (2.0, 15.0),
     Trouble.OPERATOR_HALT: (1.0, 30.0),
+    Trouble.SLOW_DISK: (1.0, 15.0),
 }
 
 
@@ -178,7 +183,7 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
     share, rate = (_DENSE_SHARES if scenario.short else _SHARES)[level]
     last_signal = max((signal.at for signal in scenario.signals), default=0.0)
     ends_at = last_signal + (chance.uniform(2.0, 10.0) if scenario.short else chance.uniform(5.0, 30.0))
-    troubles = [trouble for trouble in Trouble if chance.random() < share]
+    troubles = [trouble for trouble in Trouble if trouble is not _LATER_TROUBLE and chance.random() < share]
     happenings = [one for trouble in troubles for one in _happenings(trouble, chance, level, ends_at, scenario)]
     faults = [fault for fault in _FAULTS if chance.random() < share]
     clocks = [one for one in happenings if one.trouble in (Trouble.CLOCK, Trouble.SKEW)]
@@ -191,6 +196,9 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
     converges = chance.random() < 0.7
     if not (clocks or skew):
         faults += [fault for fault in _LATER if chance.random() < share / 3]
+    latency = chance.choice(_LATENCIES) if scenario.short and level is Level.HEAVY else LatencySettings()
+    if chance.random() < share:
+        happenings += _happenings(_LATER_TROUBLE, chance, level, ends_at, scenario)
     return Weather(
         faults=tuple(replace(fault, probability=rate * _SELDOM.get(fault.kind, 1.0)) for fault in faults),
         happenings=tuple(sorted(happenings, key=lambda one: one.at)),
@@ -199,7 +207,7 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
         skew_seconds=skew if clocks or skew else 0.0,
         steady=bool(clocks or skew),
         safety_seconds=12.0 if scenario.short else 30.0,
-        latency=chance.choice(_LATENCIES) if scenario.short and level is Level.HEAVY else LatencySettings(),
+        latency=latency,
     )
 
 
@@ -238,6 +246,8 @@ def _size(trouble: Trouble, chance: random.Random, *, short: bool) -> float:
             return chance.choice((-1, 1)) * chance.choice((0.05, 0.5, 1.5, 2.5))
         case Trouble.STALLS:
             return chance.choice((0.001, 0.01, 0.05))
+        case Trouble.SLOW_DISK:
+            return chance.choice((0.03, 0.3, 2.5))
         case Trouble.BURST:
             return float(chance.randint(3, 6 if short else 30))
         case _:

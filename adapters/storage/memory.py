@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from adapters.storage.codec import UnwritableFact, decode, encode
 from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
@@ -23,6 +23,10 @@ class MemoryStore:
         """What is durable, in order."""
         self.appends = 0
         """How many appends were asked for, failed ones included."""
+        self.append_seconds = 0.0
+        """How long each append takes, where `wait` lets time pass."""
+        self.wait: Callable[[float], None] | None = None
+        self._under_way: Sequence[Committed] = ()
         self._of_execution: dict[str, list[Committed]] = {}
         self._check_codec = check_codec
         self._claims: dict[str, tuple[int, int]] = {}
@@ -39,12 +43,19 @@ class MemoryStore:
         self._faults[self.appends + n] = (error or StoreFailed("an error that a test asked for"), stored)
 
     def calm(self) -> None:
-        """Forget all errors that are still to come."""
+        """Forget all errors that are still to come, and be slow no more."""
         self._faults.clear()
+        self.append_seconds = 0.0
 
     def reopen(self) -> None:
         """Do what a restart of the process does: a store that had failed can be used again."""
         self._poison = None
+
+    def crash(self, *, kept: bool) -> None:
+        """Do to an append that is under way what the end of its process does: its facts are lost, or `kept`."""
+        under_way, self._under_way = self._under_way, ()
+        if kept and under_way:
+            self._store(under_way)
 
     def lose_tail(self, count: int) -> None:
         """Lose the last facts and their claims, as a disk does that lied about a sync."""
@@ -63,6 +74,10 @@ class MemoryStore:
             raise StoreFailed(f"the store has failed before: {self._poison}")
         self.appends += 1
         error, stored = self._faults.pop(self.appends, (None, False))
+        if self.append_seconds and self.wait is not None:
+            self._under_way = records
+            self.wait(self.append_seconds)
+            self._under_way = ()
         try:
             if error is None or stored:
                 self._store(records)

@@ -52,6 +52,16 @@ def test_two_may_wait_at_the_same_time_and_time_never_goes_back(simulation: Simu
     assert probe.messages() == [(12.0, 13.0), (3.0, 13.0)]
 
 
+def test_a_run_ends_after_the_turn_that_was_blocked_beyond_its_deadline(simulation: Simulation, probe: Probe) -> None:
+    slow = Writer.start(probe.ref)
+    for _ in range(3):
+        slow.tell(2.0)
+    assert not simulation.run_until(lambda: False, 3.0)
+    assert simulation.now() == 4.0
+    simulation.run()
+    assert simulation.now() == 6.0
+
+
 def test_a_crash_of_its_node_is_the_end_of_its_wait_and_of_its_turn(simulation: Simulation, probe: Probe) -> None:
     node = simulation.node("daemon")
     with node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from adapters.paper.exchange import PaperSettings
 from adapters.paper.faults import Fault, FaultKind
 from adapters.scenarios import Scenario, TimedSignal, drawn
 from adapters.simulation import chosen, parse_export
+from adapters.storage.memory import MemoryStore
 from tests.simulation.mutants import sends_twice
 from tests.simulation.whole import DAEMON, a_daemon
 
@@ -130,6 +132,32 @@ def test_the_whole_weather_may_be_given() -> None:
     assert ordeal.weather == ("lost_reply", "crash")
     assert ordeal.figures["starts"] == 2
     assert ordeal.figures["fault lost_reply"] == 1
+
+
+def test_a_crash_while_a_commit_takes_long_loses_what_is_being_committed_or_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fates: Counter[bool] = Counter()
+    end_commit = MemoryStore.crash
+
+    def watched(store: MemoryStore, *, kept: bool) -> None:
+        before = store.last_seq()
+        under_way = bool(store._under_way)
+        end_commit(store, kept=kept)
+        assert (store.last_seq() > before) is (kept and under_way)
+        if under_way:
+            fates[kept] += 1
+
+    monkeypatch.setattr(MemoryStore, "crash", watched)
+    slow = Happening(at=0.0, trouble=Trouble.SLOW_DISK, seconds=20.0, size=2.5)
+    twap = {"num_chunks": 3, "interval_seconds": 3}
+    signal = TimedSignal(0.0, {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.3", "twap": twap})
+    for seed in range(40):
+        crash = Happening(at=0.0, trouble=Trouble.CRASH, size=20.0 + 3 * seed)
+        weather = Weather(happenings=(slow, crash), ends_at=20.0)
+        ordeal = endure(seed, Level.HEAVY, DAEMON, weather=weather, scenario=Scenario("one", (signal,)))
+        assert ordeal.ok, (seed, ordeal.violations)
+    assert min(fates[True], fates[False]) >= 3, fates
 
 
 def test_a_signal_that_a_crash_left_without_an_answer_comes_again_or_never() -> None:

@@ -56,6 +56,30 @@ def test_a_failure_poisons_it_until_it_is_opened_anew() -> None:
     assert store.appends == 2
 
 
+class Interrupted(BaseException):
+    """The process ends while it waits for the disk."""
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_under_way_in_a_crash_is_durable_or_lost_as_a_whole(*, kept: bool) -> None:
+    store = MemoryStore()
+    put(store, epoch(1))
+
+    def wait(seconds: float) -> None:
+        assert (seconds, store.last_seq()) == (3.0, 1)
+        raise Interrupted
+
+    store.append_seconds, store.wait = 3.0, wait
+    with pytest.raises(Interrupted):
+        put(store, epoch(2), an_intent())
+    store.crash(kept=kept)
+    assert store.last_seq() == (3 if kept else 1)
+    store.crash(kept=True)
+    store.calm()
+    put(store, epoch(3))
+    assert store.last_seq() == (4 if kept else 2)
+
+
 def test_a_lost_tail_takes_its_claims_along() -> None:
     store = MemoryStore()
     put(store, epoch(1), an_intent())
