@@ -101,8 +101,7 @@ class InvariantBroken(Exception):
 
 
 class ClaimBroken(StoreFailed):
-    """A fact would have claimed a key that is taken, or a place in the sequence that is not the next: a promise is
-    broken. Nothing was stored."""
+    """A fact would have taken a key that is held, or a number that is not the next. Nothing was stored."""
 
 
 # Alerts ------------------------------------------------------------------------------------------

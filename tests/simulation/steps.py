@@ -1,6 +1,7 @@
 """Every step in which a simulated daemon touches the world, counted, and something done at one of them.
 
-A step is an append to the store, a request to the venue, its answer, or an event of the user stream.
+A step is an append to the store, whatever the venue is told, its answer, or what comes on a stream: of the account, of
+the market, of the use of limits.
 """
 
 from __future__ import annotations
@@ -20,25 +21,30 @@ from adapters.simulation import NotConverged
 from adapters.storage.memory import MemoryStore
 from messages.control import Committed, StoreFailed
 from messages.execution import CancelExecution
+from messages.market import WatchMarket
 from messages.order import (
     CancelFailed,
     OpenUserStream,
-    OrderReport,
     OutcomeUnknown,
     ProbeStream,
+    Query,
     QueryAllOrders,
     QueryBalances,
     QueryFailed,
     QueryOpenOrders,
     QueryOrder,
+    QueryRules,
+    QueryTime,
     QueryTrades,
+    ReportLimits,
     SendCancel,
     SendOrder,
+    VenueCommand,
 )
 from messages.refs import Tells
 from tests.simulation.whole import Ear, Stage, a_daemon
 
-Asked = QueryOrder | QueryOpenOrders | QueryAllOrders | QueryTrades | QueryBalances
+Asked = SendOrder | SendCancel | Query
 UNANSWERED_SECONDS = 1.0
 LASTING_SECONDS = 30.0
 BODY = {
@@ -58,9 +64,39 @@ class Kind(StrEnum):
     APPEND = "append"
     ORDER = "order"
     CANCEL = "cancel"
-    QUERY = "query"
+    QUERY_ORDER = "query of an order"
+    QUERY_OPEN_ORDERS = "query of open orders"
+    QUERY_ALL_ORDERS = "query of all orders"
+    QUERY_TRADES = "query of trades"
+    QUERY_BALANCES = "query of balances"
+    QUERY_RULES = "query of rules"
+    QUERY_TIME = "query of the time"
+    PROBE = "probe of the user stream"
+    OPEN = "opening of the user stream"
+    WATCH = "opening of a market stream"
+    LIMITS = "opening of what is told of limits"
     ANSWER = "answer"
-    EVENT = "event"
+    EVENT = "event of the user stream"
+    MARKET = "event of a market stream"
+    USE = "word on the use of limits"
+
+
+KINDS: dict[type, Kind] = {
+    SendOrder: Kind.ORDER,
+    SendCancel: Kind.CANCEL,
+    QueryOrder: Kind.QUERY_ORDER,
+    QueryOpenOrders: Kind.QUERY_OPEN_ORDERS,
+    QueryAllOrders: Kind.QUERY_ALL_ORDERS,
+    QueryTrades: Kind.QUERY_TRADES,
+    QueryBalances: Kind.QUERY_BALANCES,
+    QueryRules: Kind.QUERY_RULES,
+    QueryTime: Kind.QUERY_TIME,
+    ProbeStream: Kind.PROBE,
+    OpenUserStream: Kind.OPEN,
+    WatchMarket: Kind.WATCH,
+    ReportLimits: Kind.LIMITS,
+}
+"""What each command to the venue is a step of."""
 
 
 class Do(StrEnum):
@@ -77,6 +113,11 @@ class Do(StrEnum):
 
 DELAYS = {Do.DELAY: 3.0, Do.LONG_DELAY: 12.0}
 
+EXCLUDED: dict[tuple[Do, Kind], str] = {
+    (Do.DUPLICATE, Kind.ORDER): "TLS forbids it: the exchange would execute the second copy under the same id",
+}
+"""What is not done, and why: there the step is left alone."""
+
 
 @dataclass
 class Steps:
@@ -88,6 +129,8 @@ class Steps:
     do: Do = Do.CRASH_AFTER
     lasting: bool = False
     taken: list[Kind] = field(default_factory=list)
+    lives: list[Any] = field(default_factory=list)
+    """What was heard of each daemon that was started."""
     _kind: Kind | None = None
     _until: float = 0.0
 
@@ -96,10 +139,17 @@ class Steps:
         self.taken.append(kind)
         if len(self.taken) == self.at:
             self._kind, self._until = kind, self.sim.now() + LASTING_SECONDS
-            return self.do
+            return self._allowed(kind)
         if self.lasting and kind is self._kind and self.sim.now() < self._until:
-            return self.do
+            return self._allowed(kind)
         return None
+
+    def ends(self) -> set[int]:
+        """The exit codes of the daemons that came to an end."""
+        return {life.ended.exit_code for life in self.lives if life.ended is not None}
+
+    def _allowed(self, kind: Kind) -> Do | None:
+        return None if (self.do, kind) in EXCLUDED else self.do
 
 
 class SteppedStore(MemoryStore):
@@ -115,41 +165,42 @@ class SteppedStore(MemoryStore):
             self._crash()
         elif do in {Do.FAIL, Do.FAIL_STORED}:
             self.fail_next(StoreFailed("the disk is full"), stored=do is Do.FAIL_STORED)
+        self.append_seconds = DELAYS.get(do, 0.0) if do is not None else 0.0
         super().append(records)
-        if do is Do.CRASH_AFTER:
+        if do is Do.DUPLICATE:
+            super().append(records)
+        elif do is Do.CRASH_AFTER:
             self._crash()
 
 
 class _Back:
-    """Where an answer, or the events, come back to."""
+    """Where an answer, or what comes on a stream, comes back to."""
 
-    def __init__(self, tap: Tap, to: Tells[Any], asked: SendOrder | SendCancel | Asked | None) -> None:
-        self._tap, self._to, self._asked = tap, to, asked
+    def __init__(self, tap: Tap, to: Tells[Any], kind: Kind, asked: Asked | None = None) -> None:
+        self._tap, self._to, self._kind, self._asked = tap, to, kind, asked
+
+    def is_alive(self) -> bool:
+        """Whether anybody listens still."""
+        return not self._tap.over
 
     def tell(self, message: object, /) -> None:
-        if self._asked is None and not isinstance(message, OrderReport):
-            self._tap.pass_on(self._to, message)
-            return
-        kind = Kind.EVENT if self._asked is None else Kind.ANSWER
-        do = self._tap.steps.take(kind)
+        do = self._tap.steps.take(self._kind)
         if do is Do.CRASH_BEFORE:
             self._tap.crash()
-            return
-        if do in {Do.FAIL, Do.FAIL_STORED}:
+        elif do in {Do.FAIL, Do.FAIL_STORED}:
             if self._asked is not None:
-                self._tap.later(UNANSWERED_SECONDS, self._to, failure(self._asked))
-            return
-        if do in DELAYS:
+                self._tap.later(UNANSWERED_SECONDS, self._asked.reply_to, failure(self._asked))
+        elif do in DELAYS:
             self._tap.later(DELAYS[do], self._to, message)
-            return
-        self._tap.pass_on(self._to, message)
-        if do is Do.DUPLICATE:
+        else:
             self._tap.pass_on(self._to, message)
-        elif do is Do.CRASH_AFTER:
-            self._tap.crash()
+            if do is Do.DUPLICATE:
+                self._tap.pass_on(self._to, message)
+            elif do is Do.CRASH_AFTER:
+                self._tap.crash()
 
 
-def failure(asked: SendOrder | SendCancel | Asked) -> object:
+def failure(asked: Asked) -> object:
     """Say what the adapter says when no answer came."""
     match asked:
         case SendOrder():
@@ -168,40 +219,60 @@ class Tap:
     def __init__(self, steps: Steps, link: Tells[Any], stage: Stage) -> None:
         self.steps, self._link, self._stage = steps, link, stage
         self._life: Life = stage.world.daemon_node.life
+        self._backs: dict[int, _Back] = {}
 
-    def tell(self, message: Any, /) -> None:
+    @property
+    def over(self) -> bool:
+        """Whether the daemon that this stands before has ended."""
+        return self._life.over
+
+    def tell(self, message: VenueCommand | WatchMarket, /) -> None:
         """Take what the daemon tells the venue."""
-        match message:
-            case SendOrder():
-                kind = Kind.ORDER
-            case SendCancel():
-                kind = Kind.CANCEL
-            case QueryOrder() | QueryOpenOrders() | QueryAllOrders() | QueryTrades() | QueryBalances():
-                kind = Kind.QUERY
-            case OpenUserStream():
-                self._link.tell(replace(message, listener=_Back(self, message.listener, None)))
-                return
-            case ProbeStream() | _:
-                self._link.tell(message)
-                return
-        do = self.steps.take(kind)
-        back = replace(message, reply_to=_Back(self, message.reply_to, message))
+        do, back = self.steps.take(KINDS[type(message)]), self._with_a_way_back(message)
         if do is Do.CRASH_BEFORE:
             self.crash()
         elif do in {Do.FAIL, Do.FAIL_STORED}:
-            self.later(UNANSWERED_SECONDS, message.reply_to, failure(message))
+            self._fail(message)
         elif do in DELAYS:
             self._stage.sim.tell_after(DELAYS[do], self._link, back)
         else:
             self._link.tell(back)
-            if do is Do.DUPLICATE and kind is not Kind.ORDER:  # What repeats an order on its way is out of scope.
+            if do is Do.DUPLICATE:
                 self._link.tell(back)
             elif do is Do.CRASH_AFTER:
                 self.crash()
 
+    def _fail(self, message: VenueCommand | WatchMarket) -> None:
+        """Do what the adapter does: it says that no answer came, and opens streams again by itself."""
+        match message:
+            case OpenUserStream() | WatchMarket() | ReportLimits():
+                self.later(UNANSWERED_SECONDS, self, message)
+            case ProbeStream():
+                pass
+            case _:
+                self.later(UNANSWERED_SECONDS, message.reply_to, failure(message))
+
+    def _with_a_way_back(self, message: VenueCommand | WatchMarket) -> VenueCommand | WatchMarket:
+        match message:
+            case OpenUserStream():
+                return replace(message, listener=self._listener(message.listener, Kind.EVENT))
+            case WatchMarket():
+                return replace(message, listener=self._listener(message.listener, Kind.MARKET))
+            case ReportLimits():
+                return replace(message, listener=self._listener(message.listener, Kind.USE))
+            case ProbeStream():
+                return message
+            case _:
+                back: Any = _Back(self, message.reply_to, Kind.ANSWER, message)
+                return replace(message, reply_to=back)
+
+    def _listener(self, to: Tells[Any], kind: Kind) -> _Back:
+        """Be the same to the venue for the same listener."""
+        return self._backs.setdefault(id(to), _Back(self, to, kind))
+
     def pass_on(self, to: Tells[Any], message: object) -> None:
         """Tell it to the daemon, if it still lives."""
-        if not self._life.over:
+        if not self.over:
             self._stage.sim.send(to, message)
 
     def later(self, seconds: float, to: Tells[Any], message: object) -> None:
@@ -210,7 +281,7 @@ class Tap:
 
     def crash(self) -> None:
         """Kill the daemon, if it still lives."""
-        if not self._life.over:
+        if not self.over:
             self._stage.world.daemon_node.crash()
 
 
@@ -229,8 +300,9 @@ def a_stage(sim: Simulation, steps: Steps) -> Stage:
     world, start = stage.world, a_daemon()
     world.store = SteppedStore(steps, world.daemon_node.crash, world.store.journal_id)
 
-    def start_tapped(observer: Any, *, venue: Any, **more: Any) -> Any:
-        return start(observer, venue=Tap(steps, venue, stage), **more)
+    def start_tapped(observer: Any, *, venue: Any, market: Any, **more: Any) -> Any:
+        steps.lives.append(observer)
+        return start(observer, venue=Tap(steps, venue, stage), market=Tap(steps, market, stage), **more)
 
     world.start_daemon = start_tapped
     return stage
