@@ -789,10 +789,25 @@ class OrderWatcher(Follower, Child):
         oldest: dict[str, int] = {}
         for intent in doubted:
             oldest[intent.symbol] = min(intent.request_timestamp, oldest.get(intent.symbol, intent.request_timestamp))
+        for symbol, moment in self._untraded().items():
+            oldest[symbol] = min(moment, oldest.get(symbol, moment))
         symbols = dict.fromkeys((*self._settings.symbols, *oldest))
         if self._rebuild.since is not None:
             oldest = {symbol: min(self._rebuild.since, oldest.get(symbol, self._rebuild.since)) for symbol in symbols}
         return [(symbol, self._register.last_trade(symbol), oldest.get(symbol)) for symbol in symbols]
+
+    def _untraded(self) -> dict[str, int]:
+        """Return the symbols without a trade, and since when (ms, venue) an execution of ours may have made some.
+
+        If the journal has lost its end, as a restored backup has, not a child of it need be known.
+        """
+        ahead = self._venue_now() - milliseconds(self.runtime.wall_time())
+        accepted = self._register.accepted().items()
+        return {
+            symbol: round(milliseconds(at) + ahead)
+            for symbol, at in accepted
+            if self._register.last_trade(symbol) is None
+        }
 
     def _venue_now(self) -> float:
         """The venue's time in ms since 1970, by our own clock while it is not known."""

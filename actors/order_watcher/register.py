@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from messages.facts import (
     ExecutionCorrected,
     Fact,
     ForeignOrderSeen,
+    SignalAccepted,
     TradeBooked,
     TradesSummed,
 )
@@ -36,6 +38,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 REGISTER_FACTS: tuple[type[Fact], ...] = (
+    SignalAccepted,
     ChildIntended,
     ChildNotSent,
     ChildCancelRequested,
@@ -77,6 +80,7 @@ class Register:
         self._foreign: dict[tuple[str, int], None] = {}
         self._reported: dict[str, _Total] = {}
         self._last_trade: dict[str, int] = {}
+        self._executions: dict[str, tuple[str, datetime]] = {}
 
     def get(self, client_order_id: str) -> Ledger | None:
         """Return the account of a child order that is open or ended lately."""
@@ -122,6 +126,13 @@ class Register:
     def last_trade(self, symbol: str) -> int | None:
         """Return the highest trade id booked on a symbol."""
         return self._last_trade.get(symbol)
+
+    def accepted(self) -> dict[str, datetime]:
+        """When the oldest execution without an end was accepted, of each symbol that has one."""
+        oldest: dict[str, datetime] = {}
+        for symbol, at in self._executions.values():
+            oldest[symbol] = min(at, oldest.get(symbol, at))
+        return oldest
 
     def foreign(self, order: OrderSnapshot) -> ForeignOrderSeen | None:
         """Return the fact that an order is not in this journal, None if that was told before."""
@@ -191,7 +202,10 @@ class Register:
         match fact:
             case ChildIntended():
                 self._enter(Ledger(fact))
+            case SignalAccepted(symbol=symbol, accepted_at=at):
+                self._executions[fact.execution_id] = symbol, at
             case ExecutionClosed(report=report):
+                self._executions.pop(fact.execution_id, None)
                 total = _Total(report.total_filled, report.filled_quote, report.quantity)
                 self._keep(self._reported, fact.execution_id, total)
             case ExecutionCorrected(total_filled=filled, filled_quote=quote):
