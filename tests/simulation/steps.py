@@ -19,7 +19,7 @@ from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.venue import LatencySettings
 from adapters.simulation import NotConverged
 from adapters.storage.memory import MemoryStore
-from messages.control import Committed, StoreFailed
+from messages.control import Committed, Readiness, ResumeTrading, StoreFailed
 from messages.execution import CancelExecution
 from messages.market import WatchMarket
 from messages.order import (
@@ -349,7 +349,7 @@ def _down(stage: Stage, crashes: int) -> bool:
 
 
 def _up(stage: Stage) -> None:
-    """Start the daemon, again and again if need be."""
+    """Start the daemon, again and again if need be, and lift the halt that stands after a broken promise."""
     world, before = stage.world, stage.world.news.up is not None or stage.world.daemon_node.crashes > 0
     for _ in range(60):
         if before:
@@ -359,5 +359,7 @@ def _up(stage: Stage) -> None:
         with suppress(NotConverged):
             stage.start()
             if world.daemon_node.crashes == lives:  # The message by which it said so may have been its last.
+                if world.news.readiness is Readiness.HALTED and world.news.up is not None:
+                    world.news.up.exchange.tell(ResumeTrading(detail="looked into"))
                 return
     raise AssertionError("it never came up again")
