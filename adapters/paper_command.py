@@ -39,6 +39,13 @@ def paper_exchange(
     ] = _USUAL.orders_per_10_seconds,
     orders_per_day: Annotated[int, typer.Option(min=1, help="The same within a day.")] = _USUAL.orders_per_day,
     weight_per_minute: Annotated[int, typer.Option(min=1, help="Request weight a minute.")] = _USUAL.weight_per_minute,
+    raw_requests_per_5_minutes: Annotated[
+        int, typer.Option("--raw-requests-per-5-minutes", min=1, help="Requests in five minutes, whatever they weigh.")
+    ] = _USUAL.raw_requests_per_5_minutes,
+    connections_per_5_minutes: Annotated[
+        int,
+        typer.Option("--connections-per-5-minutes", min=1, help="Attempts to connect to either WebSocket in these."),
+    ] = _USUAL.connections_per_5_minutes,
     stream_messages_per_second: Annotated[
         int, typer.Option(min=0, help="What a client may send on a market stream, pings and pongs too; 0: no bound.")
     ] = 5,
@@ -92,6 +99,8 @@ def paper_exchange(
                 weight_per_minute=weight_per_minute,
                 orders_per_10_seconds=orders_per_10_seconds,
                 orders_per_day=orders_per_day,
+                raw_requests_per_5_minutes=raw_requests_per_5_minutes,
+                connections_per_5_minutes=connections_per_5_minutes,
             ),
             faults=plan if fault_seed is None else structs.replace(plan, seed=fault_seed),
             fees=Fees(pay_in_bnb=bnb_discount),

@@ -30,7 +30,9 @@ from adapters.paper.server.process import ProcessSettings, run_paper_exchange
 from bench.tools.figures import Row, print_table
 
 KEY, SECRET = "paper-key", b"paper-secret"
-LIMITS = LimitSettings(orders_per_10_seconds=10**9, orders_per_day=10**9, weight_per_minute=10**9)
+LIMITS = LimitSettings(
+    orders_per_10_seconds=10**9, orders_per_day=10**9, weight_per_minute=10**9, raw_requests_per_5_minutes=10**9
+)
 
 TARGET = 1_000.0
 """Orders a second."""

@@ -51,7 +51,9 @@ from run import start_daemon
 WARM_UP = 40
 ORDER_TARGET_MS = 10.0
 EVENT_TARGET_MS = 5.0
-LIMITS = LimitSettings(orders_per_10_seconds=10**9, orders_per_day=10**9, weight_per_minute=10**9)
+LIMITS = LimitSettings(
+    orders_per_10_seconds=10**9, orders_per_day=10**9, weight_per_minute=10**9, raw_requests_per_5_minutes=10**9
+)
 BALANCES = {asset: Decimal(10**8) for asset in ("BTC", "ETH", "BNB", "DOGE", "USDT")}
 EVENTS_FIRST = Plan(faults=(Fault(kind=WireFault.EVENT_FIRST, on=("place",), probability=1.0),))
 

@@ -46,6 +46,9 @@ FAULTS: list[dict[str, object]] = [
     },
 ]
 
+MANY_CONNECTIONS = ("--connections-per-5-minutes", "100000")
+"""Each start of a daemon makes some; who is killed every few seconds would be refused at last."""
+
 KEYS = {"TIDEGATE__VENUE__API_KEY": "paper-key", "TIDEGATE__VENUE__API_SECRET": "paper-secret"}
 """What a daemon has in its environment: keys come on no command line."""
 
@@ -94,7 +97,7 @@ class Result:
 def paper_exchange(directory: Path) -> list[str]:
     """Say how an exchange is started that outlives the daemon."""
     exchange = [sys.executable, RUN, "paper-exchange", "--watch-stdin", "--port", "0"]
-    return [*exchange, "--data-dir", str(directory / "exchange"), "--orders-per-10-seconds", "5000"]
+    return [*exchange, "--data-dir", str(directory / "exchange"), "--orders-per-10-seconds", "5000", *MANY_CONNECTIONS]
 
 
 def settings(paper: PaperProcess) -> list[str]:

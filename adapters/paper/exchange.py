@@ -274,12 +274,12 @@ class PaperExchange:
         names = symbols or list(self.engine.books)
         return [self.engine.books[known_symbol({"symbol": name}, self.engine.books)].spec for name in names]
 
-    def exchange_info(self, symbols: Sequence[str], now: int) -> dict[str, object]:
-        """Describe rules and limits in Binance's shape (protocol §5.1)."""
+    def exchange_info(self, symbols: Sequence[str], now: int, *, connections: bool = False) -> dict[str, object]:
+        """Describe rules and limits, on request those of `connections` as well, in Binance's shape (protocol §5.1)."""
         return {
             "timezone": "UTC",
             "serverTime": self.time(now) // 1000,
-            "rateLimits": self.limits.shape(),
+            "rateLimits": self.limits.shape(connections=connections),
             "exchangeFilters": [],
             "symbols": [exchange_info(spec) for spec in self.rules(symbols, now)],
         }

@@ -64,6 +64,8 @@ def test_every_manner_of_the_server_can_be_set(call: Call, served: list[ProcessS
         "--orders-per-10-seconds": "9",
         "--weight-per-minute": "100",
         "--orders-per-day": "99",
+        "--raw-requests-per-5-minutes": "7",
+        "--connections-per-5-minutes": "5",
         "--seed": "7",
         "--preset": "thin",
         "--data-dir": str(tmp_path / "data"),
@@ -80,7 +82,13 @@ def test_every_manner_of_the_server_can_be_set(call: Call, served: list[ProcessS
         stream_messages_per_second=50,
         latency_seed=7,
     )
-    assert settings.limits == LimitSettings(weight_per_minute=100, orders_per_10_seconds=9, orders_per_day=99)
+    assert settings.limits == LimitSettings(
+        weight_per_minute=100,
+        orders_per_10_seconds=9,
+        orders_per_day=99,
+        raw_requests_per_5_minutes=7,
+        connections_per_5_minutes=5,
+    )
     assert (settings.markets.seed, settings.markets.preset) == (7, "thin")
     assert (settings.data_dir, settings.watch_stdin) == (tmp_path / "data", True)
 

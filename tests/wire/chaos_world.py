@@ -42,7 +42,12 @@ from tests.chaos_proxy import Plan, Trouble, proxied
 
 PAPER = PaperSettings(
     markets=MarketChoice(seed=3),
-    limits=LimitSettings(orders_per_10_seconds=1_000, orders_per_day=100_000, weight_per_minute=100_000),
+    limits=LimitSettings(
+        orders_per_10_seconds=1_000,
+        orders_per_day=100_000,
+        weight_per_minute=100_000,
+        connections_per_5_minutes=100_000,
+    ),
 )
 CONFIG = {
     "gate": {"symbols": ["BTCUSDT"]},

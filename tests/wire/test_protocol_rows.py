@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from adapters.paper.server.faults import WireFault
 from adapters.paper.store import AccountFile
 from tests.wire.exchange_world import (
     KEY,
+    ROOMY,
     World,
     a_world,
     an_order,
@@ -395,6 +397,46 @@ async def test_row_12_too_much_weight_brings_429_then_418_which_also_ends_the_we
         assert banned["status"] == 418
         with pytest.raises(ConnectionError):
             await api.next()
+
+
+async def test_row_12_every_request_counts_once_in_five_minutes_on_either_way() -> None:
+    async with a_world(limits=replace(ROOMY, raw_requests_per_5_minutes=5)) as world:
+        await _early_in_five_minutes(world)
+        info = (await world.get("/api/v3/exchangeInfo", symbol="BTCUSDT")).json["rateLimits"]
+        assert {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 5} in info
+        api = await world.connect()
+        for _ in range(2):
+            assert (await api.ask("ping"))["status"] == (await world.get("/api/v3/ping")).status == 200
+        order = await world.place()
+        assert order.error[:2] == (429, -1003)
+        assert order.json["msg"].startswith("Too many requests; current limit is 5 raw requests per 5 MINUTE.")
+        assert 0 < int(order.headers["Retry-After"]) <= 300
+        assert (await api.ask("session.status"))["status"] == 429
+        await world.control("clock", skew_ms=300_000)
+        assert (await world.get("/api/v3/ping")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/ws-api/v3", "/ws", "/stream"])
+async def test_row_12_attempts_to_connect_are_counted_and_refused_with_retry_after(path: str) -> None:
+    async with a_world(limits=replace(ROOMY, connections_per_5_minutes=3)) as world:
+        await _early_in_five_minutes(world)
+        first, _, _ = [await world.connect(path) for _ in range(3)]
+        for _ in range(2):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await world.connect(path)
+            assert refused.value.status == 429
+            assert refused.value.headers is not None
+            assert 0 < int(refused.value.headers["Retry-After"]) <= 300
+        assert not first.ws.closed, "who is connected stays so"
+        other = await world.connect("/ws" if path == "/ws-api/v3" else "/ws-api/v3")
+        if path != "/ws-api/v3":
+            told = (await other.ask("exchangeInfo", {"symbol": "BTCUSDT"}))["result"]["rateLimits"]
+            assert {"rateLimitType": "CONNECTIONS", "interval": "MINUTE", "intervalNum": 5, "limit": 3} in told
+
+
+async def _early_in_five_minutes(world: World) -> None:
+    """Set the exchange's clock into a window of five minutes, so that none ends during the test."""
+    await world.control("clock", skew_ms=30_000 - milliseconds() % 300_000)
 
 
 async def _no_reply(world: World) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from adapters.paper.errors import ExchangeError
 from adapters.paper.exchange import PaperExchange
+from adapters.paper.limits import Face
 from adapters.paper.records import Event, Execution
 from adapters.paper.server.connection import Connection
 from adapters.paper.server.control import Control, StreamsOrder
@@ -114,12 +115,14 @@ class PaperServer:
         return web.Response(status=404, text="Not found")
 
     async def _ws_api(self, request: web.BaseRequest) -> web.StreamResponse:
+        limits, now = self.desk.exchange.limits, self.desk.time()
         try:
-            self.desk.exchange.limits.check_weight(2, self.desk.time())
+            limits.count_connection(Face.API, now)
+            limits.check_weight(2, now)
             unit = unit_of(request.query.get("timeUnit"))
         except ExchangeError as error:
-            return web.json_response({"code": error.code, "msg": error.message}, status=error.http_status)
-        self.desk.exchange.limits.add_weight(2, self.desk.time())
+            return self._rest.refusal(error)
+        limits.add_weight(2, now)
         socket = await self._accept(request)
         with_limits = request.query.get("returnRateLimits", "true") != "false"
         session = Session(request, socket, self.settings, self.desk, unit=unit, with_limits=with_limits)
@@ -134,9 +137,10 @@ class PaperServer:
         combined = path == COMBINED_PATH
         text = request.query.get("streams", "") if combined else request.path.removeprefix(RAW_PATH).lstrip("/")
         try:
+            self.desk.exchange.limits.count_connection(Face.STREAMS, self.desk.time())
             unit = unit_of(request.query.get("timeUnit"))
         except ExchangeError as error:
-            return web.json_response({"code": error.code, "msg": error.message}, status=error.http_status)
+            return self._rest.refusal(error)
         socket = await self._accept(request)
         names = [name for name in text.split("/") if name]
         market = MarketSocket(request, socket, self.settings, self._board, combined=combined, names=names, unit=unit)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Call:
     """A request that has come as far as being done: at `now` (microseconds, caller's clock), by `key`.
 
-    `unit` is that of times in the reply (1000: ms, 1: µs); `status` may be raised by whoever does it.
+    `unit` is that of times in the reply (1000: ms, 1: µs); `via` is the way that it came, `rest` or `ws`;
+    `status` may be raised by whoever does it.
     """
 
     desk: Desk
@@ -29,6 +30,7 @@ class Call:
     now: int
     key: ApiKey
     unit: int = MILLISECOND
+    via: str = "rest"
     status: int = 200
     placed: bool = field(default=False)
     lag: float | None = None

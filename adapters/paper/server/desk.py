@@ -79,7 +79,7 @@ class Desk:
     # One request ----------------------------------------------------------------------------------
 
     async def perform(
-        self, operation: Operation, received: Received, struck: Struck, identify: Identify, unit: int
+        self, operation: Operation, received: Received, struck: Struck, identify: Identify, unit: int, via: str = "rest"
     ) -> tuple[object, Call]:
         """Do a request and give its result.
 
@@ -94,7 +94,7 @@ class Desk:
             if delay := struck.delay(point):
                 await asyncio.sleep(delay)
                 self._check_again(operation, received)
-        call = Call(desk=self, params=received.params, now=self.now(), key=key, unit=unit)
+        call = Call(desk=self, params=received.params, now=self.now(), key=key, unit=unit, via=via)
         if (lag := struck.get(WireFault.QUERY_LAG)) is not None:
             call.lag = lag.milliseconds
         if (stale := struck.get(WireFault.STALE_OPEN_ORDERS)) is not None:
@@ -162,6 +162,7 @@ class Desk:
         """Let a request in: within the limits, signed by a key that may do this, its timestamp in time."""
         now = self.time()
         limits = self.exchange.limits
+        limits.count_request(now)
         limits.check_weight(0, now)
         if not operation.signed:
             return NO_KEY

@@ -37,7 +37,7 @@ def exchange_info(call: Call) -> Shape:
     """Answer `exchangeInfo`."""
     names, _ = wanted_symbols(call, alternatives=("permissions",))
     wanted = [name for name in names if "SPOT" in _permissions(call)]
-    info = call.exchange.exchange_info(wanted or names, call.now)
+    info = call.exchange.exchange_info(wanted or names, call.now, connections=call.via == "ws")
     symbols = cast("list[Shape]", info["symbols"]) if wanted else []
     if not flag(call.params, "showPermissionSets", default=True):
         symbols = [{**symbol, "permissionSets": []} for symbol in symbols]

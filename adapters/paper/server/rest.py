@@ -65,7 +65,7 @@ class Rest:
         except Trouble as trouble:
             return self._trouble(trouble)
         except ExchangeError as error:
-            return self._refusal(error, path)
+            return self.refusal(error, path)
         return self._reply(200, result, self._headers(path, call))
 
     def _identify(self, key_name: str | None, received: Received) -> ApiKey:
@@ -91,7 +91,8 @@ class Rest:
                 headers[f"X-MBX-ORDER-COUNT-{suffix}"] = str(row["count"])
         return headers
 
-    def _refusal(self, error: ExchangeError, path: str) -> web.Response:
+    def refusal(self, error: ExchangeError, path: str = "") -> web.Response:
+        """Write a refusal, with the seconds to wait where there are any; of a handshake, too."""
         headers = self._headers(path)
         if error.until is not None:
             seconds = max(0, math.ceil((error.until - self._desk.time()) / 1_000_000))

@@ -140,6 +140,7 @@ class Session(Connection):
         if session_method is not None:
             await self._desk.hold_up(struck)
             limits, now = self._desk.exchange.limits, self._desk.time()
+            limits.count_request(now)
             limits.check_weight(2, now)
             limits.add_weight(2, now)
             result = session_method(self, received)
@@ -150,7 +151,7 @@ class Session(Connection):
             if method in GONE_METHODS:
                 refuse(UNKNOWN_METHOD, 410)
             refuse(UNKNOWN_METHOD)
-        return await self._desk.perform(operation, received, struck, lambda: self._identify(received), self.unit)
+        return await self._desk.perform(operation, received, struck, lambda: self._identify(received), self.unit, "ws")
 
     def _identify(self, received: Received) -> ApiKey:
         """Say who asks: by signature, or by the log-on where there is none."""

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.paper.errors import ExchangeError
 from adapters.paper.exchange import PaperExchange, PaperSettings
-from adapters.paper.limits import DAY, Limits, LimitSettings
+from adapters.paper.limits import DAY, FIVE_MINUTES, Face, Limits, LimitSettings
 from adapters.paper.markets import BadMarket, MarketChoice
 from adapters.paper.store import AccountFile
 from messages.order import OrderStatus
@@ -319,6 +319,31 @@ def test_too_much_weight_is_refused_and_going_on_brings_a_ban_that_grows() -> No
     limits.add_weight(10, later)
     refusal_of(limits.check_weight, 1, later)
     assert refusal_of(limits.check_weight, 1, later).until == later + 240 * SECOND
+
+
+def test_requests_are_counted_in_five_minutes_whatever_they_weigh() -> None:
+    limits, start = Limits(LimitSettings(raw_requests_per_5_minutes=3, ban_after=1)), NOW // FIVE_MINUTES * FIVE_MINUTES
+    for second in range(3):
+        limits.count_request(start + second * SECOND)
+    refused = refusal_of(limits.count_request, start + 299 * SECOND)
+    assert (refused.code, refused.http_status, refused.until) == (-1003, 429, start + 300 * SECOND)
+    assert refused.message.startswith("Too many requests; current limit is 3 raw requests per 5 MINUTE.")
+    for _ in range(3):
+        limits.count_request(start + 300 * SECOND)
+    assert refusal_of(limits.count_request, start + 302 * SECOND).http_status == 429
+    assert refusal_of(limits.count_request, start + 302 * SECOND).http_status == 418
+    assert refusal_of(limits.check_weight, 1, start + 303 * SECOND).http_status == 418
+
+
+def test_attempts_to_connect_are_counted_for_each_face_by_itself() -> None:
+    limits = Limits(LimitSettings(connections_per_5_minutes=2))
+    for face in Face:
+        limits.count_connection(face, NOW)
+        limits.count_connection(face, NOW)
+    refused = refusal_of(limits.count_connection, Face.API, NOW)
+    assert (refused.code, refused.http_status) == (-1003, 429)
+    assert "current limit is 2 attempts to the WebSocket API per 5 MINUTE." in refused.message
+    limits.count_connection(Face.STREAMS, NOW + 300 * SECOND)
 
 
 # Truth and the file -------------------------------------------------------------------------------
