@@ -363,8 +363,8 @@ class OrderWatcher(Follower, Child):
             self._prover.not_open(watch, failed.cancel_id)
         else:
             self._prover.fence_failed(watch)
-            if watch.cancel_reason is None and not watch.unknown:
-                watch.cancel_reason, watch.cancelled_at = "repeated", self.runtime.now()
+        if watch.cancel_reason is None and not watch.unknown:  # Until its end is read, whatever was said of the cancel.
+            watch.cancel_reason, watch.cancelled_at = "repeated", self.runtime.now()
         self._start_chase(watch)
 
     def _take_failure(self, failed: QueryFailed) -> None:

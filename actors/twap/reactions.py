@@ -73,6 +73,8 @@ GUARDED = (StopReason.SYMBOL_STATUS, StopReason.BALANCE)
 
 _BROKEN_REQUEST = frozenset(
     {
+        401,
+        -1002,
         -1013,
         -1020,
         -1022,

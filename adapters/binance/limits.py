@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from actors.runtime import Runtime
-from adapters.binance.outcomes import Answer, Care, row_of
+from adapters.binance.outcomes import Answer, row_of
 from adapters.binance.shapes import RateLimit
 from messages.order import LimitsSeen, VenueAlarm
 from messages.refs import Tells
@@ -112,7 +112,7 @@ class Limits:
     def learn_answer(self, answer: Answer) -> Answer:
         """Do about an error what its row asks for; return it with the end of a hold as `until`."""
         care = row_of(answer).care
-        if care.holds_all or care is Care.HOLD_ORDERS:
+        if care.holds:
             answer = self._hold(answer, orders_only=not care.holds_all)
         if care.alarms:
             logger.error("the venue answered what no waiting mends (%s)", answer)

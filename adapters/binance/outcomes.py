@@ -60,6 +60,11 @@ class Care(StrEnum):
         return self in {Care.HOLD_ALL, Care.HOLD_ALL_AND_ALARM}
 
     @property
+    def holds(self) -> bool:
+        """Whether something may not be sent for a while: new orders, or everything."""
+        return self.holds_all or self is Care.HOLD_ORDERS
+
+    @property
     def alarms(self) -> bool:
         """Whether a person must see it."""
         return self in {Care.ALARM, Care.HOLD_ALL_AND_ALARM}

@@ -74,12 +74,9 @@ class Queries:
         try:
             return await self._ask(query)
         except AnsweredWithError as failed:
-            answer = failed.answer
-            if isinstance(query, QueryOrder) and answer.code == NO_SUCH_ORDER:
-                return OrderNotFound(symbol=query.symbol, client_order_id=query.client_order_id)
-            return QueryFailed(query=query, detail=str(answer), until=answer.until, code=answer.error_code)
+            return query_failure(query, failed.answer)
         except (RequestNotSent, RequestUnknown, Unreadable) as error:
-            return QueryFailed(query=query, detail=str(error))
+            return query_failure(query, error)
 
     async def touch(self, symbols: tuple[str, ...]) -> list[BookTicker]:
         """Return the present touch of symbols; those that the venue does not know are missing."""
@@ -182,6 +179,15 @@ class Queries:
 
     async def _signed(self, path: str, params: dict[str, str]) -> bytes:
         return _body(await self.rest.ask("GET", path, params, signed=True))
+
+
+def query_failure(query: Query, failure: Answer | Exception) -> QueryFailed | OrderNotFound:
+    """Say what became of a query that brought no good answer."""
+    if not isinstance(failure, Answer):
+        return QueryFailed(query=query, detail=str(failure))
+    if isinstance(query, QueryOrder) and failure.code == NO_SUCH_ORDER:
+        return OrderNotFound(symbol=query.symbol, client_order_id=query.client_order_id)
+    return QueryFailed(query=query, detail=str(failure), until=failure.until, code=failure.error_code)
 
 
 def _only_of(symbol: str, rows: Iterable[QueriedOrder | OwnTrade]) -> None:
