@@ -111,12 +111,14 @@ class Limits:
 
     def learn_answer(self, answer: Answer) -> Answer:
         """Do about an error what its row asks for; return it with the end of a hold as `until`."""
-        care = row_of(answer).care
+        row = row_of(answer)
+        care = row.care
         if care.holds:
             answer = self._hold(answer, orders_only=not care.holds_all)
         if care.alarms:
             logger.error("the venue answered what no waiting mends (%s)", answer)
-            self._tell(VenueAlarm(code=answer.error_code, detail=answer.message or str(answer)))
+            code = answer.status if row.code is None else answer.error_code
+            self._tell(VenueAlarm(code=code, detail=answer.message or str(answer)))
         return answer
 
     def _hold(self, answer: Answer, *, orders_only: bool) -> Answer:

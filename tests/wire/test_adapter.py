@@ -1,4 +1,4 @@
-"""The adapter against the paper exchange's server: every row of the table of outcomes, and streams that die.
+"""The adapter against the paper exchange's server: replies that are lost or late, and streams that die.
 
 Real sockets on loopback, in real time.
 """
@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from adapters.binance.outcomes import ROWS, Meaning, Row
 from adapters.paper.server.connection import Stall
 from adapters.paper.server.control import StreamsOrder
 from adapters.paper.server.faults import Fault, Plan, WireFault
 from adapters.paper.server.market_socket import MarketSocket
 from messages.market import QuoteSeen, WatchMarket
 from messages.order import (
-    Acknowledged,
     CancelAcknowledged,
     CancelFailed,
     NotSent,
     OrderReport,
     OrderStatus,
     OutcomeUnknown,
-    Refused,
     SendCancel,
     StreamCut,
     StreamOpened,
@@ -36,13 +32,6 @@ from tests.adapters.binance.worlds import OverTheWire, wired
 from tests.slowness import at_most
 
 pytestmark = pytest.mark.wire
-
-REPLIES: dict[Meaning, type] = {
-    Meaning.NOT_SENT: NotSent,
-    Meaning.REFUSED: Refused,
-    Meaning.UNKNOWN: OutcomeUnknown,
-    Meaning.TAKEN: Acknowledged,
-}
 
 
 @pytest.fixture
@@ -57,35 +46,6 @@ def connected(world: OverTheWire) -> None:
 
 def plan(world: OverTheWire, *faults: Fault) -> None:
     world.call(lambda: world.server.desk.faults.set(Plan(faults=faults)))
-
-
-def fault_of(row: Row, **changes: Any) -> Fault:
-    """Make the server answer so that this row speaks of it."""
-    if row.transport == "after":
-        return Fault(kind=WireFault.LOST_REPLY, on=("place", "cancel"), probability=1.0)
-    status = 400 if row.status is None else row.status[0]
-    code = row.code[1] if row.code is not None else -4242 if row.status is None else None
-    kind = WireFault.ERROR_INSTEAD if status >= 500 else WireFault.REFUSE
-    fields: dict[str, Any] = {"kind": kind, "on": ("place", "cancel"), "probability": 1.0, "status": status}
-    if code is not None:
-        fields["code"] = code
-    return Fault(**fields, message=row.text or "text", **changes)
-
-
-ANSWERED = [row for row in ROWS if row.transport != "before" and row.meaning is not Meaning.TAKEN]
-
-
-@pytest.mark.parametrize("path", ["WebSocket API", "REST"])
-@pytest.mark.parametrize("row", ANSWERED, ids=lambda row: row.signal)
-def test_a_row_of_the_table_is_what_the_servers_answer_becomes(world: OverTheWire, row: Row, path: str) -> None:
-    if path == "REST":
-        world.stop_orders_socket()
-        until(lambda: world.venue._clock.known)
-    else:
-        connected(world)
-    plan(world, fault_of(row))
-    world.tell(world.order())
-    world.reply(REPLIES[row.meaning])
 
 
 def test_a_server_that_is_not_there_is_the_row_of_what_was_not_sent() -> None:
