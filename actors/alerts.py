@@ -145,8 +145,18 @@ RULES: tuple[Rule, ...] = (
         "error",
         lambda fact: fact.execution_id,
         lambda fact: f"execution left alone after repeated failures: {fact.detail}",
+        when=lambda fact: not fact.unreported,
         lasts=A_DAY,
     ),
+    begins(
+        ExecutionQuarantined,
+        "unreported",
+        "error",
+        lambda fact: fact.execution_id,
+        lambda fact: f"quarantined execution cannot be closed with a report either: {fact.detail}",
+        when=lambda fact: fact.unreported,
+    ),
+    ends(ExecutionClosed, "unreported", lambda fact: fact.execution_id, lambda _: "it is closed with a report"),
     begins(
         PartFailed,
         "part_failed",

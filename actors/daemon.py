@@ -248,8 +248,8 @@ class Daemon(Follower, Parent):
                 self._drain(reason, exit_code)
             case JournalFailed():
                 self._journal_failed(message)
-            case ExecutionGivenUp(execution_id, detail):
-                self.append(ExecutionQuarantined(execution_id=execution_id, detail=detail))
+            case ExecutionGivenUp(execution_id, detail, unreported):
+                self.append(ExecutionQuarantined(execution_id=execution_id, detail=detail, unreported=unreported))
             case ChildStopped() | ChildFailed():
                 super().on_receive(message)
             case _Tick():

@@ -228,10 +228,11 @@ class ShutDown:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionGivenUp:
-    """SignalGate tells Daemon that an execution's actor failed too often."""
+    """SignalGate tells Daemon that an execution's actor failed too often; `unreported`: the one to close it, too."""
 
     execution_id: str
     detail: str
+    unreported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

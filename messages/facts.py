@@ -531,9 +531,13 @@ class StartRefused(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionQuarantined(Fact):
-    """An execution's actor failed too often: it is left alone, its children still watched."""
+    """An execution's actor failed too often: it is left alone, its children still watched.
+
+    With `unreported` it was so before, and what was to close it with a report has failed too often as well.
+    """
 
     detail: str
+    unreported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

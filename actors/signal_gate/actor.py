@@ -278,7 +278,7 @@ class SignalGate(Follower, Parent, Child):
 
     def on_news_of(self, fact: Fact) -> None:
         """See a quarantined execution to its end."""
-        if self.caught_up and isinstance(fact, ExecutionQuarantined):
+        if self.caught_up and isinstance(fact, ExecutionQuarantined) and not fact.unreported:
             self._see_to_its_end(fact.execution_id)
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
@@ -551,12 +551,13 @@ class SignalGate(Follower, Parent, Child):
 
     def give_up(self, name: Hashable, cause: BaseException) -> None:
         """Leave an execution alone whose actor failed too often; the others go on."""
+        detail = f"{type(cause).__name__}: {cause}"
         if isinstance(name, _Remains):
-            logger.error("quarantined execution %s cannot be closed: %s", name.execution_id, cause)
+            self._owner.tell(ExecutionGivenUp(name.execution_id, detail, unreported=True))
             return
         of = str(name)
         self._quarantined[of] = None
-        self._owner.tell(ExecutionGivenUp(of, f"{type(cause).__name__}: {cause}"))
+        self._owner.tell(ExecutionGivenUp(of, detail))
 
     def _on_command(self, command: ExecutionCommand) -> None:
         of = command.execution_id

@@ -68,7 +68,7 @@ class Remains:
                 self.quantity = quantity
             case SlotSkipped(waited_seconds=waited):
                 self._waited += waited
-            case ExecutionQuarantined(detail=detail):
+            case ExecutionQuarantined(detail=detail, unreported=False):
                 self.quarantined, self.detail = True, detail
             case ExecutionClosed():
                 self.closed = True

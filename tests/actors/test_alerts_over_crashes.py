@@ -69,6 +69,7 @@ CASES: dict[str, Case] = {
     "part_failed": Case(PartFailed(part="signal_gate", detail="ValueError", in_a_row=1), A_DAY.total_seconds()),
     "start_refused": Case(StartRefused(part="signal_gate", detail="six in a row"), A_DAY.total_seconds()),
     "quarantine": Case(ExecutionQuarantined(execution_id=EXECUTION, detail="x"), A_DAY.total_seconds()),
+    "unreported": Case(ExecutionQuarantined(execution_id=EXECUTION, detail="x", unreported=True), a_closed()),
     "unknown_outcome": Case(
         ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="timeout"),
         an_acknowledged(),

@@ -102,6 +102,13 @@ RAISED: list[tuple[Fact, str, str, str, str]] = [
         "the process ended and has to be started again (2 in a row): signal_gate failed: ValueError",
     ),
     (StartRefused(part="signal_gate", detail="six in a row"), "start_refused", "critical", "daemon", "six in a row"),
+    (
+        ExecutionQuarantined(execution_id=EXECUTION, detail="ValueError", unreported=True),
+        "unreported",
+        "error",
+        EXECUTION,
+        "quarantined execution cannot be closed with a report either: ValueError",
+    ),
     (UNKNOWN, "unknown_outcome", "error", CHILD, "nobody knows whether the child order was executed: timeout"),
     (
         AttemptReappeared(

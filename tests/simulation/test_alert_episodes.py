@@ -23,6 +23,7 @@ from actors.failures import TO_REFUSE
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Simulation
 from actors.twap.actor import TWAPActor
+from actors.twap.remains import Remains
 from adapters.journal_note import FILE, JournalNote
 from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.wording import order_params
@@ -141,6 +142,24 @@ def fail_three_times(stage: Stage) -> None:
         fail(stage.sim, TWAPActor)
 
 
+def fail_to_close(stage: Stage) -> None:
+    """What was filled cannot be added up, as long as this lives."""
+
+    def broken(*_: object) -> None:
+        raise ArithmeticError("of a test")
+
+    fold, Remains.fold = Remains.fold, broken  # type: ignore[method-assign,assignment]
+    try:
+        stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 60})
+        stage.until("ChildClosed")
+        for _ in range(3):
+            actor_ref(TWAPActor).tell("what is this?")
+            stage.run(1.0)
+        stage.sim.claim_failures()
+    finally:
+        Remains.fold = fold  # type: ignore[method-assign]
+
+
 def fail_and_start(stage: Stage) -> None:
     fail(stage.sim, OrderWatcher)
     stage.run(3.0)
@@ -214,6 +233,7 @@ EPISODES = (
     Episode("exchange_cancelled", end_by_its_own_hand),
     Episode("order_vanished", forget, remember),
     Episode("quarantine", fail_three_times),
+    Episode("unreported", fail_to_close),
     Episode("part_failed", fail_and_start),
     Episode("start_refused", refuse_to_start),
     Episode("rebuilt", rebuild),

@@ -13,6 +13,7 @@ import pytest
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Actor, Simulation
 from actors.twap.actor import TWAPActor
+from actors.twap.remains import Remains
 from adapters.paper.faults import Fault, FaultKind, FaultPlan
 from adapters.scenarios import drawn
 from adapters.simulation import World, parse_export
@@ -267,6 +268,42 @@ def test_an_execution_whose_actor_fails_once_too_often_is_quarantined_and_the_ot
     (closed,) = [line for line in stage.lines("ExecutionClosed") if line["execution_id"] == bad]
     assert closed["reason"] == "QUARANTINED"
     assert D(closed["report"]["total_filled"]) == D("0.1"), "what was filled before is told"
+    stage.check_safety()
+
+
+def test_a_quarantined_execution_that_cannot_be_closed_is_an_alert_and_its_orders_are_watched_and_cancelled(
+    simulation: Simulation,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ArithmeticError("of a test")
+
+    stage = Stage(simulation).start()
+    bad = stage.accepted("0.4", twap={"num_chunks": 2, "interval_seconds": 600, "child": "passive"})
+    stage.until("ChildAcknowledged")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Remains, "fold", broken)
+        for _ in range(2):
+            fail(simulation, TWAPActor)
+        pykka.ActorRegistry.get_by_class(TWAPActor)[0].tell("what is this?")
+        stage.until("ChildClosed", seconds=30.0)
+        stage.run(5.0)
+        assert len(simulation.claim_failures()) == 1 + 3, "it was tried three times, and not for ever"
+        assert [line["unreported"] for line in stage.lines("ExecutionQuarantined")] == [False, True]
+        raised = [line for line in stage.lines("AlertRaised") if line["kind"] == "unreported"]
+        assert [line["subject"] for line in raised] == [bad]
+        assert [order["status"] for order in stage.orders()] == ["CANCELED"]
+        good = stage.buy("0.5", price="44000", twap=FIVE).verdict
+        assert good is not None
+        assert stage.report(good.execution_id or "").total_filled == D("0.5")
+    stage.check_safety()
+    # A version that can close it.
+    stage.world.stop()
+    stage.start()
+    stage.run(10.0)
+    (closed,) = [line for line in stage.lines("ExecutionClosed") if line["execution_id"] == bad]
+    assert closed["report"]["stop_reason"].startswith("QUARANTINED: AssertionError")
+    cleared = [line["kind"] for line in stage.lines("AlertCleared")]
+    assert cleared.count("unreported") == 1
     stage.check_safety()
 
 
