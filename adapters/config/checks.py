@@ -76,26 +76,20 @@ def exposed_keys(
     keys_in_argv: tuple[str, ...] = (),
     secret_files: Mapping[str, Path] = MappingProxyType({}),
 ) -> Iterator[Contradiction]:
-    """Find keys to a real account where others on this machine can read them: on the command line, and in files.
+    """Find secrets where others on this machine can read them: on the command line, and an account's keys in files.
 
     Args:
-        config: the configuration; in paper mode there is nothing to protect.
+        config: the configuration; in paper mode there is no account to protect, but tokens are secrets in every mode.
         file: the TOML file.
         keys_in_file: which of the account's keys stand in it.
-        keys_in_argv: which of them stand on the command line.
-        secret_files: which of them have a secret file, and where that is.
+        keys_in_argv: which secrets stand on the command line.
+        secret_files: which of the account's keys have a secret file, and where that is.
     """
+    for key in keys_in_argv:
+        if config.mode != "paper" or not key.startswith("venue."):
+            yield (key,), f"stands on the command line, which everybody on this machine can read; {_better_place(key)}"
     if config.mode == "paper":
         return
-    for key in keys_in_argv:
-        variable = ENV_PREFIX + key.upper().replace(".", "__")
-        yield (
-            (key,),
-            (
-                "stands on the command line, which everybody on this machine can read; "
-                f"put it in the environment ({variable}), a secret file or a file with mode 0600"
-            ),
-        )
     if file is not None and keys_in_file and _others_can_read(file):
         yield keys_in_file, f"stands in a file that others can read; run: chmod 600 {file}"
     for key, secret_file in secret_files.items():
@@ -107,6 +101,15 @@ def exposed_keys(
             yield ("venue.private_key_file",), f"names a file that is not there: {key_file}"
         elif _others_can_read(key_file):
             yield ("venue.private_key_file",), f"names a file that others can read; run: chmod 600 {key_file}"
+
+
+def _better_place(key: str) -> str:
+    """Say where a secret may stand."""
+    parts = key.split(".")
+    variable = ENV_PREFIX + "__".join([*map(str.upper, parts[:2]), *parts[2:]])
+    if len(parts) != 2:
+        return f"put it in the environment ({variable}) or a file with mode 0600"
+    return f"put it in the environment ({variable}), a secret file or a file with mode 0600"
 
 
 def _others_can_read(file: Path) -> bool:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from adapters.config.checks import contradictions, exposed_keys
 from adapters.config.layers import Layer, Problem, from_environment, from_overrides, from_secrets, from_toml, using
@@ -68,7 +68,7 @@ def load_config(
         exposed_keys,
         file=path,
         keys_in_file=_account_keys(layers[-1]),
-        keys_in_argv=_account_keys(layers[0]),
+        keys_in_argv=tuple(key for key in layers[0].origins if _is_secret(key, layers[0])),
         secret_files={key: file for layer in layers for key, file in layer.files.items() if key in ACCOUNT_KEYS},
     )
     config, wrong = _validate(layers)
@@ -86,6 +86,20 @@ def load_config(
 
 def _account_keys(layer: Layer) -> tuple[str, ...]:
     return tuple(key for key in ACCOUNT_KEYS if layer.has(tuple(key.split("."))))
+
+
+def _is_secret(key: str, layer: Layer) -> bool:
+    """Tell whether a dotted key is that of a secret, of a table of secrets, or of a template's token."""
+    section, _, rest = key.partition(".")
+    if section == "templates":
+        return rest.endswith(".token") or (not rest and "token" in str(layer.values[section]))
+    model = SECTIONS.get(section)
+    field = None if model is None else model.model_fields.get(rest.partition(".")[0])
+    return field is not None and _holds_secrets(field.annotation)
+
+
+def _holds_secrets(kind: object) -> bool:
+    return kind is SecretStr or any(map(_holds_secrets, get_args(kind)))
 
 
 def _validate(layers: tuple[Layer, ...]) -> tuple[Config, list[Problem]]:

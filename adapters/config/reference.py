@@ -17,8 +17,9 @@ names everything that is wrong at once.
 
 What wins: the command line (`--set twap.num_chunks=9`), then the environment (`TIDEGATE__TWAP__NUM_CHUNKS=9`), then
 secret files (`twap.num_chunks` in `$CREDENTIALS_DIRECTORY`), then the TOML file, then the defaults, which partly depend
-on the mode. But the account's keys are refused on the command line in every mode but paper, for everybody on this
-machine can read it: they come from the environment, a secret file or a file with mode 0600.
+on the mode. But tokens, signing keys and alert sinks are refused on the command line, which everybody on this machine
+can read, and so are the account's keys in every mode but paper: they come from the environment, a secret file or a file
+with mode 0600.
 """
 
 COLUMNS = "| setting | default | what |\n|---|---|---|"

@@ -7,6 +7,8 @@ from adapters.config import Config, ConfigError, load_config
 KEYS = {"TIDEGATE__VENUE__API_KEY": "k", "TIDEGATE__VENUE__API_SECRET": "s"}
 
 LONG = "a-token-of-128-bits-or-more"
+TOKEN, DESK = "TIDEGATE__HTTP__TOKEN", "TIDEGATE__HTTP__SIGNING_KEYS__desk"
+"""Where secrets come from: they are refused on the command line."""
 
 
 def check(*settings: str, env: dict[str, str] | None = None) -> dict[str, str]:
@@ -52,25 +54,25 @@ def test_a_passphrase_is_of_a_private_key_file() -> None:
 def test_listening_beyond_this_machine_needs_a_token() -> None:
     assert "0.0.0.0" in check("http.host=0.0.0.0")["http.token"]
     assert "http.token" in check("http.host=example.org")
-    assert check("http.host=0.0.0.0", "http.allow_remote=true", f"http.token={LONG}") == {}
+    assert check("http.host=0.0.0.0", "http.allow_remote=true", env={TOKEN: LONG}) == {}
     assert check("http.host=0.0.0.0", "http.allow_remote=true", "http.token_file=t") == {}
 
 
 def test_an_address_that_others_can_reach_needs_an_explicit_word() -> None:
-    assert "0.0.0.0" in check("http.host=0.0.0.0", f"http.token={LONG}")["http.allow_remote"]
+    assert "0.0.0.0" in check("http.host=0.0.0.0", env={TOKEN: LONG})["http.allow_remote"]
 
 
 def test_a_token_that_others_may_guess_at_is_long() -> None:
     remote = ("http.host=0.0.0.0", "http.allow_remote=true")
-    assert "22" in check(*remote, "http.token=short")["http.token"]
-    assert "22" in check(*remote, f"http.token={LONG}", "http.signing_keys.desk=short")["http.signing_keys.desk"]
-    assert "http.token" in check("mode=live", "http.token=short")
-    assert check("http.token=short", "http.signing_keys.desk=short") == {}
+    assert "22" in check(*remote, env={TOKEN: "short"})["http.token"]
+    assert "22" in check(*remote, env={TOKEN: LONG, DESK: "short"})["http.signing_keys.desk"]
+    assert "22" in check("mode=live", env={TOKEN: "short"})["http.token"]
+    assert check(env={TOKEN: "short", DESK: "short"}) == {}
 
 
 def test_signatures_can_be_required_only_where_there_are_keys() -> None:
     assert "http.require_signature" in check("http.require_signature=true")
-    assert check("http.require_signature=true", "http.signing_keys.desk=secret") == {}
+    assert check("http.require_signature=true", env={DESK: "secret"}) == {}
 
 
 def test_a_template_that_makes_no_sense_is_named_by_its_key() -> None:
@@ -85,7 +87,7 @@ def test_loopback_needs_no_token(host: str) -> None:
 
 
 def test_there_is_one_token() -> None:
-    assert "http.token_file" in check("http.token=t", "http.token_file=f")
+    assert "http.token_file" in check("http.token_file=f", env={TOKEN: "t"})
 
 
 def test_a_url_has_the_scheme_of_its_use() -> None:
@@ -131,7 +133,8 @@ def test_the_defaults_of_paper_mode_may_be_run() -> None:
 
 def test_a_route_leads_to_sinks_that_there_are() -> None:
     assert "pager" in check('alerts.routes={"halt": ["pager"]}')["alerts.routes.halt"]
-    assert check('alerts.sinks={"pager": "ntfy://x"}', 'alerts.routes={"halt": ["pager"], "conflict": []}') == {}
+    sinks = {"TIDEGATE__ALERTS__SINKS": '{"pager": "ntfy://x"}'}
+    assert check('alerts.routes={"halt": ["pager"], "conflict": []}', env=sinks) == {}
 
 
 @pytest.mark.parametrize("quiet", ["22-6", "24:00-06:00", "22:00", "22:00-06:60"])

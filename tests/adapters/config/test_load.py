@@ -293,6 +293,36 @@ def test_keys_to_an_account_do_not_come_on_the_command_line_which_everybody_can_
     assert "hush" not in "".join(problems.values())
 
 
+@pytest.mark.parametrize(
+    ("setting", "variable"),
+    [
+        ("http.token", "TIDEGATE__HTTP__TOKEN"),
+        ("http.signing_keys.desk", "TIDEGATE__HTTP__SIGNING_KEYS__desk"),
+        ("templates.tv.token", "TIDEGATE__TEMPLATES__TV__token"),
+        ("alerts.sinks.phone", "TIDEGATE__ALERTS__SINKS__phone"),
+    ],
+)
+def test_a_secret_of_whatever_mode_does_not_come_on_the_command_line(setting: str, variable: str) -> None:
+    env = {"TIDEGATE__TEMPLATES__TV__base": "tvhub"} if setting.startswith("templates") else {}
+    problem = problems_of(f"{setting}=hush-hush-hush-hush-hush", env=env)
+    assert list(problem) == [setting]
+    assert f"put it in the environment ({variable})" in problem[setting]
+    assert "everybody on this machine can read" in problem[setting]
+    assert "hush" not in problem[setting]
+    load_config(None, [], {**env, variable: "hush-hush-hush-hush-hush"})
+
+
+@pytest.mark.parametrize("table", ['http.signing_keys={desk="hush"}', 'alerts.sinks={phone="ntfy://hush"}'])
+def test_nor_does_a_whole_table_of_secrets(table: str) -> None:
+    assert "everybody on this machine can read" in problems_of(table)[table.partition("=")[0]]
+
+
+def test_a_template_without_its_token_may_stand_on_the_command_line() -> None:
+    load_config(None, ["templates.tv.base=tvhub"], {})
+    load_config(None, ['templates={tv={base="tvhub"}}'], {})
+    assert "templates" in problems_of('templates={tv={base="tvhub",token="hush-hush-hush-hush-hush"}}')
+
+
 def test_a_key_on_the_command_line_is_told_though_the_environment_has_it_too() -> None:
     env = {"TIDEGATE__VENUE__API_KEY": "k", "TIDEGATE__VENUE__API_SECRET": "s"}
 
@@ -383,8 +413,9 @@ def test_the_bearer_token_comes_from_its_file(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_in_a_configurations_own_text() -> None:
-    config = load_config(None, ["http.token=hush", "venue.api_secret=hush"], {})
+    config = load_config(None, ["venue.api_secret=hush"], {"TIDEGATE__HTTP__TOKEN": "hush"})
 
+    assert config.http.bearer_token() == "hush"
     assert "hush" not in repr(config)
     assert "hush" not in str(config.model_dump())
     assert os.environ.get("TIDEGATE__HTTP__TOKEN") is None

@@ -43,7 +43,7 @@ def test_the_commented_file_explains_every_setting() -> None:
 
 
 def test_the_commented_file_holds_no_secret_of_the_configuration_it_is_made_from() -> None:
-    config = load_config(None, ["http.token=hush", "venue.api_key=hush"], {})
+    config = load_config(None, ["venue.api_key=hush"], {"TIDEGATE__HTTP__TOKEN": "hush"})
 
     assert "hush" not in commented_toml(config)
 

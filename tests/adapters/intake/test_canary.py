@@ -40,8 +40,12 @@ def written(tmp_path: Path) -> Iterator[io.StringIO]:
 def test_no_secret_of_the_intakes_is_written_or_said_anywhere(
     make: Callable[..., World], written: io.StringIO, tmp_path: Path
 ) -> None:
-    overrides = ["templates.desk.base=3commas", f"templates.desk.token={DESK}", f"http.signing_keys.k={KEY}"]
-    config = load_config(None, [*overrides, f"data_dir={tmp_path}", f"http.token={TOKEN}"], {})
+    variables = {
+        "TIDEGATE__TEMPLATES__DESK__token": DESK,
+        "TIDEGATE__HTTP__SIGNING_KEYS__k": KEY,
+        "TIDEGATE__HTTP__TOKEN": TOKEN,
+    }
+    config = load_config(None, ["templates.desk.base=3commas", f"data_dir={tmp_path}"], variables)
     (tmp_path / "hook-token").write_text(HOOK)
     settings = http_settings(config)
     assert set(secrets_of(settings)) == {TOKEN, HOOK, DESK, KEY}
