@@ -260,11 +260,15 @@ def simulate(
         chosen_seeds = seed_range(seeds) if seeds else range(seed, seed + 1)
         if journal is not None and len(chosen_seeds) > 1:
             raise Exit(exits.USAGE, "--journal takes the export of one seed: give --seed N instead of --seeds")
+        if trace and len(chosen_seeds) > 1:
+            raise Exit(exits.USAGE, "--trace tells all of one seed: give --seed N instead of --seeds")
         config = context.obj.load([*(sets or ()), *([f"paper.market={market}"] if market else [])])
         start, paper = partial(start_daemon, settings=settings_of(config)), partial(paper_settings, config)
         name = scenario or ("tour" if faults is Level.NONE and not seeds else "drawn")
+        if seeds and not signals and faults is Level.NONE:
+            scenario = name  # A single seed would be another by default.
+        words = simulate_words(context.obj, sets or (), market, scenario, signals or ())
         if trace or faults is not Level.NONE:
-            words = simulate_words(context.obj, sets or (), market, scenario, signals or ())
             task = Task(faults, start, paper, partial(chosen, scenario=name, signals=tuple(signals or ())), words)
             raise Exit(run_campaign(chosen_seeds, task, trace=trace, json=json, jobs=jobs, journal=journal))
         raise Exit(
@@ -276,6 +280,7 @@ def simulate(
                 paper=paper,
                 journal=journal,
                 json=json,
+                words=words,
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -352,10 +353,12 @@ def run_simulations(
     paper: Callable[[int], PaperSettings],
     journal: Path | None,
     json: bool,
+    words: Sequence[str] = ("simulate",),
 ) -> int:
     """Do what `run.py simulate` does: run each seed, print reports and the audit; return the exit code.
 
-    Where there is a `journal` to write there is one seed.
+    Where there is a `journal` to write there is one seed. `words` are the command and those of its options that
+    shape each run, as they were given.
     """
     outcomes: list[Outcome] = []
     for seed in seeds:
@@ -365,11 +368,13 @@ def run_simulations(
             journal.write_bytes(outcome.journal)
         if not json and (len(seeds) == 1 or not outcome.audit.ok):
             _print_outcome(outcome)
+            if not outcome.audit.ok:
+                print(f"  {_replay(outcome, words)}")
     totals = summary(outcomes)
     if json:
-        as_json(
-            {**totals, "outcomes": [_as_object(outcome) for outcome in outcomes] if len(seeds) <= MOST_TOLD else []}
-        )
+        failures = [{"seed": one.seed, "replay": _replay(one, words)} for one in outcomes if not one.audit.ok]
+        told = [_as_object(outcome) for outcome in outcomes] if len(seeds) <= MOST_TOLD else []
+        as_json({**totals, "failures": failures, "outcomes": told})
     elif len(seeds) > 1:
         print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in totals.items()))
     return exits.INVARIANT if totals["violations"] else exits.OK
@@ -387,6 +392,10 @@ def chosen(seed: int, scenario: str, signals: Sequence[str]) -> Scenario:
     if scenario == "tour":
         return tour()
     raise exits.Exit(exits.USAGE, f"scenario {scenario!r}: there are tour and drawn")
+
+
+def _replay(outcome: Outcome, words: Sequence[str]) -> str:
+    return f"python run.py {shlex.join(words)} --seed {outcome.seed}"
 
 
 def _print_outcome(outcome: Outcome) -> None:

@@ -114,7 +114,7 @@ def run_campaign(
             _tell_progress(tally, len(seeds), told - began)
     took = time.monotonic() - began
     if json:
-        as_json({**tally.as_object(), "seconds": round(took, 1)})
+        as_json({**tally.as_object(), "failures": _failures(tally, task), "seconds": round(took, 1)})
     else:
         _tell_totals(tally, took)
     return exits.INVARIANT if tally.failed else exits.OK
@@ -157,7 +157,8 @@ def _run_one(seed: int, task: Task, *, trace: bool, json: bool, journal: Path | 
     if json:
         tally = Tally()
         tally.add([ordeal])
-        as_json({**tally.as_object(), "weather": ordeal.weather, "violations": list(ordeal.violations)})
+        told = {"weather": ordeal.weather, "violations": list(ordeal.violations), "failures": _failures(tally, task)}
+        as_json({**tally.as_object(), **told})
     else:
         if trace:
             sys.stdout.write(ordeal.journal.decode())
@@ -191,6 +192,14 @@ def needed(seed: int, task: Task, ordeal: Ordeal) -> tuple[str, ...]:
 def replay_command(ordeal: Ordeal, words: tuple[str, ...]) -> str:
     """Say the one command that shows this run again; for `words` see `Task`."""
     return f"python run.py {shlex.join(words)} --seed {ordeal.seed} --faults {ordeal.level.value} --trace"
+
+
+def _failures(tally: Tally, task: Task) -> list[dict[str, Any]]:
+    """Say for programs what each failed seed broke, and the one command that shows it again."""
+    return [
+        {"seed": one.seed, "violations": list(one.violations), "replay": replay_command(one, task.words)}
+        for one in sorted(tally.failed, key=lambda one: one.seed)
+    ]
 
 
 def _tell_failure(ordeal: Ordeal, task: Task) -> None:

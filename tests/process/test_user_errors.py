@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from adapters.campaign.many import Task
+from adapters.paper.audit import Audit, Violation
+from adapters.simulation import World
 from tests.process.programs import Done, run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
@@ -180,11 +182,23 @@ def test_a_configuration_is_written_once_and_is_good(command: Command, tmp_path:
     assert (tmp_path / "tidegate.toml").read_text() == written
 
 
-def test_the_configuration_in_effect_is_shown_with_its_origins_and_without_secrets(command: Command) -> None:
-    shown = command("config", "--json", "--set", "http.port=0", "--set", "http.token=a-very-secret-one")
+def test_the_configuration_in_effect_is_shown_with_its_origins_and_without_secrets(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEGATE__HTTP__TOKEN", "a-very-secret-one")
+    shown = command("config", "--json", "--set", "http.port=0")
     assert shown.code == 0
     assert shown.json["http.port"]["value"] == "0"
-    assert "a-very-secret-one" not in shown.out + command("config", "--set", "http.token=a-very-secret-one").out
+    assert shown.json["http.token"]["origin"] == "environment TIDEGATE__HTTP__TOKEN"
+    assert "a-very-secret-one" not in shown.out + command("config").out
+
+
+def test_a_token_on_the_command_line_is_refused_with_one_line_that_says_where_it_may_stand(command: Command) -> None:
+    for words in (("daemon",), ("check-config",), ("simulate",), ()):
+        refused = command(*words, "--set", "http.token=hush-hush-hush")
+        assert (refused.code, len(refused.err.splitlines())) == (78, 1)
+        assert "TIDEGATE__HTTP__TOKEN" in refused.err
+        assert "hush-hush-hush" not in refused.out + refused.err
 
 
 def test_a_short_simulation_says_what_it_came_to_and_exits_0(command: Command, tmp_path: Path) -> None:
@@ -196,7 +210,7 @@ def test_a_short_simulation_says_what_it_came_to_and_exits_0(command: Command, t
     assert "journal and exchange agree" in command("simulate", "--signal", signal).out
 
 
-@pytest.mark.parametrize("more", [(), ("--faults", "light"), ("--trace",)])
+@pytest.mark.parametrize("more", [(), ("--faults", "light")])
 def test_the_journal_of_several_seeds_has_no_room_in_one_file(
     command: Command, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
@@ -204,6 +218,28 @@ def test_the_journal_of_several_seeds_has_no_room_in_one_file(
     assert (done.code, len(done.err.splitlines())) == (2, 1)
     assert "--seed N" in done.err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_trace_of_several_seeds_is_refused_instead_of_playing_the_first_alone(command: Command) -> None:
+    for more in ((), ("--faults", "heavy"), ("--json",)):
+        done = command("simulate", "--seeds", "1:3", "--trace", *more)
+        assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+        assert "--trace tells all of one seed: give --seed N instead of --seeds" in done.err
+    assert command("simulate", "--seeds", "1:2", "--trace").code == 0
+
+
+def test_a_seed_that_fails_without_faults_is_told_with_the_command_that_shows_it_again(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Audit("converged", (Violation("S1", "x", "of a test"),), {})
+    monkeypatch.setattr(World, "compare", lambda *_: found)
+    replay = "python run.py simulate --set twap.num_chunks=2 --scenario drawn --seed 4"
+    words = ("simulate", "--set", "twap.num_chunks=2", "--seeds", "4:5")
+    told = command(*words, "--json")
+    assert (told.code, told.json["failures"]) == (70, [{"seed": 4, "replay": replay}])
+    assert replay in command(*words).out
+    again = command(*replay.split()[2:], "--json")
+    assert again.json["outcomes"][0]["reports"] == told.json["outcomes"][0]["reports"]
 
 
 @pytest.mark.parametrize("more", [("--faults", "light"), ("--trace",)])
@@ -226,6 +262,6 @@ def test_what_shapes_the_runs_of_a_campaign_is_handed_on_as_it_was_given(
     monkeypatch.setattr("adapters.campaign.many.run_campaign", run)
     before = ("--config", os.devnull, "--set", "paper.preset=thin")
     after = ("--set", "twap.num_chunks=3", "--market", "synthetic", "--scenario", "tour", "--signal", "{}")
-    secret = ("--set", "http.token=hush")
+    secret = ("--set", "venue.api_key=hush")
     assert command(*before, "simulate", "--seeds", "1:3", "--faults", "light", *after, *secret).code == 0
     assert tasks[0].words == ("--config", os.devnull, "simulate", "--set", "paper.preset=thin", *after)

@@ -259,3 +259,17 @@ def test_failures_are_told_with_the_command_that_shows_them_again(
     assert f"python run.py simulate --seed {CAUGHT} --faults heavy --trace" in told.out
     assert f"failed seeds: 1, first {CAUGHT}" in told.out
     assert "1 of 2 seeds" in told.err
+
+
+@pytest.mark.parametrize("seeds", [range(CAUGHT, CAUGHT + 1), range(2)], ids=["one", "several"])
+def test_a_program_is_told_the_command_that_shows_each_failed_seed_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seeds: range
+) -> None:
+    sends_twice(monkeypatch)
+    ordeal = endure(CAUGHT, Level.HEAVY, DAEMON)
+    monkeypatch.setattr("adapters.campaign.many._spread", lambda *_: iter([[ordeal]]))
+    assert run_campaign(seeds, a_task(), trace=False, json=True) == exits.INVARIANT
+    (failure,) = orjson.loads(capsys.readouterr().out)["failures"]
+    assert failure["seed"] == CAUGHT
+    assert failure["replay"] == f"python run.py simulate --seed {CAUGHT} --faults heavy --trace"
+    assert failure["violations"] == list(ordeal.violations)
