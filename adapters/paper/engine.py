@@ -40,8 +40,6 @@ from messages.money import ZERO
 from messages.order import OrderStatus
 from messages.signal import Side
 
-MOST_AMENDMENTS = 10
-
 
 def _ignore_accepted() -> None:
     """Do nothing when an order is taken."""
@@ -137,9 +135,9 @@ class Engine:
             refuse(AMEND_LARGER)
         if quantity == order.quantity or quantity <= order.executed:
             refuse(AMEND_NOTHING)
-        if order.amendments >= MOST_AMENDMENTS:
-            refuse(AMEND_TOO_OFTEN)
         spec = book.spec
+        if order.amendments >= spec.max_amendments:
+            refuse(AMEND_TOO_OFTEN)
         if spec.status is SymbolStatus.CANCEL_ONLY:  # That is, cancel and amend only.
             spec = replace(spec, status=SymbolStatus.TRADING)
         check(spec, self._candidate(book, replace(order.new, quantity=quantity), amends=True))

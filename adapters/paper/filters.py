@@ -74,13 +74,19 @@ def check(spec: SymbolSpec, order: Candidate) -> None:
 def _check_price(spec: SymbolSpec, order: Candidate, price: Decimal) -> None:
     if _off_grid(price, spec.min_price, spec.max_price, spec.tick):
         raise filter_failure("PRICE_FILTER")
+    if _outside(price, order.reference, spec.multiplier_down, spec.multiplier_up):
+        raise filter_failure("PERCENT_PRICE")
     buy = order.side is Side.BUY
     up = spec.bid_multiplier_up if buy else spec.ask_multiplier_up
     down = spec.bid_multiplier_down if buy else spec.ask_multiplier_down
-    if order.reference is not None and (
-        (up and price > order.reference * up) or (down and price < order.reference * down)
-    ):
+    if _outside(price, order.reference, down, up):
         raise filter_failure("PERCENT_PRICE_BY_SIDE")
+
+
+def _outside(price: Decimal, reference: Decimal | None, down: Decimal, up: Decimal) -> bool:
+    if reference is None:
+        return False
+    return bool((up and price > reference * up) or (down and price < reference * down))
 
 
 def _check_quantity(spec: SymbolSpec, order: Candidate, quantity: Decimal) -> None:
@@ -98,6 +104,8 @@ def _check_notional(spec: SymbolSpec, order: Candidate) -> None:
         notional = order.quantity * price
     else:
         return  # A market order before there is any price: nothing to judge it by.
+    if spec.old_min_notional > notional and (spec.old_min_to_market or not order.market):
+        raise filter_failure("MIN_NOTIONAL")
     low = bool(spec.min_notional) and (spec.apply_min_to_market or not order.market)
     high = bool(spec.max_notional) and (spec.apply_max_to_market or not order.market)
     if (low and notional < spec.min_notional) or (high and notional > spec.max_notional):

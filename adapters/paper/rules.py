@@ -32,7 +32,12 @@ class PriceRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolSpec:
-    """A symbol with its filters. A zero bound, step or tick means that there is none (protocol §9)."""
+    """A symbol with its filters. A zero bound, step or tick means that there is none (protocol §9).
+
+    `old_min_notional` and `multiplier_up`, `multiplier_down` are those of MIN_NOTIONAL and PERCENT_PRICE, which older
+    symbols have in place of NOTIONAL and PERCENT_PRICE_BY_SIDE. What bounds icebergs, stop orders and order
+    lists is told and binds nothing, for there are none.
+    """
 
     symbol: str
     base: str
@@ -56,8 +61,16 @@ class SymbolSpec:
     bid_multiplier_down: Decimal = Decimal("0.2")
     ask_multiplier_up: Decimal = Decimal(5)
     ask_multiplier_down: Decimal = Decimal("0.2")
+    multiplier_up: Decimal = ZERO
+    multiplier_down: Decimal = ZERO
+    old_min_notional: Decimal = ZERO
+    old_min_to_market: bool = True
     avg_price_mins: int = 5
     max_orders: int = 200
+    max_algo_orders: int = 5
+    max_order_lists: int = 20
+    max_amendments: int = 10
+    max_iceberg_parts: int = 100
     max_position: Decimal = ZERO
     price_range: PriceRange | None = None
     stp_default: str = "EXPIRE_MAKER"
@@ -135,11 +148,22 @@ _FIELDS: dict[str, dict[str, str]] = {
         "maxQty": "market_max_quantity",
         "stepSize": "market_step",
     },
+    "ICEBERG_PARTS": {"limit": "max_iceberg_parts"},
+    "PERCENT_PRICE": {
+        "multiplierUp": "multiplier_up",
+        "multiplierDown": "multiplier_down",
+        "avgPriceMins": "avg_price_mins",
+    },
     "PERCENT_PRICE_BY_SIDE": {
         "bidMultiplierUp": "bid_multiplier_up",
         "bidMultiplierDown": "bid_multiplier_down",
         "askMultiplierUp": "ask_multiplier_up",
         "askMultiplierDown": "ask_multiplier_down",
+        "avgPriceMins": "avg_price_mins",
+    },
+    "MIN_NOTIONAL": {
+        "minNotional": "old_min_notional",
+        "applyToMarket": "old_min_to_market",
         "avgPriceMins": "avg_price_mins",
     },
     "NOTIONAL": {
@@ -150,25 +174,47 @@ _FIELDS: dict[str, dict[str, str]] = {
         "avgPriceMins": "avg_price_mins",
     },
     "MAX_NUM_ORDERS": {"maxNumOrders": "max_orders"},
+    "MAX_NUM_ORDER_LISTS": {"maxNumOrderLists": "max_order_lists"},
+    "MAX_NUM_ALGO_ORDERS": {"maxNumAlgoOrders": "max_algo_orders"},
+    "MAX_NUM_ORDER_AMENDS": {"maxNumOrderAmends": "max_amendments"},
     "MAX_POSITION": {"maxPosition": "max_position"},
 }
 """Binance's names of a filter's fields, and ours."""
 
-_DECIMAL_FIELDS = frozenset(name for name, kind in SymbolSpec.__annotations__.items() if kind == "Decimal")
+_ONLY_IF_SET: dict[str, tuple[str, ...]] = {
+    "PERCENT_PRICE": ("multiplier_up", "multiplier_down"),
+    "MIN_NOTIONAL": ("old_min_notional",),
+    "MAX_POSITION": ("max_position",),
+}
+"""Filters that a symbol has only where one of these fields is not 0."""
 
 
 def with_filter(spec: SymbolSpec, filter_type: str, fields: dict[str, str | int | bool]) -> SymbolSpec:
-    """Change a filter as `exchangeInfo` writes it (`{"tickSize": "0.10"}`); `ValueError` for a name unknown here."""
+    """Change a filter as `exchangeInfo` writes it (`{"tickSize": "0.10"}`); `ValueError` if there is no such thing."""
     if filter_type not in _FIELDS:
         raise ValueError(f"there is no filter {filter_type}; there are {', '.join(_FIELDS)}")
     names = _FIELDS[filter_type]
     for name in fields:
         if name not in names:
             raise ValueError(f"{filter_type} has no {name}; it has {', '.join(names)}")
-    changes = {
-        names[name]: Decimal(str(value)) if names[name] in _DECIMAL_FIELDS else value for name, value in fields.items()
-    }
+    changes = {names[name]: _value(name, names[name], value) for name, value in fields.items()}
     return replace(spec, **changes)  # type: ignore[arg-type]  # the table above pairs names with their types
+
+
+def _value(name: str, ours: str, value: str | int | bool) -> Decimal | int | bool:  # noqa: FBT001 - as JSON has it
+    """Read a filter's field by the type that the symbol has for it; `ValueError`."""
+    kind = SymbolSpec.__annotations__[ours]
+    if kind == "bool":
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be true or false, not {value!r}")
+        return value
+    try:
+        number = Decimal("NaN") if isinstance(value, bool) else Decimal(value)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not (number.is_finite() and number >= 0) or (kind == "int" and number % 1):
+        raise ValueError(f"{name} must be a {'whole ' if kind == 'int' else ''}number >= 0, not {value!r}")
+    return int(number) if kind == "int" else number
 
 
 RANGE_FIELDS = {
@@ -212,7 +258,8 @@ def exchange_info(spec: SymbolSpec) -> dict[str, object]:
     """Describe a symbol as `GET /exchangeInfo` does (protocol §5.1)."""
     filters: list[dict[str, object]] = []
     for filter_type, names in _FIELDS.items():
-        if filter_type == "MAX_POSITION" and not spec.max_position:
+        needed = _ONLY_IF_SET.get(filter_type)
+        if needed is not None and not any(getattr(spec, ours) for ours in needed):
             continue
         values = {name: getattr(spec, ours) for name, ours in names.items()}
         filters.append(
@@ -269,12 +316,12 @@ def symbol_rules(spec: SymbolSpec, *, maker_fee: Decimal = ZERO, taker_fee: Deci
         market_step=spec.market_step,
         market_min_quantity=spec.market_min_quantity,
         market_max_quantity=spec.market_max_quantity,
-        min_notional=spec.min_notional,
+        min_notional=max(spec.min_notional, spec.old_min_notional),
         max_notional=spec.max_notional,
-        bid_multiplier_up=spec.bid_multiplier_up,
-        bid_multiplier_down=spec.bid_multiplier_down,
-        ask_multiplier_up=spec.ask_multiplier_up,
-        ask_multiplier_down=spec.ask_multiplier_down,
+        bid_multiplier_up=spec.bid_multiplier_up or spec.multiplier_up,
+        bid_multiplier_down=spec.bid_multiplier_down or spec.multiplier_down,
+        ask_multiplier_up=spec.ask_multiplier_up or spec.multiplier_up,
+        ask_multiplier_down=spec.ask_multiplier_down or spec.multiplier_down,
         max_orders=spec.max_orders,
         maker_fee=maker_fee,
         taker_fee=taker_fee,

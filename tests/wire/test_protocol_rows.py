@@ -292,6 +292,32 @@ async def test_row_10_filters_and_parameters_are_judged_in_the_exchanges_words(
         assert refused.json["msg"] == message
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "order"),
+    [
+        ("PRICE_FILTER", {"tickSize": "10"}, {}),
+        ("LOT_SIZE", {"minQty": "0.1"}, {}),
+        ("MARKET_LOT_SIZE", {"maxQty": "0.001"}, {"type": "MARKET", "price": None, "timeInForce": None}),
+        ("NOTIONAL", {"maxNotional": "100"}, {}),
+        ("MIN_NOTIONAL", {"minNotional": "1000"}, {}),
+        ("PERCENT_PRICE", {"multiplierUp": "1.000001"}, {}),
+        ("PERCENT_PRICE_BY_SIDE", {"bidMultiplierUp": "1.000001"}, {}),
+        ("MAX_NUM_ORDERS", {"maxNumOrders": 0}, {}),
+        ("MAX_POSITION", {"maxPosition": "10"}, {}),
+    ],
+)
+async def test_row_10_each_filter_can_be_set_is_told_and_refuses_in_its_own_name(
+    world: World, name: str, fields: dict[str, Any], order: dict[str, Any]
+) -> None:
+    await world.control("market", symbol="BTCUSDT", filters={name: fields})
+    symbol = (await world.get("/api/v3/exchangeInfo", symbol="BTCUSDT")).json["symbols"][0]
+    assert name in {one["filterType"] for one in symbol["filters"]}
+    assert (await world.place(**order)).error == (400, -1013, f"Filter failure: {name}")
+    api = await world.connect()
+    refused = await api.signed("order.test", **an_order(**order))
+    assert (refused["status"], refused["error"]) == (400, {"code": -1013, "msg": f"Filter failure: {name}"})
+
+
 async def test_row_10_a_taker_that_would_trade_outside_the_price_range_expires_with_that_reason(world: World) -> None:
     await world.control(
         "market", symbol="BTCUSDT", price_range={"bidLimitMultUp": "1.0001", "askLimitMultDown": "0.9999"}

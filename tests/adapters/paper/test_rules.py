@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from adapters.paper.errors import ExchangeError
 from adapters.paper.filters import Candidate, check, range_limits
 from adapters.paper.rules import (
     PriceRange,
+    SymbolSpec,
     SymbolStatus,
     built_in,
     exchange_info,
@@ -138,6 +140,87 @@ def test_a_filter_can_be_changed_while_the_exchange_runs() -> None:
     assert world.refusal().message == "Filter failure: MAX_NUM_ORDERS"
     with pytest.raises(ValueError, match="LOT_SIZE has no noSuch"):
         with_filter(built_in()["BTCUSDT"], "LOT_SIZE", {"noSuch": "1"})
+
+
+@pytest.mark.parametrize(
+    ("filter_type", "fields", "order"),
+    [
+        ("MIN_NOTIONAL", {"minNotional": "200"}, {"quantity": "1"}),
+        ("MIN_NOTIONAL", {"minNotional": "200"}, {"quantity": "1", "type": "MARKET"}),
+        ("MIN_NOTIONAL", {"minNotional": "200"}, {"quantity": None, "quoteOrderQty": "150", "type": "MARKET"}),
+        ("PERCENT_PRICE", {"multiplierUp": "1.004"}, {"price": "101.00"}),
+        ("PERCENT_PRICE", {"multiplierDown": "0.996"}, {"price": "100.00", "side": "SELL"}),
+        ("PERCENT_PRICE_BY_SIDE", {"bidMultiplierUp": "1.004"}, {"price": "101.00"}),
+        ("PERCENT_PRICE_BY_SIDE", {"askMultiplierDown": "0.996"}, {"price": "100.00", "side": "SELL"}),
+        ("MAX_NUM_ORDERS", {"maxNumOrders": "0"}, {}),
+        ("MAX_POSITION", {"maxPosition": "10.5"}, {"quantity": "1"}),
+    ],
+)
+def test_each_filter_that_is_set_refuses_in_its_own_name(
+    filter_type: str, fields: dict[str, str | int | bool], order: dict[str, str | None]
+) -> None:
+    world = World()
+    world.exchange.set_filter("BTCUSDT", filter_type, fields)
+    refusal = world.refusal(**order)
+    assert (refusal.code, refusal.message) == (-1013, f"Filter failure: {filter_type}")
+
+
+def test_the_old_least_notional_binds_market_orders_only_if_it_says_so() -> None:
+    world = World()
+    world.exchange.set_filter("BTCUSDT", "MIN_NOTIONAL", {"minNotional": "200", "applyToMarket": False})
+    assert world.place(type="MARKET", quantity="1").order.executed == 1
+    assert world.refusal(quantity="1").message == "Filter failure: MIN_NOTIONAL"
+    assert symbol_rules(world.exchange.engine.books["BTCUSDT"].spec).min_notional == 200
+
+
+def test_amendments_are_limited_by_their_filter() -> None:
+    world = World()
+    world.exchange.set_filter("BTCUSDT", "MAX_NUM_ORDER_AMENDS", {"maxNumOrderAmends": 1})
+    world.place(price="99.00", quantity="3")
+    params = {"symbol": "BTCUSDT", "orderId": "1", "newClientOrderId": "a"}
+    world.exchange.amend({**params, "newQty": "2"}, world.now)
+    with pytest.raises(ExchangeError) as refused:
+        world.exchange.amend({**params, "newQty": "1"}, world.now)
+    assert (refused.value.code, refused.value.message) == (-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
+
+
+@pytest.mark.parametrize(
+    ("filter_type", "fields", "said"),
+    [
+        ("LOT_SIZE", {"stepSize": "wide"}, "stepSize must be a number >= 0, not 'wide'"),
+        ("LOT_SIZE", {"stepSize": "NaN"}, "stepSize must be a number"),
+        ("LOT_SIZE", {"minQty": "-1"}, "minQty must be a number"),
+        ("LOT_SIZE", {"minQty": True}, "minQty must be a number"),
+        ("MAX_NUM_ORDERS", {"maxNumOrders": "1.5"}, "maxNumOrders must be a whole number"),
+        ("NOTIONAL", {"applyMinToMarket": "no"}, "applyMinToMarket must be true or false"),
+        ("ODD_SIZE", {}, "there is no filter ODD_SIZE; there are PRICE_FILTER, LOT_SIZE"),
+    ],
+)
+def test_a_filter_is_not_changed_into_nonsense(
+    filter_type: str, fields: dict[str, str | int | bool], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        with_filter(built_in()["BTCUSDT"], filter_type, fields)
+
+
+def test_filters_of_older_symbols_are_told_only_where_they_are_set() -> None:
+    def told(spec: SymbolSpec) -> dict[str, dict[str, object]]:
+        filters: Any = exchange_info(spec)["filters"]
+        return {one.pop("filterType"): one for one in filters}
+
+    usual = told(built_in()["BTCUSDT"])
+    assert {"PERCENT_PRICE", "MIN_NOTIONAL", "MAX_POSITION"}.isdisjoint(usual)
+    assert usual["ICEBERG_PARTS"] == {"limit": 100}
+    assert usual["MAX_NUM_ALGO_ORDERS"] == {"maxNumAlgoOrders": 5}
+    assert usual["MAX_NUM_ORDER_AMENDS"] == {"maxNumOrderAmends": 10}
+    old = with_filter(built_in()["BTCUSDT"], "MIN_NOTIONAL", {"minNotional": "10"})
+    old = with_filter(old, "PERCENT_PRICE", {"multiplierUp": "5", "multiplierDown": "0.2"})
+    assert told(old)["MIN_NOTIONAL"] == {"minNotional": "10.00000000", "applyToMarket": True, "avgPriceMins": 5}
+    assert told(old)["PERCENT_PRICE"] == {
+        "multiplierUp": "5.00000000",
+        "multiplierDown": "0.20000000",
+        "avgPriceMins": 5,
+    }
 
 
 def test_zero_means_that_there_is_no_bound() -> None:
