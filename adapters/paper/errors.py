@@ -22,6 +22,7 @@ DUPLICATE_ORDER = (-2010, "Duplicate order sent.")
 MARKET_CLOSED = (-2010, "Market is closed.")
 WOULD_TAKE = (-2010, "Order would immediately match and take.")
 THIN_BOOK = (-2010, "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.")
+UNSUPPORTED_COMBINATION = (-2010, "Unsupported order combination")
 UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 CANCEL_RESTRICTED = (-2011, "Order was not canceled due to cancel restrictions.")
 AMEND_UNKNOWN = (-2038, "Unknown order sent.")
@@ -71,3 +72,13 @@ def illegal(name: str, pattern: str) -> ExchangeError:
 def too_precise(name: str) -> ExchangeError:
     """Say that a parameter has more decimals than its asset."""
     return ExchangeError(-1111, f"Parameter '{name}' has too much precision.")
+
+
+def invalid(name: str) -> ExchangeError:
+    """Say that a parameter's value is none that it may have."""
+    return ExchangeError(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def not_supported(kind: str) -> ExchangeError:
+    """Say that a symbol does not have this kind of orders."""
+    return ExchangeError(-2010, f"{kind} orders are not supported for this symbol.")

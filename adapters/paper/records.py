@@ -26,6 +26,8 @@ class NewOrder:
     price: Decimal | None
     client_order_id: str
     self_trade_prevention: str
+    strategy_id: int | None = None
+    strategy_type: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class OrderRecord:
     self_trade_prevention: str
     prevented: Decimal
     expiry_reason: str | None
+    strategy_id: int | None = None
+    strategy_type: int | None = None
 
     @property
     def left(self) -> Decimal:
@@ -116,6 +120,8 @@ class LiveOrder:
             self_trade_prevention=new.self_trade_prevention,
             prevented=self.prevented,
             expiry_reason=self.expiry_reason,
+            strategy_id=new.strategy_id,
+            strategy_type=new.strategy_type,
         )
 
 

@@ -14,11 +14,14 @@ from adapters.paper.errors import (
     INVALID_TYPE,
     TOO_EARLY,
     TOO_OLD,
+    UNSUPPORTED_COMBINATION,
     WINDOW_TOO_LARGE,
     ExchangeError,
     illegal,
+    invalid,
     missing,
     not_required,
+    not_supported,
     refuse,
 )
 from adapters.paper.records import NewOrder
@@ -34,6 +37,9 @@ _ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
 _NUMBER = re.compile(r"([0-9]{1,20})(\.[0-9]{1,20})?")
 _INTEGER = re.compile(r"[0-9]{1,19}")
 _TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
+_STOPS = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+_PEGS = ("pegPriceType", "pegOffsetValue", "pegOffsetType")
+LEAST_STRATEGY_TYPE = 1_000_000
 _TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
 DEFAULT_WINDOW_MS = Decimal(5000)
 MAX_WINDOW_MS = Decimal(60_000)
@@ -117,20 +123,19 @@ def new_order(params: Params, specs: Mapping[str, SymbolSpec], draw: Callable[[]
     if side not in {"BUY", "SELL"}:
         refuse(INVALID_SIDE)
     order_type = needed(params, "type")
-    if order_type not in _TYPES:
+    if order_type not in {*_TYPES, *_STOPS}:
         refuse(INVALID_TYPE)
     time_in_force = params.get("timeInForce")
     if time_in_force is not None and time_in_force not in _TIMES_IN_FORCE:
         refuse(INVALID_TIME_IN_FORCE)
     quantity, quote_quantity = amount(params, "quantity"), amount(params, "quoteOrderQty")
     price = amount(params, "price")
-    for name in ("stopPrice", "trailingDelta", "icebergQty"):
-        if name in params:
-            raise not_required(name)
     if order_type == "MARKET":
         _market(time_in_force, quantity, quote_quantity, price)
-    else:
+    elif order_type in _TYPES:
         _limit(order_type, time_in_force, quantity, quote_quantity, price)
+    strategy_id, strategy_type = _strategy(params)
+    _refuse_what_there_is_not(params, order_type, time_in_force)
     prevention = params.get("selfTradePreventionMode", specs[symbol].stp_default)
     if prevention not in specs[symbol].stp_allowed:
         raise ExchangeError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
@@ -144,7 +149,50 @@ def new_order(params: Params, specs: Mapping[str, SymbolSpec], draw: Callable[[]
         price=price,
         client_order_id=client_id(params, "newClientOrderId", draw),
         self_trade_prevention=prevention,
+        strategy_id=strategy_id,
+        strategy_type=strategy_type,
     )
+
+
+def _strategy(params: Params) -> tuple[int | None, int | None]:
+    """Read the numbers that a client gives its strategy and the kind of it; a kind is at least a million."""
+    number, kind = whole(params, "strategyId"), whole(params, "strategyType")
+    if kind is not None and kind < LEAST_STRATEGY_TYPE:
+        raise invalid("strategyType")
+    return number, kind
+
+
+def _refuse_what_there_is_not(params: Params, order_type: str, time_in_force: str | None) -> None:
+    """Refuse stop orders, icebergs and pegs as the exchange does for a symbol that has none of them (protocol §11)."""
+    if order_type in _STOPS:
+        _stop(params, order_type)
+        name = order_type.replace("_", " ").capitalize()
+        trailing = "trailingDelta" in params
+        raise not_supported("Trailing stop" if trailing else name)
+    for name in ("stopPrice", "trailingDelta"):
+        if name in params:
+            raise not_required(name)
+    if "icebergQty" in params:
+        if order_type == "MARKET":
+            raise not_required("icebergQty")
+        if time_in_force not in {None, "GTC"}:
+            refuse(UNSUPPORTED_COMBINATION)
+        amount(params, "icebergQty")
+        raise not_supported("Iceberg")
+    if any(name in params for name in _PEGS):
+        raise not_supported("Pegged")
+
+
+def _stop(params: Params, order_type: str) -> None:
+    """Look for what a stop order must have before it is said that there is none here (protocol §4.1)."""
+    names = ["quantity"]
+    if order_type.endswith("_LIMIT"):
+        names += ["timeInForce", "price"]
+    for name in names:
+        needed(params, name)
+    amount(params, "stopPrice")
+    if "stopPrice" not in params and "trailingDelta" not in params:
+        raise missing("stopPrice")
 
 
 def _market(

@@ -35,10 +35,20 @@ def order_shape(order: OrderRecord, *, own_id: bool = False) -> Shape:
         "workingTime": (order.time if order.working_time is None else order.working_time) // 1000,
         "selfTradePreventionMode": order.self_trade_prevention,
     }
-    if order.prevented:
-        shape["preventedQuantity"] = text(order.prevented)
     if order.expiry_reason is not None:
         shape["expiryReason"] = order.expiry_reason
+    return shape | conditional(order)
+
+
+def conditional(order: OrderRecord) -> Shape:
+    """Write what only some orders have: what was prevented, the client's strategy."""
+    shape: Shape = {}
+    if order.prevented:
+        shape["preventedQuantity"] = text(order.prevented)
+    if order.strategy_id is not None:
+        shape["strategyId"] = order.strategy_id
+    if order.strategy_type is not None:
+        shape["strategyType"] = order.strategy_type
     return shape
 
 

@@ -151,10 +151,12 @@ def _order_body(order: LiveOrder) -> dict[str, object]:
         "shown": order.shown_id,
         "reason": order.expiry_reason,
         "amended": order.amendments,
+        "strategy": [new.strategy_id, new.strategy_type],
     }
 
 
 def _order(body: Mapping[str, Any]) -> LiveOrder:
+    strategy_id, strategy_type = body.get("strategy", (None, None))  # Files of before have none.
     new = NewOrder(
         symbol=body["symbol"],
         side=Side(body["side"]),
@@ -165,6 +167,8 @@ def _order(body: Mapping[str, Any]) -> LiveOrder:
         price=_amount(body["limit"]),
         client_order_id=body["client"],
         self_trade_prevention=body["stp"],
+        strategy_id=strategy_id,
+        strategy_type=strategy_type,
     )
     return LiveOrder(
         order_id=int(body["id"]),

@@ -256,6 +256,47 @@ async def test_an_order_that_came_over_a_socket_is_filled_though_nobody_watches_
     assert (fill["x"], fill["l"]) == ("TRADE", "0.20000000")
 
 
+async def test_a_clients_strategy_is_told_wherever_its_order_is(world: World) -> None:
+    socket = await world.user_stream()
+    mine = {"strategyId": 7, "strategyType": 1_000_000}
+    placed = (await socket.signed("order.place", **resting(newClientOrderId="mine", **mine)))["result"]
+    asked: dict[str, Any] = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
+    found = (await world.signed("GET", "/api/v3/order", **asked)).json
+    (opened,) = (await world.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT")).json
+    cancelled = (await socket.signed("order.cancel", **asked))["result"]
+    for told in (placed, found, opened, cancelled):
+        assert {name: told[name] for name in mine} == mine
+    assert [(report["x"], report["j"], report["J"]) for report in await socket.reports(2)] == [
+        ("NEW", 7, 1_000_000),
+        ("CANCELED", 7, 1_000_000),
+    ]
+    plain = (await socket.signed("order.place", **an_order()))["result"]
+    assert mine.keys().isdisjoint(plain)
+    assert {"j", "J"}.isdisjoint((await socket.reports(1))[0])
+    refused = await socket.signed("order.place", **an_order(strategyType=999_999))
+    assert refused["error"] == {"code": -1130, "msg": "Data sent for parameter 'strategyType' is not valid."}
+
+
+@pytest.mark.parametrize(
+    ("order", "kind"),
+    [
+        ({"type": "STOP_LOSS", "stopPrice": "49000", "price": None, "timeInForce": None}, "Stop loss"),
+        ({"type": "TAKE_PROFIT_LIMIT", "stopPrice": "51000", "timeInForce": "GTC"}, "Take profit limit"),
+        ({"type": "STOP_LOSS_LIMIT", "trailingDelta": 100, "timeInForce": "GTC"}, "Trailing stop"),
+        ({"icebergQty": "0.005", "timeInForce": "GTC"}, "Iceberg"),
+        ({"pegPriceType": "PRIMARY_PEG", "timeInForce": "GTC"}, "Pegged"),
+    ],
+)
+async def test_orders_of_a_kind_that_there_is_not_are_refused_as_for_a_symbol_without_them(
+    world: World, order: dict[str, Any], kind: str
+) -> None:
+    text = f"{kind} orders are not supported for this symbol."
+    assert (await world.place(**order)).error == (400, -2010, text)
+    socket = await world.connect()
+    refused = await socket.signed("order.place", **an_order(**order))
+    assert (refused["status"], refused["error"]) == (400, {"code": -2010, "msg": text})
+
+
 async def test_orders_that_meet_each_other_are_prevented_and_say_so(world: World) -> None:
     socket = await world.user_stream()
     await socket.signed("order.place", **resting(price="50000.50"))

@@ -10,7 +10,7 @@ from adapters.paper.limits import DAY, SECOND, Limits
 from adapters.paper.records import Cancelled, OrderRecord, Placed, PublicTrade, TradeRecord
 from adapters.paper.rules import RANGE_FIELDS, SymbolSpec, text
 from adapters.paper.server.keys import ApiKey
-from adapters.paper.shapes import Shape, balances_shape, order_shape, trade_shape
+from adapters.paper.shapes import Shape, balances_shape, conditional, order_shape, trade_shape
 from messages.money import ZERO
 
 MILLISECOND = 1000
@@ -39,7 +39,9 @@ def placed_reply(placed: Placed, response_type: str, unit: int = MILLISECOND) ->
     reply |= _state(order)
     reply["workingTime"] = (order.time if order.working_time is None else order.working_time) // unit
     reply["selfTradePreventionMode"] = order.self_trade_prevention
-    _conditional(reply, order)
+    reply |= conditional(order)
+    if order.expiry_reason is not None:
+        reply["expiryReason"] = order.expiry_reason
     if response_type == "FULL":
         reply["fills"] = [
             {
@@ -68,13 +70,6 @@ def _state(order: OrderRecord) -> Shape:
     }
 
 
-def _conditional(reply: Shape, order: OrderRecord) -> None:
-    if order.prevented:
-        reply["preventedQuantity"] = text(order.prevented)
-    if order.expiry_reason is not None:
-        reply["expiryReason"] = order.expiry_reason
-
-
 def cancelled_reply(cancelled: Cancelled, unit: int = MILLISECOND) -> Shape:
     """Answer `DELETE /order`: the order's id is `origClientOrderId`, the cancel's `clientOrderId`."""
     order = cancelled.order
@@ -88,9 +83,7 @@ def cancelled_reply(cancelled: Cancelled, unit: int = MILLISECOND) -> Shape:
         **_state(order),
         "selfTradePreventionMode": order.self_trade_prevention,
     }
-    if order.prevented:
-        reply["preventedQuantity"] = text(order.prevented)
-    return reply
+    return reply | conditional(order)
 
 
 def order_reply(order: OrderRecord, unit: int = MILLISECOND) -> Shape:

@@ -69,6 +69,10 @@ def execution_report(event: Execution, now: int, unit: int = MILLISECOND) -> Sha
     }
     if order.working_time is not None:
         shape["W"] = order.working_time // unit
+    if order.strategy_id is not None:
+        shape["j"] = order.strategy_id
+    if order.strategy_type is not None:
+        shape["J"] = order.strategy_type
     if event.counter_order_id is not None:
         shape |= {
             "v": event.execution_id,

@@ -403,6 +403,16 @@ def test_a_refusal_is_durable_before_it_is_told(tmp_path: Path) -> None:
     assert entry["effect"] == "refused"
 
 
+def test_a_clients_strategy_is_there_again_after_a_restart(tmp_path: Path) -> None:
+    first = World(file=AccountFile(tmp_path / "account.db"))
+    first.place(price="99.00", strategyId="7", strategyType="1000000")
+    first.place(price="99.00", newClientOrderId="b")
+    first.exchange.close()
+    again = World(file=AccountFile(tmp_path / "account.db"))
+    found = again.exchange.open_orders({"symbol": "BTCUSDT"}, again.now)
+    assert [(order.strategy_id, order.strategy_type) for order in found] == [(7, 1_000_000), (None, None)]
+
+
 def test_the_clock_never_goes_back_over_a_restart(tmp_path: Path) -> None:
     world = World(file=AccountFile(tmp_path / "a.db"))
     world.place(price="99.00")
