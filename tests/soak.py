@@ -89,10 +89,14 @@ class Soak:
         )
 
     def faults(self) -> dict[str, object]:
-        """Write the fault plan."""
+        """Write the fault plan; each fault strikes for certain once, however few occasions there are."""
+        return {"faults": [{**fault, "nth": [7]} for fault in self.plan()], "seed": self.seed}
+
+    def plan(self) -> list[dict[str, object]]:
+        """List what goes wrong by chance."""
         queries = ["query", "open_orders", "all_orders", "trades"]
         half = self.trouble / 2
-        plan: list[dict[str, object]] = [
+        return [
             {"kind": "lost_reply", "on": ["place", "cancel"], "probability": self.lost_replies},
             {"kind": "error_instead", "on": ["place", "cancel"], "probability": half, "status": 503},
             {"kind": "error_reply", "on": ["place", "cancel"], "probability": half, "status": 504, "code": -1007},
@@ -107,8 +111,6 @@ class Soak:
                 "milliseconds": 900 * self.engine_wait,
             },
         ]
-        certainly = {"nth": [7]}  # So that each kind strikes, however few occasions there are.
-        return {"faults": [{**fault, **certainly} for fault in plan], "seed": self.seed}
 
     def signals(self) -> list[Signal]:
         """Write the signals: symbols and sides in turn."""
@@ -245,10 +247,9 @@ def _trade(soak: Soak, up: DaemonUp, rest: str, began: float, news: _News, *, sh
 
 
 def _struck(rest: str) -> dict[str, int]:
-    struck: Counter[str] = Counter()
-    for fault in control(rest, "faults")["faults"]:
-        struck[fault["kind"]] += fault["strikes"]
-    return dict(struck)
+    """Say how often each fault of the plan has struck."""
+    plan = control(rest, "faults")["faults"]
+    return {f"{fault['kind']} {'/'.join(fault['on'])}".rstrip(): fault["strikes"] for fault in plan}
 
 
 def _say(text: str) -> None:
