@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,13 +29,21 @@ TARGET_KILOBYTES = 20.0
 TARGET_MS = 50.0
 
 
+class TooMany(Exception):
+    """So many executions could not be let in; the text says how far it got."""
+
+
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """What so many executions were like; lateness in ms after a slice was due."""
+    """What so many executions were like; lateness in ms after a slice was due.
+
+    Of `children` that were due `owed` had not left when the time was over: they count as late as they were by then.
+    """
 
     accepted_per_second: float
     kilobytes: float
     children: int
+    owed: int
     decided: Spread
     sent: Spread
     processor: float
@@ -54,7 +63,14 @@ class _Accepted:
 
     def enter(self) -> None:
         if not self._room.acquire(timeout=PATIENCE):
-            raise TimeoutError("the gate does not answer")
+            raise TooMany(f"the gate said nothing for {PATIENCE:g} s, with {self.count} executions let in")
+
+    def wait_for(self, count: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.count < count:
+            if time.monotonic() > deadline:
+                raise TooMany(f"{self.count} executions were let in, and no more within {PATIENCE:g} s")
+            time.sleep(0.01)
 
 
 def measure(kind: Kind, count: int, lead: float, window: float) -> Crowd:
@@ -75,8 +91,7 @@ def measure(kind: Kind, count: int, lead: float, window: float) -> Crowd:
             first = start + timedelta(seconds=INTERVAL_SECONDS * number / count)
             options = TwapOptions(num_chunks=SLICES, interval_seconds=Decimal(INTERVAL_SECONDS), start_at=first)
             daemon.send(a_signal(number, "crowd", twap=options), accepted)
-        while accepted.count < count:
-            time.sleep(0.01)
+        accepted.wait_for(count)
         rate = count / (time.monotonic() - began)
         start = max(start, datetime.now(UTC))  # A slow machine may have let the last ones in after the first began.
         time.sleep(max(0.0, (start - datetime.now(UTC)).total_seconds()))
@@ -85,54 +100,75 @@ def measure(kind: Kind, count: int, lead: float, window: float) -> Crowd:
         busy = time.process_time() - busy
         kilobytes = (resident_kilobytes() - before) / count
         until = start + timedelta(seconds=window)
-        decided, left = _lateness(daemon, sent, start, until)
-    return Crowd(rate, kilobytes, len(left), spread(decided), spread(left), busy / window)
+        decided, left, owed = _lateness(daemon, dict(sent), start, until)
+    return Crowd(rate, kilobytes, len(left), owed, spread(decided), spread(left), busy / window)
 
 
 def _lateness(
     daemon: House, sent: dict[str, datetime], since: datetime, until: datetime
-) -> tuple[list[float], list[float]]:
-    """Milliseconds from when a slice was due to its intent, and to its order.
+) -> tuple[list[float], list[float], int]:
+    """Milliseconds from when a slice was due to its intent, and to its order, and how many orders had not left.
 
-    Those count that were due from `since` until a second before `until`.
+    Those count that were due from `since` until a second before `until`; what had not happened by then is as late.
     """
-    due: dict[str, datetime] = {}
-    decided: list[float] = []
-    left: list[float] = []
-    snapshot = dict(sent)
+    due: dict[tuple[str, int], datetime] = {}
+    intended: dict[tuple[str, int], tuple[datetime, str]] = {}
     for committed in daemon.facts("ExecutionPlanned", "ChildIntended"):
         match committed.fact:
             case ExecutionPlanned(execution_id=of, plan=plan):
-                due[of] = plan.start_at
+                for number in range(SLICES):
+                    moment = plan.start_at + number * timedelta(seconds=INTERVAL_SECONDS)
+                    if since <= moment < until - timedelta(seconds=1):
+                        due[of, number] = moment
             case ChildIntended(execution_id=of, client_order_id=child, slice=number):
-                moment = due[of] + number * timedelta(seconds=INTERVAL_SECONDS)
-                if since <= moment < until - timedelta(seconds=1):
-                    decided.append((committed.at - moment).total_seconds() * 1e3)
-                    left.append((snapshot[child] - moment).total_seconds() * 1e3)
+                intended[of, number] = committed.at, child
             case _:
                 pass
-    return decided, left
+    decided: list[float] = []
+    left: list[float] = []
+    for key, moment in due.items():
+        at, child = intended.get(key, (until, ""))
+        decided.append((min(at, until) - moment).total_seconds() * 1e3)
+        left.append((sent.get(child, until) - moment).total_seconds() * 1e3)
+    return decided, left, sum(key not in intended or intended[key][1] not in sent for key in due)
+
+
+def on_threads(count: int, lead: float, window: float) -> tuple[int, Crowd]:
+    """Do the same on a thread an actor; where so many are too many, say why, and do a tenth."""
+    try:
+        return count, apart(measure, "thread", count, lead, window)
+    except TooMany as error:
+        print(f"{count:,} executions on a thread an actor are too many here: {error}")
+    fewer = max(1, count // 10)
+    return fewer, apart(measure, "thread", fewer, lead / 10, window)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print memory and lateness, and what a tenth of the crowd takes on plain threads."""
+    """Print memory and lateness, and what as large a crowd takes on plain threads."""
     parser = argparse.ArgumentParser(description="many executions at a time")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--lead", type=float, default=15.0, help="seconds in which all should be let in")
     parser.add_argument("--window", type=float, default=12.0, help="seconds of the interval that are watched")
-    parser.add_argument("--plain", type=int, default=1_000, help="executions on plain threads; 0 leaves them out")
+    parser.add_argument("--plain", type=int, default=10_000, help="executions on plain threads; 0 leaves them out")
+    parser.add_argument("--plain-lead", type=float, default=75.0, help="seconds in which those should be let in")
     given = parser.parse_args(arguments)
     here = apart(measure, "pool", given.count, given.lead, given.window)
-    plain = apart(measure, "thread", given.plain, 3.0, 3.0) if given.plain else None
-    print(f"{given.count} executions of {SLICES} slices, {INTERVAL_SECONDS} s apart; {here.children} children were due")
-    if plain is not None:
-        fewer = given.count / given.plain
-        print(f"on a thread an actor: {given.plain} executions, so {fewer:g} times fewer children a second")
+    print(f"{given.count} executions of {SLICES} slices, {INTERVAL_SECONDS} s apart; {_children(here)}")
+    plain = None
+    if given.plain:
+        size = threading.stack_size() or resource.getrlimit(resource.RLIMIT_STACK)[0]
+        many, plain = on_threads(given.plain, given.plain_lead, given.window)
+        print(f"on a thread an actor, each with room for {size / 2**20:g} MiB of stack: {many}; {_children(plain)}")
     rows = [
         Row(what, figure(here), None if plain is None else figure(plain), target, more)
         for what, figure, target, more in _FIGURES
     ]
     print_table(rows, plain="thread an actor")
+
+
+def _children(crowd: Crowd) -> str:
+    owed = f", of which {crowd.owed} had not left at the end" if crowd.owed else ""
+    return f"{crowd.children} children were due{owed}"
 
 
 _FIGURES: tuple[tuple[str, Callable[[Crowd], float], float | None, bool], ...] = (
