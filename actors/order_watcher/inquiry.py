@@ -26,8 +26,8 @@ FIRST_GAPS_SECONDS = (0.25, 0.5, 1.0)
 GAP_SECONDS = 1.75
 """What the venue shows is to be found within 2 s, the way there and back included."""
 
-LATE_GAPS_SECONDS: tuple[tuple[float, float], ...] = ((600.0, 30.0), (180.0, 10.0))
-"""From an age in seconds on: the gap between two rounds. What could be proven was proven before."""
+DEAF_GAPS_SECONDS: tuple[tuple[float, float], ...] = ((600.0, 30.0), (180.0, 10.0))
+"""After so many seconds in which every question failed: the gap between two rounds, until one is answered."""
 
 ANSWER_SECONDS = 10.0
 """How long an answer is waited for before the question is put again."""
@@ -81,7 +81,7 @@ def search_gaps(counts: Sequence[int]) -> tuple[float, float]:
 class Inquiry:
     """The rounds of questions about a symbol. Moments are monotonic seconds."""
 
-    __slots__ = ("_asked", "_listed_at", "_next", "due", "round", "timer")
+    __slots__ = ("_asked", "_deaf_since", "_listed_at", "_next", "due", "round", "timer")
 
     def __init__(self) -> None:
         self.round = self._next = 0
@@ -89,6 +89,7 @@ class Inquiry:
         self.timer: Timer | None = None
         self.due = 0.0
         self._asked: dict[Hashable, float] = {}
+        self._deaf_since: float | None = None
 
     def comes_by(self, moment: float) -> bool:
         """Whether the next round comes by then."""
@@ -120,23 +121,39 @@ class Inquiry:
         self._asked[question] = now
         return True
 
-    def answered(self, question: Hashable, asked: float) -> None:
-        """Note that the answer to a question put at `asked` has come."""
+    def answered(self, question: Hashable, asked: float, now: float, *, failed: bool) -> bool:
+        """Note that the answer to a question put at `asked` has come; True if it ends a time in which few were put."""
         if self._asked.get(question) == asked:
             del self._asked[question]
+        if failed:
+            self._deaf_since = now if self._deaf_since is None else self._deaf_since
+            return False
+        slow = self._deaf_gap(now) is not None
+        self._deaf_since = None
+        return slow
+
+    def _deaf_gap(self, now: float) -> float | None:
+        if self._deaf_since is None:
+            return None
+        deaf = now - self._deaf_since
+        return next((gap for from_, gap in DEAF_GAPS_SECONDS if deaf > from_), None)
 
     def gap(
-        self, proofs: Sequence[Proof], moment: Moment | None, counting_gap: float, search_gap: float = GAP_SECONDS
+        self,
+        proofs: Sequence[Proof],
+        moment: Moment | None,
+        now: float,
+        counting_gap: float,
+        search_gap: float = GAP_SECONDS,
     ) -> float:
         """Return the seconds to the next round."""
+        if (slow := self._deaf_gap(now)) is not None:
+            return slow
         early = self.round < len(FIRST_GAPS_SECONDS)
         gap = FIRST_GAPS_SECONDS[self.round] if early else search_gap
         if moment is None:
             return gap
-        age = min((moment.venue - proof.intent.request_timestamp) / 1000 for proof in proofs)
         if any(proof.counting and not proof.counted for proof in proofs):
             gap = min(gap, counting_gap)
-        elif age > LATE_GAPS_SECONDS[-1][0]:
-            gap = next(late for from_age, late in LATE_GAPS_SECONDS if age > from_age)
         turns = [turn for proof in proofs if (turn := proof.next_turn(moment)) is not None]
         return min([gap, *turns])

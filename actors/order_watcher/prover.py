@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.order_watcher.attempt import FENCE_CANCEL
-from actors.order_watcher.inquiry import GAP_SECONDS, Answered, Asker, Inquiry, search_gaps
+from actors.order_watcher.inquiry import FIRST_GAPS_SECONDS, GAP_SECONDS, Answered, Asker, Inquiry, search_gaps
 from actors.order_watcher.proof import Moment, Path, Proof, StreamHealth
 from actors.order_watcher.register import Register
 from actors.order_watcher.settings import WatcherSettings
@@ -116,7 +116,7 @@ class Prover:
         elif not at_once and inquiry.comes_by(self._runtime.now() + GAP_SECONDS):
             return  # Soon enough: were it put off for each, it would never come where one follows the other.
         inquiry.round = 0
-        self._schedule(symbol, inquiry, 0.0 if at_once else inquiry.gap((), None, self._counting_gap))
+        self._schedule(symbol, inquiry, 0.0 if at_once else FIRST_GAPS_SECONDS[0])
 
     def hurry(self) -> None:
         """Ask again now: something has changed that may let answers come."""
@@ -159,7 +159,7 @@ class Prover:
         if any(moment is not None and proof.past_horizon(moment) for proof in proofs):
             self._ask_controls(symbol, inquiry, proofs, asked)
         inquiry.round += 1
-        self._schedule(symbol, inquiry, inquiry.gap(proofs, moment, self._counting_gap, gap))
+        self._schedule(symbol, inquiry, inquiry.gap(proofs, moment, asked.now, self._counting_gap, gap))
 
     def _counts_on(self, symbol: str, proof: Proof, moment: Moment) -> bool:
         """Whether answers on every path bring a proof on, by their count or by the control that they may show."""
@@ -254,7 +254,9 @@ class Prover:
             return
         inquiry = self._inquiries.get(symbol)
         if inquiry is not None:
-            inquiry.answered(question, answered.asked.now)
+            failed = isinstance(answered.answer, QueryFailed)
+            if inquiry.answered(question, answered.asked.now, self._runtime.now(), failed=failed):
+                self._schedule(symbol, inquiry, 0.0)  # It can be reached again: the other paths may show it as well.
         for watch in self._watches.unknown_of(symbol):
             self._count(watch.proven_by(self._settings), watch.child, answered)
         self._judge(symbol)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from actors.order_watcher.actor import FIRST_SWEEP_SECONDS
 from actors.runtime import Simulation
 from adapters.paper.audit import Limits, audit
 from adapters.paper.faults import Fault, FaultKind
@@ -101,6 +102,38 @@ def test_a_lost_reply_is_found_within_two_seconds_of_its_being_shown_by_its_own_
     assert waited(stage, "ChildAcknowledged") <= lag / 1000 + 2.0
 
 
+DEAD = Fault(kind=FaultKind.STREAM_CUT, nth=(1,), milliseconds=10_000_000)
+SHOWN = {"query": FaultKind.LIST_LAG, "lists": FaultKind.QUERY_LAG}
+
+
+@pytest.mark.parametrize("path", ["query", "lists", "both"])
+@pytest.mark.parametrize("shown_after", [1.0, 5.0, 16.5, 20.0, 40.0, 58.0])
+def test_while_the_stream_is_dead_an_order_is_known_within_two_seconds_of_its_being_shown(
+    simulation: Simulation, shown_after: float, path: str
+) -> None:
+    lags = [
+        Fault(kind=kind, probability=1.0, milliseconds=1e9 if SHOWN.get(path) is kind else 1000 * shown_after)
+        for kind in SHOWN.values()
+    ]
+    stage = Stage(simulation, Fault(kind=FaultKind.LOST_REPLY, nth=(1,)), DEAD, *lags).start()
+    stage.accepted("0.01", twap=DIRECT)
+    stage.until("ChildAcknowledged", seconds=120.0)
+    assert shown_after <= waited(stage, "ChildAcknowledged") <= shown_after + 2.0
+    assert stage.count("ChildAbsent") == 0
+
+
+def test_one_that_is_shown_only_after_its_absence_was_proven_is_found_by_the_next_look_at_the_lists(
+    simulation: Simulation,
+) -> None:
+    """70 s are more than what docs/promises.md assumes of an exchange."""
+    lags = [Fault(kind=kind, probability=1.0, milliseconds=70_000) for kind in SHOWN.values()]
+    stage = Stage(simulation, Fault(kind=FaultKind.LOST_REPLY, nth=(1,)), DEAD, *lags).start()
+    stage.accepted("0.01", twap=DIRECT)
+    stage.until("AttemptReappeared", seconds=120.0)
+    assert WINDOW + 60 <= waited(stage) <= WINDOW + 65
+    assert 70.0 <= waited(stage, "AttemptReappeared") <= 70.0 + FIRST_SWEEP_SECONDS
+
+
 MANY = 20
 ROOMY: dict[str, Any] = {
     "limits": {
@@ -128,14 +161,16 @@ class Scale:
         monkeypatch.setattr(limits, "add_weight", add)
 
 
-def many_unknown(simulation: Simulation, *faults: Fault, kind: FaultKind = FaultKind.DROPPED_REQUEST) -> Stage:
+def many_unknown(
+    simulation: Simulation, *faults: Fault, kind: FaultKind = FaultKind.DROPPED_REQUEST, many: int = MANY
+) -> Stage:
     """One order that is executed, then many at once of which nobody hears."""
-    lost = Fault(kind=kind, nth=tuple(range(2, MANY + 2)))
+    lost = Fault(kind=kind, nth=tuple(range(2, many + 2)))
     stage = Stage(simulation, lost, *faults, check_codec=False, **ROOMY).start()
     stage.accepted("0.01", id="first", twap=DIRECT)
-    for number in range(MANY):
+    for number in range(many):
         stage.accepted("0.01", id=str(number), twap=DIRECT)
-    stage.until("ChildIntended", MANY + 1)
+    stage.until("ChildIntended", many + 1)
     return stage
 
 
@@ -169,6 +204,24 @@ def test_twenty_lost_replies_at_once_are_found_for_little_as_soon_as_they_are_sh
     stage.until("ChildAcknowledged", MANY + 1)
     assert max(waited(stage, "ChildAcknowledged", number) for number in range(MANY + 1)) <= 9.0 + 2.0
     assert scale.weight <= 400
+
+
+FIFTY = 49
+"""With the first one they are as many as the exchange takes in ten seconds."""
+
+
+@pytest.mark.parametrize("shown_after", [1.0, 5.0, 20.0, 40.0])
+def test_fifty_at_once_without_a_stream_are_known_in_time_for_less_than_a_third_of_the_weight(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, shown_after: float
+) -> None:
+    lags = [Fault(kind=kind, probability=1.0, milliseconds=1000 * shown_after) for kind in SHOWN.values()]
+    cut = Fault(kind=FaultKind.STREAM_CUT, nth=(2,), milliseconds=10_000_000)
+    stage = many_unknown(simulation, *lags, cut, kind=FaultKind.LOST_REPLY, many=FIFTY)
+    scale = Scale(stage, monkeypatch)
+    stage.until("ChildAcknowledged", FIFTY + 1, seconds=120.0)
+    known = [waited(stage, "ChildAcknowledged", number) for number in range(1, FIFTY + 1)]
+    assert max(known) <= shown_after + 2.0
+    assert scale.weight <= 2_000, "of 6,000 a minute"
 
 
 def test_an_order_that_the_engine_takes_up_late_is_never_called_absent(simulation: Simulation) -> None:

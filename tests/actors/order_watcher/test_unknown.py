@@ -66,7 +66,8 @@ class Venue:
     watcher: Any = None
     orders: list[OrderSnapshot] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
-    sick: type[Query] | None = None
+    sick: Any = None
+    shown_alone: OrderSnapshot | None = None  # By its own query, and by no list.
     code: int | None = None
     silent: bool = False
     proves_stream: bool = True
@@ -111,7 +112,7 @@ class Venue:
             return QueryFailed(query=query, detail="503", code=self.code)
         match query:
             case QueryOrder(client_order_id=name, symbol=symbol):
-                for order in self.orders:
+                for order in (*self.orders, *([self.shown_alone] if self.shown_alone else ())):
                     if order.client_order_id == name:
                         return OrderFound(client_order_id=name, order=order)
                 return OrderNotFound(symbol=symbol, client_order_id=name)
@@ -256,6 +257,63 @@ def test_one_path_that_fails_leaves_it_unknown(scene: Scene, query: type[Query])
     assert scene.world.journal.of(ChildAbsent) == []
     scene.venue.sick = None
     scene.resolved(within=36.0)
+
+
+SICK = {"query": QueryTrades, "lists": QueryOrder}
+
+
+@pytest.mark.parametrize("seconds", [25.0, 70.0, 200.0, 700.0, 4000.0])
+@pytest.mark.parametrize("path", ["query", "lists"])
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "no stream"])
+def test_as_long_as_one_path_answers_an_order_that_it_shows_is_known_within_two_seconds(
+    simulation: Simulation, seconds: float, path: str, stream: bool
+) -> None:
+    """However old it is: what cannot be proven away is searched for as before."""
+    scene = begun(simulation)
+    scene.venue.sick = SICK[path]
+    scene.world.intend()
+    scene.world.tell(UNKNOWN)
+    if not stream:
+        scene.world.tell(StreamCut(since=0.0, detail="of a test"))
+    scene.world.wait(seconds)
+    order = an_order("FILLED", "0.1")
+    if path == "query":
+        scene.venue.shown_alone = order
+    else:
+        scene.venue.orders.append(order)
+    scene.world.wait(2.0)
+    assert ChildAcknowledged in scene.world.kinds()
+    assert scene.world.journal.of(ChildAbsent) == []
+
+
+@pytest.mark.parametrize("seconds", [25.0, 200.0, 700.0])
+def test_also_where_no_cancel_is_answered_an_order_that_is_shown_is_known_within_two_seconds(
+    scene: Scene, seconds: float
+) -> None:
+    scene.venue.cancel_code = None
+    scene.world.wait(seconds)
+    scene.venue.shown_alone = an_order("FILLED", "0.1")
+    scene.world.wait(2.0)
+    assert ChildAcknowledged in scene.world.kinds()
+
+
+def test_while_nothing_answers_it_is_asked_less_and_less_and_within_two_seconds_of_an_answer_as_before(
+    simulation: Simulation,
+) -> None:
+    scene = begun(simulation)
+    scene.venue.sick = Query  # All of them.
+    scene.world.intend()
+    scene.world.tell(UNKNOWN)
+    scene.world.wait(700.0)
+    scene.venue.asked.clear()
+    scene.world.wait(290.0)
+    assert 5 <= scene.venue.kinds().count(QueryOrder) <= 12
+    scene.venue.asked.clear()
+    scene.venue.sick = QueryTrades
+    assert scene.world.simulation.run_until(lambda: QueryOrder in scene.venue.kinds(), 31.0)
+    scene.venue.asked.clear()
+    scene.world.wait(60.0)
+    assert scene.venue.kinds().count(QueryOrder) >= 30
 
 
 def test_questions_that_are_not_answered_are_put_again_and_not_piled_up(scene: Scene) -> None:
