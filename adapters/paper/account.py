@@ -88,6 +88,13 @@ class Account:
         self._move(asset, -amount, amount)
         order.locked += amount
 
+    def unlock(self, order: LiveOrder, spec: SymbolSpec, quantity: Decimal) -> None:
+        """Give back what is set aside for a part of an order that will not be traded."""
+        buys = order.new.side is Side.BUY
+        amount = order.price * quantity if buys else quantity
+        self._move(spec.quote if buys else spec.base, amount, -amount)
+        order.locked -= amount
+
     def release(self, order: LiveOrder, spec: SymbolSpec) -> None:
         """Give back what is still set aside for an order that ended."""
         asset = spec.quote if order.new.side is Side.BUY else spec.base

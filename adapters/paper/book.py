@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from adapters.paper.liquidity.base import Liquidity
 from adapters.paper.records import LiveOrder, NewOrder, PublicTrade
@@ -120,6 +121,22 @@ def _joined(entries: Iterable[tuple[Decimal, Decimal, object]]) -> Iterator[Leve
         yield level
 
 
+DECREMENTING = frozenset({"DECREMENT", "TRANSFER"})
+"""Modes of self-trade prevention that take the quantity of the match off both orders (protocol §10).
+
+What a transfer moves between accounts stays in the one that there is here.
+"""
+
+
+class Step(NamedTuple):
+    """One match of an order on arrival, with others (`maker` None) or an own order; or one that is `prevented`."""
+
+    price: Decimal
+    quantity: Decimal
+    maker: LiveOrder | None
+    prevented: bool = False
+
+
 @dataclass(slots=True)
 class Plan:
     """What an order would do on arrival: its matches, whom self-trade prevention ends, what is left.
@@ -128,7 +145,7 @@ class Plan:
     `exhausted` that it wants more than it could take.
     """
 
-    matches: list[tuple[Decimal, Decimal, LiveOrder | None]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     prevented: list[LiveOrder] = field(default_factory=list)
     out_of_range: bool = False
     stopped: LiveOrder | None = None
@@ -137,12 +154,17 @@ class Plan:
     @property
     def quantity(self) -> Decimal:
         """What would be traded, in base."""
-        return sum((quantity for _, quantity, _ in self.matches), ZERO)
+        return sum((step.quantity for step in self.steps if not step.prevented), ZERO)
+
+    @property
+    def used(self) -> Decimal:
+        """What would be traded or prevented, in base."""
+        return sum((step.quantity for step in self.steps), ZERO)
 
     @property
     def cost(self) -> Decimal:
         """What would be traded, in quote."""
-        return sum((price * quantity for price, quantity, _ in self.matches), ZERO)
+        return sum((step.price * step.quantity for step in self.steps if not step.prevented), ZERO)
 
 
 def plan(
@@ -166,6 +188,11 @@ def plan(
         if not wanted:
             result.exhausted = False
             break
+        taken = min(wanted, there)
+        if maker is not None and new.self_trade_prevention in DECREMENTING:
+            result.steps.append(Step(price, taken, maker, prevented=True))
+            more(price, taken)
+            continue
         if maker is not None and new.self_trade_prevention != "NONE":
             if new.self_trade_prevention == "EXPIRE_MAKER":
                 result.prevented.append(maker)
@@ -174,10 +201,9 @@ def plan(
                 result.prevented.append(maker)
             result.stopped = maker
             break
-        taken = min(wanted, there)
-        result.matches.append((price, taken, maker))
+        result.steps.append(Step(price, taken, maker))
         more(price, taken)
-    if result.matches and not more(result.matches[-1][0], ZERO):
+    if result.steps and not more(result.steps[-1].price, ZERO):
         result.exhausted = False
     return result
 

@@ -133,7 +133,7 @@ class Engine:
             refuse(AMEND_UNKNOWN)
         if quantity > order.quantity:
             refuse(AMEND_LARGER)
-        if quantity == order.quantity or quantity <= order.executed:
+        if quantity == order.quantity or quantity <= order.executed + order.prevented:
             refuse(AMEND_NOTHING)
         spec = book.spec
         if order.amendments >= spec.max_amendments:
@@ -202,18 +202,18 @@ class Engine:
     def _plan(self, book: Book, new: NewOrder) -> Plan:
         planned = plan(book, new, new.price, range_limits(book.spec, new.side, book.middle()))
         if new.order_type == "LIMIT_MAKER":
-            if planned.matches or planned.prevented or planned.stopped:
+            if planned.steps or planned.prevented or planned.stopped:
                 refuse(WOULD_TAKE)
             return Plan()
         if new.quote_quantity is not None:
-            if planned.quantity < max(book.spec.min_quantity, book.spec.market_min_quantity) or not planned.matches:
+            if planned.used < max(book.spec.min_quantity, book.spec.market_min_quantity) or not planned.steps:
                 refuse(THIN_BOOK)
         elif new.time_in_force == "FOK" and planned.quantity < (new.quantity or ZERO):
             return Plan()
         return planned
 
     def _accept(self, book: Book, new: NewOrder, planned: Plan, at: int) -> LiveOrder:
-        quantity = planned.quantity if new.quantity is None else new.quantity
+        quantity = planned.used if new.quantity is None else new.quantity
         order = LiveOrder(
             order_id=book.last_order_id + 1,
             new=new,
@@ -246,7 +246,10 @@ class Engine:
         for maker in planned.prevented:
             self._prevent(book, maker, order, at)
         trades = []
-        for price, quantity, counter in planned.matches:
+        for price, quantity, counter, prevented in planned.steps:
+            if prevented and counter is not None:
+                self._decrement(book, order, counter, price, quantity)
+                continue
             trade_id = self._public_trade(book, order.new.side, price, quantity, at)
             trades.append(self._fill(book, order, price, quantity, trade_id=trade_id, at=at, maker=False))
             if counter is None:
@@ -261,7 +264,9 @@ class Engine:
             return
         new, at = order.new, order.time
         if planned.stopped is not None:
-            self._prevent(book, order, planned.stopped, at)
+            counter = planned.stopped
+            match_id = counter.prevented_match if counter in planned.prevented else None
+            self._prevent(book, order, counter, at, match_id=match_id)
         elif planned.out_of_range:
             self._expire(book, order, "EXECUTION_RULE_PRICE_RANGE_EXCEEDED", at)
         elif new.order_type == "MARKET":
@@ -369,18 +374,44 @@ class Engine:
         self.trades.append(trade)
         self.trades_of.setdefault((trade.symbol, trade.order_id), []).append(trade)
         self.changes.trades.append(trade)
-        if order.left or order.short:
-            order.status = OrderStatus.PARTIALLY_FILLED
-        else:
+        done = not order.left and not order.short
+        if done and not order.prevented:
             self._end(book, order, OrderStatus.FILLED, None, at)
+        else:
+            order.status = OrderStatus.PARTIALLY_FILLED
         self._report(order, "TRADE", at, trade=trade, on_book=maker and bool(order.left))
+        if done and order.prevented:  # FILLED is only what was filled whole.
+            self._end(book, order, OrderStatus.EXPIRED_IN_MATCH, None, at)
+            self._report(order, "EXPIRED", at)
         if first:
             self.on_first_fill(maker)
         return trade
 
-    def _prevent(self, book: Book, order: LiveOrder, counter: LiveOrder, at: int) -> None:
+    def _decrement(self, book: Book, taker: LiveOrder, maker: LiveOrder, price: Decimal, quantity: Decimal) -> None:
+        """Take the quantity of a match that must not be off both orders; one with nothing left ends (protocol §10)."""
+        match_id, at = self.last_execution_id + 1, taker.time
+        for order, counter in ((maker, taker), (taker, maker)):
+            order.prevented += quantity
+            order.prevented_match, order.update_time = match_id, at
+            self.account.unlock(order, book.spec, quantity)
+            if not order.left:
+                self._end(book, order, OrderStatus.EXPIRED_IN_MATCH, None, at)
+            self._report(
+                order,
+                "TRADE_PREVENTION",
+                at,
+                counter=counter,
+                last_prevented=quantity,
+                prevented_price=price,
+                on_book=order is maker and bool(order.left),
+            )
+
+    def _prevent(
+        self, book: Book, order: LiveOrder, counter: LiveOrder, at: int, *, match_id: int | None = None
+    ) -> None:
         prevented = order.left
         order.prevented += prevented
+        order.prevented_match = self.last_execution_id + 1 if match_id is None else match_id
         self._end(book, order, OrderStatus.EXPIRED_IN_MATCH, None, at)
         self._report(order, "TRADE_PREVENTION", at, counter=counter, last_prevented=prevented)
 
@@ -407,6 +438,7 @@ class Engine:
         on_book: bool = False,
         counter: LiveOrder | None = None,
         last_prevented: Decimal = ZERO,
+        prevented_price: Decimal | None = None,
     ) -> None:
         self.last_execution_id += 1
         self.changes.orders[order.new.symbol, order.order_id] = order
@@ -422,6 +454,7 @@ class Engine:
                 on_book=on_book,
                 counter_order_id=None if counter is None else counter.order_id,
                 last_prevented=last_prevented,
+                prevented_price=prevented_price,
             )
         )
 

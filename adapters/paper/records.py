@@ -35,7 +35,8 @@ class OrderRecord:
     """An order as it stood at a moment. `price` is 0 for a market order, as at the real exchange.
 
     `client_order_id` is the order's own id for ever, `shown_id` what queries show as its id (a cancel
-    puts its own id there). `prevented` is what self-trade prevention took off.
+    puts its own id there). `prevented` is what self-trade prevention took off, `prevented_match` the number of
+    the last match that it kept from happening.
     """
 
     symbol: str
@@ -59,6 +60,7 @@ class OrderRecord:
     expiry_reason: str | None
     strategy_id: int | None = None
     strategy_type: int | None = None
+    prevented_match: int | None = None
 
     @property
     def left(self) -> Decimal:
@@ -91,6 +93,7 @@ class LiveOrder:
     expiry_reason: str | None = None
     short: bool = False
     amendments: int = 0
+    prevented_match: int | None = None
 
     @property
     def left(self) -> Decimal:
@@ -122,6 +125,7 @@ class LiveOrder:
             expiry_reason=self.expiry_reason,
             strategy_id=new.strategy_id,
             strategy_type=new.strategy_type,
+            prevented_match=self.prevented_match,
         )
 
 
@@ -160,6 +164,7 @@ class Execution:
     on_book: bool = False
     counter_order_id: int | None = None
     last_prevented: Decimal = ZERO
+    prevented_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

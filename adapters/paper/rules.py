@@ -74,7 +74,7 @@ class SymbolSpec:
     max_position: Decimal = ZERO
     price_range: PriceRange | None = None
     stp_default: str = "EXPIRE_MAKER"
-    stp_allowed: tuple[str, ...] = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
+    stp_allowed: tuple[str, ...] = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
 
 
 def _against_usdt(

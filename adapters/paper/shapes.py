@@ -43,6 +43,8 @@ def order_shape(order: OrderRecord, *, own_id: bool = False) -> Shape:
 def conditional(order: OrderRecord) -> Shape:
     """Write what only some orders have: what was prevented, the client's strategy."""
     shape: Shape = {}
+    if order.prevented_match is not None:
+        shape["preventedMatchId"] = order.prevented_match
     if order.prevented:
         shape["preventedQuantity"] = text(order.prevented)
     if order.strategy_id is not None:

@@ -151,6 +151,7 @@ def _order_body(order: LiveOrder) -> dict[str, object]:
         "shown": order.shown_id,
         "reason": order.expiry_reason,
         "amended": order.amendments,
+        "match": order.prevented_match,
         "strategy": [new.strategy_id, new.strategy_type],
     }
 
@@ -186,6 +187,7 @@ def _order(body: Mapping[str, Any]) -> LiveOrder:
         shown_id=body["shown"],
         expiry_reason=body["reason"],
         amendments=int(body.get("amended", 0)),
+        prevented_match=body.get("match"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.wire.exchange_world import Socket, World, a_world, an_order
+from tests.wire.exchange_world import Socket, World, a_world, an_order, milliseconds
 
 pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
 
@@ -159,6 +159,23 @@ async def test_a_connection_takes_so_many_streams_and_messages_and_no_more() -> 
         with pytest.raises(ConnectionError):
             await stream.next()
         assert stream.ws.close_code == 1008
+
+
+async def test_the_reference_price_is_told_each_second_and_is_null_where_there_is_none(world: World) -> None:
+    stream = await world.connect("/stream?streams=btcusdt@referencePrice/ethusdt@referencePrice")
+    told = {}
+    for _ in range(2):
+        frame = await stream.next(3)
+        told[frame["stream"]] = frame["data"]
+    price = told["btcusdt@referencePrice"]
+    assert price.keys() == {"e", "s", "r", "t"}
+    assert (price["e"], price["s"], price["r"]) == ("referencePrice", "BTCUSDT", "50000.50000000")
+    assert abs(price["t"] - milliseconds()) < 5000
+    assert told["ethusdt@referencePrice"]["r"] is None
+    asked = (await world.get("/api/v3/referencePrice", symbol="BTCUSDT")).json
+    assert asked["referencePrice"] == price["r"]
+    finer = await world.connect("/ws/btcusdt@referencePrice?timeUnit=MICROSECOND")
+    assert (await finer.next(3))["t"] > 10**15
 
 
 async def test_five_messages_a_second_are_taken_and_pings_and_pongs_count_as_well(world: World) -> None:

@@ -308,6 +308,36 @@ async def test_orders_that_meet_each_other_are_prevented_and_say_so(world: World
     assert (prevented["X"], prevented["A"], prevented["U"]) == ("EXPIRED_IN_MATCH", "0.01000000", 2)
 
 
+@pytest.mark.parametrize("mode", ["DECREMENT", "TRANSFER"])
+async def test_orders_that_decrement_each_other_say_what_was_prevented(world: World, mode: str) -> None:
+    socket = await world.user_stream()
+    await socket.signed("order.place", **resting(price="50000.50", quantity="0.03"))
+    sell = an_order(side="SELL", price="50000.50", quantity="0.02", selfTradePreventionMode=mode)
+    reply = (await socket.signed("order.place", **sell))["result"]
+    assert (reply["status"], reply["executedQty"], reply["fills"]) == ("EXPIRED_IN_MATCH", "0.00000000", [])
+    assert (reply["preventedQuantity"], reply["selfTradePreventionMode"]) == ("0.02000000", mode)
+    _, _, maker, taker = await socket.reports(4)
+    assert [(report["x"], report["X"], report["i"], report["U"]) for report in (maker, taker)] == [
+        ("TRADE_PREVENTION", "NEW", 1, 2),
+        ("TRADE_PREVENTION", "EXPIRED_IN_MATCH", 2, 1),
+    ]
+    for report in (maker, taker):
+        prevented = {name: report[name] for name in ("A", "B", "pl", "pL", "pY", "v", "u", "Cs", "l", "t")}
+        assert prevented == {
+            **dict.fromkeys(("A", "B", "pl"), "0.02000000"),
+            "pL": "50000.50000000",
+            "pY": "1000.01000000",
+            "v": reply["preventedMatchId"],
+            "u": 1,
+            "Cs": "BTCUSDT",
+            "l": "0.00000000",
+            "t": -1,
+        }
+    left = (await world.signed("GET", "/api/v3/order", symbol="BTCUSDT", orderId=1)).json
+    assert (left["status"], left["preventedQuantity"]) == ("NEW", "0.02000000")
+    assert left["preventedMatchId"] == reply["preventedMatchId"]
+
+
 async def test_a_connection_is_closed_after_its_time() -> None:
     async with a_world(connection_seconds=0.2) as world:
         socket = await world.user_stream()

@@ -8,7 +8,7 @@ from itertools import islice
 from adapters.paper.book import Book
 from adapters.paper.records import PublicTrade
 from adapters.paper.rules import text
-from adapters.paper.server.replies import MILLISECOND
+from adapters.paper.server.replies import MICROSECOND, MILLISECOND
 from adapters.paper.shapes import Shape
 from messages.market import Level
 from messages.signal import Side
@@ -194,3 +194,8 @@ def _same_taker(one: PublicTrade, other: PublicTrade) -> bool:
 def average_event(symbol: str, price: Decimal, now: int, minutes: int, unit: int = MILLISECOND) -> Shape:
     """Write `<symbol>@avgPrice`."""
     return {"e": "avgPrice", "E": now // unit, "s": symbol, "i": f"{minutes}m", "w": text(price), "T": now // unit}
+
+
+def reference_event(symbol: str, price: Decimal | None, now: int, unit: int = MICROSECOND) -> Shape:
+    """Write `<symbol>@referencePrice`; without a price there is a null."""
+    return {"e": "referencePrice", "s": symbol, "r": None if price is None else text(price), "t": now // unit}

@@ -12,7 +12,7 @@ import orjson
 from adapters.paper.records import PublicTrade
 from adapters.paper.server.candles import INTERVALS, candles, kline_event, span_of, ticker_event
 from adapters.paper.server.desk import Desk
-from adapters.paper.server.feed import Feed, aggregates, average_event, ticker_sides, trade_event
+from adapters.paper.server.feed import Feed, aggregates, average_event, reference_event, ticker_sides, trade_event
 from adapters.paper.server.replies import MICROSECOND, MILLISECOND
 from adapters.paper.shapes import Shape
 
@@ -20,7 +20,7 @@ FAST, SLOW = 0.1, 1.0
 """Seconds between the events of a paced stream."""
 
 _NAME = re.compile(
-    r"(?P<symbol>[^@]+)@(?P<kind>bookTicker|depth(?P<levels>5|10|20)?|trade|aggTrade|avgPrice|miniTicker|ticker"
+    r"(?P<symbol>[^@]+)@(?P<kind>bookTicker|depth(?P<levels>5|10|20)?|trade|aggTrade|avgPrice|referencePrice|miniTicker|ticker"
     r"|kline_(?P<interval>\w+))(?P<fast>@100ms|@1000ms)?"
 )
 _OF_TRADES = frozenset({"trade", "aggTrade", "kline", "miniTicker", "ticker"})
@@ -54,7 +54,7 @@ def parse(name: str) -> Stream | None:
     interval = match["interval"] or ""
     if interval and interval not in INTERVALS:
         return None
-    if kind in {"avgPrice", "miniTicker", "ticker"} or interval:
+    if kind in {"avgPrice", "referencePrice", "miniTicker", "ticker"} or interval:
         pace = SLOW
     elif paced:
         pace = FAST if match["fast"] == "@100ms" else SLOW
@@ -173,6 +173,8 @@ class Board:
                 return _candle(stream, feed, stamp)
             case "miniTicker" | "ticker":
                 return [_statistics(stream, feed, stamp)]
+            case "referencePrice":
+                return [reference_event(stream.symbol, feed.book.middle(), stamp)]
             case _:
                 minutes = feed.book.spec.avg_price_mins
                 return [average_event(stream.symbol, feed.average(), stamp, minutes, MICROSECOND)]
@@ -223,6 +225,8 @@ def _timed(shape: Shape, unit: int) -> Shape:
         **shape,
         **{name: cast("int", shape[name]) // unit for name in ("E", "T", "O", "C") if name in shape},
     }
+    if shape.get("e") == "referencePrice":
+        timed["t"] = cast("int", shape["t"]) // unit  # Elsewhere it is a number of a trade.
     candle = shape.get("k")
     if isinstance(candle, dict):
         inner = cast("dict[str, int]", candle)

@@ -75,12 +75,18 @@ def execution_report(event: Execution, now: int, unit: int = MILLISECOND) -> Sha
         shape["J"] = order.strategy_type
     if event.counter_order_id is not None:
         shape |= {
-            "v": event.execution_id,
+            "v": order.prevented_match,
             "A": text(order.prevented),
             "B": text(event.last_prevented),
             "u": 1,
             "U": event.counter_order_id,
             "Cs": order.symbol,
+        }
+    if event.prevented_price is not None:
+        shape |= {
+            "pl": text(event.last_prevented),
+            "pL": text(event.prevented_price),
+            "pY": text(event.last_prevented * event.prevented_price),
         }
     if order.expiry_reason is not None:
         shape["eR"] = order.expiry_reason

@@ -396,6 +396,89 @@ def test_the_takers_mode_decides_who_yields(world: World, mode: str, maker: Orde
         assert (first.maker, second.maker) == (False, True)
 
 
+@pytest.mark.parametrize("mode", ["DECREMENT", "TRANSFER"])
+def test_orders_that_decrement_each_other_both_lose_the_quantity_of_the_match(world: World, mode: str) -> None:
+    world.place(side="SELL", price="100.50", quantity="3", newClientOrderId="maker")
+    world.exchange.drain()
+    placed = world.place(price="100.50", quantity="2", newClientOrderId="taker", selfTradePreventionMode=mode)
+    maker = world.exchange.engine.by_client_id["maker"][0]
+    assert (placed.order.status, placed.order.prevented, placed.trades) == (
+        OrderStatus.EXPIRED_IN_MATCH,
+        Decimal(2),
+        (),
+    )
+    assert (maker.status, maker.prevented, maker.left) == (OrderStatus.NEW, Decimal(2), Decimal(1))
+    assert world.held("BTC") == (Decimal(9), Decimal(1)), "what the smaller maker needs stays set aside"
+    assert world.held("USDT")[1] == 0
+    events = [event for event in world.executions() if event.execution_type == "TRADE_PREVENTION"]
+    assert [(one.order.client_order_id, one.order.status.value, one.on_book) for one in events] == [
+        ("maker", "NEW", True),
+        ("taker", "EXPIRED_IN_MATCH", False),
+    ]
+    assert [(one.last_prevented, one.prevented_price) for one in events] == [(Decimal(2), Decimal("100.50"))] * 2
+    assert len({one.order.prevented_match for one in events}) == 1
+    world.market.trade(Side.BUY, "100.50", "5")
+    world.later()
+    assert (maker.executed, maker.status) == (Decimal(1), OrderStatus.EXPIRED_IN_MATCH)
+    assert world.story()[:2] == ["maker TRADE PARTIALLY_FILLED", "maker EXPIRED EXPIRED_IN_MATCH"]
+
+
+def test_a_taker_goes_on_behind_the_own_order_that_it_decremented(world: World) -> None:
+    world.place(side="SELL", price="100.50", quantity="1", newClientOrderId="maker")
+    world.exchange.drain()
+    placed = world.place(
+        price="101.00", quantity="3", newClientOrderId="taker", timeInForce="IOC", selfTradePreventionMode="DECREMENT"
+    )
+    assert world.story() == [
+        "taker NEW NEW",
+        "maker TRADE_PREVENTION EXPIRED_IN_MATCH",
+        "taker TRADE_PREVENTION NEW",
+        "taker TRADE PARTIALLY_FILLED",
+        "taker EXPIRED EXPIRED",
+        "balances",
+    ]
+    order = placed.order
+    assert (order.executed, order.prevented, order.left) == (Decimal(1), Decimal(1), Decimal(1))
+    assert order.expiry_reason == "UNFILLED_IOC_QUANTITY_EXPIRED"
+    assert world.held("USDT")[1] == world.held("BTC")[1] == 0
+
+
+def test_what_is_filled_but_for_what_was_prevented_is_not_called_filled(world: World) -> None:
+    world.place(side="SELL", price="100.50", quantity="1", newClientOrderId="maker")
+    placed = world.place(price="101.00", quantity="2", newClientOrderId="taker", selfTradePreventionMode="DECREMENT")
+    assert (placed.order.executed, placed.order.status) == (Decimal(1), OrderStatus.EXPIRED_IN_MATCH)
+
+
+def test_a_market_order_in_quote_counts_what_it_decrements(world: World) -> None:
+    world.place(side="SELL", price="100.50", quantity="1", newClientOrderId="maker")
+    placed = world.place(
+        type="MARKET",
+        quantity=None,
+        quoteOrderQty="201.50",
+        newClientOrderId="taker",
+        selfTradePreventionMode="DECREMENT",
+    )
+    order = placed.order
+    assert (order.quantity, order.executed, order.prevented) == (Decimal(2), Decimal(1), Decimal(1))
+    assert fills(placed) == [("101.00", "1")]
+
+
+def test_both_orders_of_a_match_that_expires_both_tell_its_one_number(world: World) -> None:
+    world.place(side="SELL", price="100.50", newClientOrderId="maker")
+    world.place(price="101.00", newClientOrderId="taker", selfTradePreventionMode="EXPIRE_BOTH")
+    told = [one.order.prevented_match for one in world.executions() if one.execution_type == "TRADE_PREVENTION"]
+    assert len(told) == 2
+    assert len(set(told)) == 1
+
+
+def test_a_decremented_order_is_not_amended_to_less_than_it_has_used(world: World) -> None:
+    world.place(side="SELL", price="100.50", quantity="3", newClientOrderId="a")
+    world.place(price="100.50", quantity="2", newClientOrderId="taker", selfTradePreventionMode="DECREMENT")
+    with pytest.raises(ExchangeError, match="would change no state"):
+        amended(world, "2")
+    assert amended(world, "2.5").order.left == Decimal("0.5")
+
+
 def test_at_one_price_others_are_taken_before_an_own_order_however_early_it_came(world: World) -> None:
     world.place(side="SELL", price="101.00", newClientOrderId="maker")
     placed = world.place(price="101.00", quantity="1.5", newClientOrderId="taker", selfTradePreventionMode="NONE")
@@ -477,7 +560,7 @@ _orders = st.lists(
         ),
         st.integers(9700, 10400),
         st.integers(5000, 400000),
-        st.sampled_from(["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"]),
+        st.sampled_from(["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"]),
     ),
     max_size=25,
 )
@@ -494,7 +577,14 @@ def _act(world: World, number: int, action: tuple[str, str, int, int, str]) -> N
     elif order_type == "CANCEL":
         world.cancel(origClientOrderId=f"o{steps % (number + 1)}")
     elif order_type == "QUOTE":
-        world.place(type="MARKET", side=side, quantity=None, quoteOrderQty=price, newClientOrderId=name)
+        world.place(
+            type="MARKET",
+            side=side,
+            quantity=None,
+            quoteOrderQty=price,
+            newClientOrderId=name,
+            selfTradePreventionMode=prevention,
+        )
     elif order_type == "MARKET":
         world.place(
             type="MARKET", side=side, quantity=quantity, newClientOrderId=name, selfTradePreventionMode=prevention
@@ -537,7 +627,7 @@ def test_whatever_is_ordered_no_money_appears_or_vanishes(
     for order in engine.orders.values():
         executed = sum(t.quantity for t in engine.trades if t.order_id == order.order_id)
         assert order.executed == executed <= order.quantity
-        assert (order.status is OrderStatus.FILLED) == (not order.left and not order.prevented)
+        assert (order.status is OrderStatus.FILLED) == (not order.left and not order.prevented and not order.short)
         if not order.status.final:
             locked["BTC" if order.new.side is Side.SELL else "USDT"] += (
                 order.left if order.new.side is Side.SELL else order.left * order.price

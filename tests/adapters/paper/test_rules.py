@@ -110,7 +110,7 @@ from tests.adapters.paper.worlds import World
             "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
         ),
         (
-            {"selfTradePreventionMode": "DECREMENT"},
+            {"selfTradePreventionMode": "EXPIRE_ALL"},
             -1013,
             "This symbol does not allow the specified self-trade prevention mode.",
         ),

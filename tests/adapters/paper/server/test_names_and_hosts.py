@@ -17,6 +17,7 @@ from adapters.paper.server.streams import parse
         ("ethusdt@depth5", "ETHUSDT", "partial", 5, 1.0),
         ("bnbusdt@trade", "BNBUSDT", "trade", 0, 0.0),
         ("bnbusdt@aggTrade", "BNBUSDT", "aggTrade", 0, 0.0),
+        ("bnbusdt@referencePrice", "BNBUSDT", "referencePrice", 0, 1.0),
         ("bnbusdt@avgPrice", "BNBUSDT", "avgPrice", 0, 1.0),
     ],
 )
