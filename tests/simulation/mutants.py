@@ -211,7 +211,7 @@ def sends_twice(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("does not look at Retry-After")
 def ignores_retry_after(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Budget, "forbid", lambda self, until: None)
+    patch.setattr(Budget, "forbid", lambda self, until, **kind: None)
 
 
 @mutant("lets orders out in a halt")

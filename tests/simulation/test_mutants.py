@@ -25,7 +25,7 @@ HINTS = {
     "resends_after_crash": 51,
     "sends_before_it_journals": 160,
     "sends_twice": 7,
-    "ignores_retry_after": 126,
+    "ignores_retry_after": 34,
     "ignores_a_halt": 19,
     "verdict_before_commit": 35,
     "dedup_forgets_on_restart": 16,
@@ -35,6 +35,10 @@ HINTS = {
     "reuses_an_id": 2,
 }
 """Where each was found last (0 if not listed): only so that the search is short."""
+
+
+CLUMSY = ("TypeError", "AttributeError", "NameError")
+"""What a daemon dies of on which a bug was planted that is none."""
 
 
 @pytest.fixture(autouse=True)
@@ -51,4 +55,6 @@ def test_the_campaign_catches_a_daemon_that(one: Mutant) -> None:
     found = caught(one, hint=HINTS.get(one.name, 0))
     assert found is not None, f"nobody noticed a daemon that {one.does}"
     _, ordeal = found
+    clumsy = [text for text in ordeal.violations if any(error in text for error in CLUMSY)]
+    assert not clumsy, "the planted bug does not fit the code any more"
     assert endure(ordeal.seed, Level.HEAVY, DAEMON).ok, "the seed fails without the bug, too"
