@@ -178,6 +178,7 @@ class Journal(Child):
         self._store = store
         self._last_seq = store.last_seq()
         self._buffer: list[Append] = []
+        self._held: list[Follow] = []
         self._flush_asked = False
         self._linger: Timer | None = None
         self._failed = self._last_words = False
@@ -234,10 +235,15 @@ class Journal(Child):
         if self._flush_asked:
             return
         if not all(type(fact) in PATIENT for fact in append.facts):
-            self._flush_asked = True
-            self.actor_ref.tell(_Flush())
+            self._ask_for_a_flush()
         elif self._linger is None or not self._linger.pending:
             self._linger = self.runtime.tell_after(LINGER_SECONDS, self.actor_ref, _Lingered())
+
+    def _ask_for_a_flush(self) -> None:
+        """Flush once what is in the mailbox by now is buffered."""
+        if not self._flush_asked:
+            self._flush_asked = True
+            self.actor_ref.tell(_Flush())
 
     def _flush(self) -> None:
         self._flush_asked = False
@@ -258,14 +264,16 @@ class Journal(Child):
             return
         self._appended_at = self.runtime.now()
         self.times.add(self._appended_at - began)
-        for committed, writer in zip(records, writers, strict=True):
-            self._deliver(committed, writer)
+        self._deliver(records, writers)
         for gone in self._routes.sweep():
             self._forget(gone)
+        held, self._held = self._held, []
+        for follow in held:
+            self._follow(follow)
 
     def _fail(self, failure: StoreFailed) -> None:
         self._failed = True
-        self._buffer, self._replays, self._routes = [], {}, Routes()
+        self._buffer, self._held, self._replays, self._routes = [], [], {}, Routes()
         self._last_words = isinstance(failure, ClaimBroken)
         logger.error("the journal has failed: %s", failure)
         self.runtime.send(self._told, JournalFailed(str(failure), invariant=self._last_words))
@@ -328,36 +336,41 @@ class Journal(Child):
 
     # Delivering -----------------------------------------------------------------------------------
 
-    def _deliver(self, committed: Committed, writer: Tells[Committed]) -> None:
-        replay = self._replays.get(writer)
-        if replay is not None:  # It is being told old facts: its own come in their turn.
-            replay.behind.append(committed)
-        else:
-            _tell(writer, committed)
-        for follower in self._routes.of(committed.fact):
-            if follower is writer:
-                continue
+    def _deliver(self, records: Sequence[Committed], writers: Sequence[Tells[Committed]]) -> None:
+        """Tell everyone, each in the order of the facts: first those who wait for one of their own."""
+        news: dict[Follower, list[Committed]] = {
+            writer: []
+            for committed, writer in zip(records, writers, strict=True)
+            if type(committed.fact) not in PATIENT
+        }
+        for committed, writer in zip(records, writers, strict=True):
+            news.setdefault(writer, []).append(committed)
+            for follower in self._routes.of(committed.fact):
+                if follower is not writer:
+                    news.setdefault(follower, []).append(committed)
+            self._routes.note(committed.fact)
+            self._newborn.note(committed)
+            if self._round is not None:
+                self._round.touch(committed.fact)
+        for follower, concerning in news.items():
             replay = self._replays.get(follower)
-            if replay is not None:
-                replay.behind.append(committed)
-            elif not _tell(follower, committed):
+            if replay is not None:  # It is being told old facts: these come in their turn.
+                replay.behind.extend(concerning)
+            elif not all(_tell(follower, committed) for committed in concerning):
                 self._forget(follower)
-        self._routes.note(committed.fact)
-        self._newborn.note(committed)
-        if self._round is not None:
-            self._round.touch(committed.fact)
 
     def _follow(self, follow: Follow) -> None:
         """Begin with the old facts; those that are buffered now come after them, as all new ones.
 
-        Not so an execution's own: its actor, started again, must know what it has said in its life before.
+        Not so an execution's own, for which the commit is waited for: its actor must know that it was accepted,
+        and, started again, what it has said in its life before.
         """
         self._forget(follow.follower)
         of = follow.execution_id
         if of is not None and any(fact.execution_id == of for append in self._buffer for fact in append.facts):
-            self._flush()
-            if self._failed:
-                return
+            self._held.append(follow)
+            self._ask_for_a_flush()
+            return
         until = self._store.last_seq()
         old = self._newborn.take(follow)
         if old is None:
@@ -401,6 +414,8 @@ class Journal(Child):
             self.actor_ref.tell(_NextSlice())
 
     def _forget(self, follower: Follower) -> None:
+        if self._held:
+            self._held = [follow for follow in self._held if follow.follower is not follower]
         self._routes.remove(follower)
         self._replays.pop(follower, None)
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pykka
 
-from messages.control import Committed, FactNews, Follow
+from messages.control import Committed, Follow
 from messages.facts import ExecutionClosed, Fact, SignalAccepted
 from messages.refs import Tells
 
 REMEMBERED_NEWBORN = 1024
 """Executions whose facts are at hand until their actors ask for them."""
 
-Follower = Tells[FactNews]
+Follower = Tells[Committed]
 
 
 class Newborn:

@@ -264,7 +264,7 @@ class SignalGate(Follower, Parent, Child):
                 pass
 
     def on_durable(self, fact: Fact) -> None:
-        """Send the verdicts that waited for a fact, and start what it accepted."""
+        """Send the verdicts that waited for a fact."""
         answers = self._answers.popleft()
         for reply_to, verdict in answers.due:
             self._answer(reply_to, verdict)
@@ -273,8 +273,6 @@ class SignalGate(Follower, Parent, Child):
             self.runtime.send(asker, answer)
         if isinstance(fact, SignalAccepted):
             self._accepting.pop(fact.execution_id, None)
-            if self._readiness.readiness not in (Readiness.DRAINING, Readiness.FAILED):
-                self._start(fact)
 
     def on_news_of(self, fact: Fact) -> None:
         """See a quarantined execution to its end."""
@@ -400,6 +398,7 @@ class SignalGate(Follower, Parent, Child):
         )
         verdict = Verdict(status=Status.ACCEPTED, execution_id=of, id=signal.id, label=label)
         self._accepting[of] = self._append_and_answer(accepted, reply_to, verdict)
+        self._start(accepted)  # Which begins when the journal tells it of this, so when it is durable.
 
     def _next_moment(self) -> datetime:
         """Return the time, never the same one twice: ids are made of it."""
@@ -538,8 +537,7 @@ class SignalGate(Follower, Parent, Child):
     def _recover_executions(self, quarantined: tuple[str, ...]) -> None:
         self._quarantined.update(dict.fromkeys(quarantined))
         for accepted in tuple(self._load.accepted()):
-            if accepted.execution_id not in self._accepting:
-                self._start(accepted)
+            self._start(accepted)
         for of in tuple(self._quarantined):
             self._see_to_its_end(of)
 

@@ -37,6 +37,7 @@ from messages.facts import (
     EpochStarted,
     ExecutionPaused,
     ExecutionResumed,
+    ExecutionStarted,
     Fact,
     TradeBooked,
     TradingHalted,
@@ -180,6 +181,71 @@ def test_who_follows_an_execution_is_told_what_was_appended_before_it_asked(hous
     house.follow(follower, execution=EXECUTION)
     assert news(follower) == [1, CaughtUp(1, ID)]
     assert news(house.writer) == [1]
+
+
+def test_executions_let_in_together_are_told_so_after_the_one_commit_of_them_all(house: House, a_probe: Probes) -> None:
+    executions = [f"{number:013}" for number in range(5)]
+    followers = [a_probe(execution) for execution in executions]
+    for execution, follower in zip(executions, followers, strict=True):
+        house.append(an_accepted(execution_id=execution, key=execution))
+        house.follow(follower, execution=execution)
+    for number, follower in enumerate(followers, 1):
+        assert news(follower) == [number, CaughtUp(5, ID)]
+    assert house.store.appends == 1
+
+
+@pytest.mark.parametrize("failure", [StoreFailed("the disk is full"), ClaimBroken("the signal's key is held")])
+def test_an_execution_whose_acceptance_could_not_be_stored_never_begins(
+    house: House, a_probe: Probes, failure: StoreFailed
+) -> None:
+    follower = a_probe("follower")
+    house.store.fail_next(failure)
+    house.append(an_accepted())
+    house.follow(follower, execution=EXECUTION)
+    house.parent.expect(JournalFailed)
+    follower.expect_none(within=3600)
+
+
+def test_whoever_waits_for_a_fact_of_its_own_is_told_before_those_who_only_listen(
+    house: House, a_probe: Probes, simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution, exchange, listener = a_probe("execution"), a_probe("exchange"), a_probe("listener")
+    house.follow(listener)
+    house.follow(execution, execution=EXECUTION)
+    house.follow(exchange, ExecutionStarted, ChildIntended)
+    simulation.run(1)
+    for probe in (execution, exchange, listener):
+        probe.messages()
+    told: list[tuple[str, int]] = []
+    names = {execution.ref: "execution", exchange.ref: "exchange", listener.ref: "listener"}
+
+    def noted(whom: Any, news: Any) -> bool:
+        told.append((names[whom], news.seq))
+        return True
+
+    monkeypatch.setattr(journal, "_tell", noted)
+    house.append(a_planned(), ExecutionStarted(execution_id=EXECUTION, incarnation=1), writer=execution)
+    house.append(an_intent(), writer=exchange)
+    simulation.run(1)
+    assert told == [
+        ("exchange", 2),
+        ("exchange", 3),
+        ("execution", 1),
+        ("execution", 2),
+        ("execution", 3),
+        ("listener", 1),
+        ("listener", 2),
+        ("listener", 3),
+    ]
+
+
+def test_who_no_longer_follows_when_the_commit_comes_is_told_nothing(house: House, a_probe: Probes) -> None:
+    follower = a_probe("follower")
+    house.append(an_accepted())
+    house.follow(follower, execution=EXECUTION)
+    house.ref.tell(Unfollow(follower.ref))
+    house.writer.expect(Committed)
+    follower.expect_none(within=60)
 
 
 def test_who_follows_an_execution_hurries_nobody_else(house: House, a_probe: Probes) -> None:

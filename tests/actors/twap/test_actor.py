@@ -43,6 +43,7 @@ from messages.order import CancelChild, Decline, PlaceChild
 from messages.signal import Side, TwapOptions
 from tests.actors.twap.stage import Stage, after
 from tests.factories import EXECUTION, D, a_quote, a_signal, an_accepted, rules
+from tests.journal_stub import JournalStub
 from tests.probe import Probe
 
 
@@ -69,6 +70,16 @@ def test_an_execution_is_planned_and_taken_up_before_anything_else(simulation: S
     assert planned.plan.slices == (D("0.1"),) * 5
     assert planned.plan.start_at == after(0)
     assert started == ExecutionStarted(execution_id=EXECUTION, incarnation=1)
+
+
+def test_nothing_is_done_before_the_journal_has_told_of_the_acceptance(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JournalStub, "on_receive", lambda *_: None)
+    stage = Stage(simulation)
+    stage.market.expect_none(within=3600.0)
+    stage.exchange.expect_none()
+    assert stage.journal.facts == []
 
 
 def test_a_due_slot_is_two_messages_away_from_its_child(simulation: Simulation) -> None:
