@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from messages.facts import BANNED
+from messages.order import BAD_CERTIFICATE
 
-KEY, SIGNATURE, FIREWALL = "KEY_REVOKED", "BAD_SIGNATURE", "FIREWALL"
+KEY, SIGNATURE, FIREWALL, CERTIFICATE = "KEY_REVOKED", "BAD_SIGNATURE", "FIREWALL", "CERTIFICATE"
 BAN, INVARIANT = BANNED, "INVARIANT"
 REBUILT, SECOND_DAEMON, CRASH_LOOP = "REBUILT", "SECOND_DAEMON", "CRASH_LOOP"
 """Reasons of a halt; that of a ban ends with it, the others wait for a person."""
 
-_GRAVITY = {BAN: 0, KEY: 2, SIGNATURE: 2, FIREWALL: 2, SECOND_DAEMON: 2, CRASH_LOOP: 3, INVARIANT: 4}
+_OF_THE_ACCOUNT = dict.fromkeys((KEY, SIGNATURE, FIREWALL, CERTIFICATE, SECOND_DAEMON), 2)
+_GRAVITY = {BAN: 0, **_OF_THE_ACCOUNT, CRASH_LOOP: 3, INVARIANT: 4}
 _BY_A_PERSON = 1
 SUBJECTS = ("trading", "trading", "trading: the account", "trading: the daemon", "trading: a broken promise")
 """What the alert of a halt is of, by how grave it is: one that comes during a lighter one has an alert of its own."""
@@ -36,5 +38,6 @@ HALTS: dict[int, str] = {
     -2015: KEY,  # key, address or permission
     401: KEY,
     403: FIREWALL,
+    BAD_CERTIFICATE: CERTIFICATE,
 }
 """The halt that follows from an error code (protocol §11)."""

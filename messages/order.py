@@ -542,11 +542,15 @@ class LimitsSeen:
     detail: str = ""
 
 
+BAD_CERTIFICATE = 495
+"""Stands where HTTP's status would: whoever is there shows no certificate that can be trusted, and was told nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueAlarm:
     """The venue has answered what no waiting mends: key, signature, firewall, or ids of two orders.
 
-    `code` is its own, HTTP's where it gave none.
+    `code` is its own, HTTP's where it gave none; or it is `BAD_CERTIFICATE`, and nobody knows whether it is the venue.
     """
 
     code: int

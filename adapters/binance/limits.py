@@ -12,7 +12,7 @@ from typing import Final
 from actors.runtime import Runtime
 from adapters.binance.outcomes import Answer, row_of
 from adapters.binance.shapes import RateLimit
-from messages.order import LimitsSeen, VenueAlarm
+from messages.order import BAD_CERTIFICATE, LimitsSeen, VenueAlarm
 from messages.refs import Tells
 
 logger = logging.getLogger("tidegate.binance")
@@ -120,6 +120,11 @@ class Limits:
             code = answer.status if row.code is None else answer.error_code
             self._tell(VenueAlarm(code=code, detail=answer.message or str(answer)))
         return answer
+
+    def distrust(self) -> None:
+        """Tell that whoever is there shows no certificate that can be trusted."""
+        detail = "no certificate that can be trusted: it is false, it has expired, or this machine's clock is wrong"
+        self._tell(VenueAlarm(code=BAD_CERTIFICATE, detail=detail))
 
     def _hold(self, answer: Answer, *, orders_only: bool) -> Answer:
         unsaid = ORDERS_UNSAID_SECONDS if orders_only else UNSAID_SECONDS

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 
 from adapters.binance.settings import BinanceSettings, is_loopback
+from messages.order import BAD_CERTIFICATE
 
 logger = logging.getLogger("tidegate.binance")
 
@@ -134,7 +136,7 @@ class Keeper(Generic[S]):
         """Connect to `url()`, each time anew; `build` makes the session of a connection.
 
         No connection is tried while `hold_seconds()` is above 0; `on_refused` hears of handshakes
-        that were answered with an HTTP error.
+        that were answered with an HTTP error, or with a false certificate (`BAD_CERTIFICATE`).
         """
         self._name, self._url, self._build, self._settings = name, url, build, settings
         self._hold_seconds, self._on_refused = hold_seconds, on_refused
@@ -221,6 +223,9 @@ class Keeper(Generic[S]):
                 logger=frames,
                 user_agent_header="tidegate",
             )
+        except ssl.SSLCertVerificationError:
+            self._on_refused(BAD_CERTIFICATE, {})
+            raise
         except InvalidStatus as refused:
             self._on_refused(refused.response.status_code, dict(refused.response.headers.raw_items()))
             raise

@@ -201,6 +201,8 @@ class Rest:
                 return self._learn(response.status, response.headers, body)
         except (aiohttp.ClientError, OSError) as error:
             # The error's own text may hold the address with the signature, so only its kind is told.
+            if isinstance(error, aiohttp.ClientConnectorCertificateError):
+                self._limits.distrust()
             kind = type(error).__name__
             raise (RequestUnknown(kind) if trace.sent else RequestNotSent(kind)) from None
 

@@ -28,6 +28,7 @@ from adapters.binance.outcomes import Answer, Care, RequestNotSent, RequestUnkno
 from adapters.binance.settings import BinanceSettings
 from adapters.binance.shapes import Frame, Kind
 from adapters.binance.signing import Signer, signed_ws
+from messages.order import BAD_CERTIFICATE
 
 logger = logging.getLogger("tidegate.binance")
 
@@ -303,6 +304,8 @@ def whole_numbers(params: Mapping[str, str]) -> dict[str, str | int]:
 
 
 def note_handshake(limits: Limits, status: int, headers: Mapping[str, str]) -> None:
-    """Heed a limit that a handshake was refused for."""
-    if status in {403, 418, 429}:
+    """Heed a limit that a handshake was refused for, or a certificate for which we refused it."""
+    if status == BAD_CERTIFICATE:
+        limits.distrust()
+    elif status in {403, 418, 429}:
         limits.learn_answer(Answer(status=status, message="handshake refused", until=limits.retry_after(headers)))

@@ -40,6 +40,7 @@ from messages.facts import (
 from messages.ids import cancel_id, child_id, milliseconds
 from messages.market import BalancesChanged, RulesChanged
 from messages.order import (
+    BAD_CERTIFICATE,
     AdoptChild,
     BalancesFound,
     BalancesSeen,
@@ -639,7 +640,14 @@ def test_a_hold_on_orders_survives_a_restart(simulation: Simulation) -> None:
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [(-2015, "KEY_REVOKED"), (401, "KEY_REVOKED"), (-1022, "BAD_SIGNATURE"), (403, "FIREWALL"), (-2039, None)],
+    [
+        (-2015, "KEY_REVOKED"),
+        (401, "KEY_REVOKED"),
+        (-1022, "BAD_SIGNATURE"),
+        (403, "FIREWALL"),
+        (BAD_CERTIFICATE, "CERTIFICATE"),
+        (-2039, None),
+    ],
 )
 def test_an_alarm_of_the_venue_halts_where_nothing_more_will_be_taken_from_us(
     simulation: Simulation, code: int, reason: str | None

@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 
 from actors.runtime import Pool
+from adapters.binance.limits import Limits
+from adapters.binance.outcomes import RequestNotSent
+from adapters.binance.rest import Rest
 from adapters.binance.settings import BinanceSettings
+from adapters.binance.signing import HmacSigner
 from adapters.binance.venue import BinanceVenue
-from messages.order import NotSent, QueryFailed, QueryOpenOrders
+from messages.order import BAD_CERTIFICATE, NotSent, QueryFailed, QueryOpenOrders, ReportLimits, VenueAlarm
 from tests.adapters.binance.test_venue_orders import an_order
 from tests.probe import Probe
 
@@ -86,21 +90,28 @@ def until(happened: Callable[[], bool], seconds: float = 5.0) -> None:
         time.sleep(0.01)
 
 
+def settings_of(there: Impostor) -> BinanceSettings:
+    host = f"127.0.0.1:{there.port}"
+    return BinanceSettings(
+        rest_url=f"https://{host}",
+        ws_api_url=f"wss://{host}/ws-api/v3",
+        stream_url=f"wss://{host}",
+        api_key="the-key",
+        api_secret="the-secret",
+        query_seconds=2.0,
+        order_seconds=2.0,
+    )
+
+
 def test_to_a_server_with_a_false_certificate_nothing_is_said_and_attempts_become_rare() -> None:
     with Pool(1) as pool, impostor() as there:
-        host = f"127.0.0.1:{there.port}"
-        settings = BinanceSettings(
-            rest_url=f"https://{host}",
-            ws_api_url=f"wss://{host}/ws-api/v3",
-            stream_url=f"wss://{host}",
-            api_key="the-key",
-            api_secret="the-secret",
-            query_seconds=2.0,
-            order_seconds=2.0,
-        )
+        settings = settings_of(there)
         listener: Probe = Probe(pool)
         with BinanceVenue(pool, settings) as venue:
             until(lambda: there.tried >= 4)
+            alarms: Probe = Probe(pool)
+            venue.tell(ReportLimits(listener=alarms.ref))
+            assert alarms.expect(VenueAlarm).code == BAD_CERTIFICATE
             venue.tell(an_order(reply_to=listener.ref))
             listener.expect(NotSent)
             venue.tell(QueryOpenOrders(symbol="BTCUSDT", reply_to=listener.ref))
@@ -108,4 +119,24 @@ def test_to_a_server_with_a_false_certificate_nothing_is_said_and_attempts_becom
             before = there.tried
             time.sleep(1.0)
             assert there.tried - before < 15, "a storm of attempts"
+        assert there.heard == b""
+
+
+def test_a_false_certificate_of_rest_alone_is_an_alarm_too() -> None:
+    with Pool(1) as pool, impostor() as there:
+        limits = Limits(pool)
+        alarms: Probe = Probe(pool)
+        limits.report_to(alarms.ref)
+
+        async def ask() -> None:
+            rest = Rest(settings_of(there), signer=HmacSigner("s"), limits=limits)
+            rest.open()
+            try:
+                with pytest.raises(RequestNotSent):
+                    await rest.ask("GET", "time")
+            finally:
+                await rest.close()
+
+        asyncio.run(ask())
+        assert alarms.expect(VenueAlarm).code == BAD_CERTIFICATE
         assert there.heard == b""
