@@ -14,7 +14,7 @@ from actors.exchange.door import Door
 from actors.exchange.exposure import EXPOSURE_FACTS
 from actors.exchange.intents import intent_of, intent_of_adopted
 from actors.exchange.outbox import Outbox
-from actors.exchange.refresh import Need, Refresh, is_of_symbol
+from actors.exchange.refresh import Need, Refresh, is_of_balance, is_of_symbol
 from actors.exchange.settings import ExchangeSettings
 from actors.exchange.signs import Signs
 from actors.follower import Follower
@@ -296,6 +296,8 @@ class ExchangeActor(Follower, Child):
         match fact:
             case ChildRefused(code=code, message=message) if code == FILTER_FAILURE or is_of_symbol(code, message):
                 self._hurry(Need.RULES, 0.0)
+            case ChildRefused(code=code, message=message) if is_of_balance(code, message):
+                self._hurry(Need.BALANCES, 0.0)
             case ChildRefused(code=code) if code == TIMESTAMP_FAILURE:
                 self._door.clock_doubted = True
                 self._ask(Need.TIME)

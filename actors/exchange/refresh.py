@@ -57,6 +57,11 @@ _REJECTED, _STATUS_MISMATCH = -2010, -1220
 _OF_SYMBOL = ("market is closed", "not enabled", "not permitted", "restricted")
 
 
+def is_of_balance(code: int, message: str) -> bool:
+    """Whether the venue refused an order for want of money: the balances are to be read again (protocol §11)."""
+    return code == _REJECTED and "insufficient balance" in message.lower()
+
+
 def is_of_symbol(code: int, message: str) -> bool:
     """Whether the venue refused an order for the state of its symbol: the rules are to be read again (protocol §11)."""
     text = message.lower()

@@ -981,11 +981,20 @@ def test_a_query_of_anothers_that_failed_is_left_aside(world: World) -> None:
     world.venue.expect_none(within=30.0)
 
 
-@pytest.mark.parametrize(("code", "query"), [(-1013, QueryRules), (-1021, QueryTime)])
-def test_a_refusal_that_shows_old_knowledge_refreshes_it(world: World, code: int, query: type[object]) -> None:
+@pytest.mark.parametrize(
+    ("code", "message", "query"),
+    [
+        (-1013, "", QueryRules),
+        (-1021, "", QueryTime),
+        (-2010, "Account has insufficient balance for requested action.", QueryBalances),
+    ],
+)
+def test_a_refusal_that_shows_old_knowledge_refreshes_it(
+    world: World, code: int, message: str, query: type[object]
+) -> None:
     world.place()
     world.sent()
-    refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=code, message="")
+    refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=code, message=message)
     world.journal.commit(refused)
     world.venue.expect(query)
     world.venue.expect_none(within=5.0)
