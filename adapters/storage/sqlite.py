@@ -89,6 +89,10 @@ ClaimRow = tuple[str, int, int, int]
 """Key, until, seq of the claiming fact, and its moment."""
 
 
+class _Overtaken(Exception):
+    """The file has facts that this process did not write, though it holds the lock, or did."""
+
+
 class JournalDamaged(StoreFailed):
     """The file is no journal, of a newer version, or broken; it is left as it is."""
 
@@ -226,6 +230,9 @@ class SqliteStore:
             self._transact(records)
         except ClaimBroken:
             raise
+        except _Overtaken as error:
+            self._poison = str(error)
+            raise StoreFailed(f"{self.path}: {self._poison}") from None
         except (apsw.Error, UnwritableFact) as error:
             self._poison = f"{type(error).__name__}: {error}"
             raise StoreFailed(f"{self.path}: {self._poison}") from error
@@ -245,6 +252,7 @@ class SqliteStore:
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
+            self._see_that_nobody_else_wrote()
             self._connection.executemany(_INSERT, rows)
             self._take_claims(records)
             execute("COMMIT")
@@ -252,6 +260,12 @@ class SqliteStore:
             self._roll_back()
             raise
         self._last_seq, self._chain = expected, chain
+
+    def _see_that_nobody_else_wrote(self) -> None:
+        """The number's key alone would say so no more once the other has archived what bears it."""
+        for (last,) in self._connection.execute("SELECT max(seq) FROM facts"):
+            if (last or 0) != self._last_seq:
+                raise _Overtaken(f"another process has written to it: it ends with fact {last}, not {self._last_seq}")
 
     def _take_claims(self, records: Sequence[Committed]) -> None:
         waiting: list[ClaimRow] = []

@@ -162,6 +162,51 @@ def test_a_database_of_something_else_is_refused_and_kept(tmp_path: Path, *, rea
     assert (tmp_path / sqlite.JOURNAL_FILE).read_bytes() == before
 
 
+def two_on_one_file(directory: Path) -> tuple[SqliteStore, SqliteStore]:
+    """What a network file system may allow, or somebody who removes the lock: two processes at once."""
+    old = SqliteStore(directory)
+    old.append([epoch(1)])
+    (directory / "lock").unlink()
+    return old, SqliteStore(directory)
+
+
+def test_one_that_has_lost_the_lock_can_write_nothing_once_another_has_begun_its_epoch(tmp_path: Path) -> None:
+    old, new = two_on_one_file(tmp_path)
+    new.append([epoch(2)])
+    with pytest.raises(StoreFailed, match="another process has written to it: it ends with fact 2, not 1"):
+        old.append([epoch(2)])
+    with pytest.raises(StoreFailed, match="has failed before"):
+        old.append([epoch(2)])
+    new.append([epoch(3)])
+    assert [one.seq for one in new.read()] == [1, 2, 3]
+    assert new.verify() == 3
+    old.close()
+    new.close()
+
+
+def test_one_that_comes_while_another_still_writes_does_not_begin_an_epoch(tmp_path: Path) -> None:
+    old, new = two_on_one_file(tmp_path)
+    old.append([epoch(2)])
+    with pytest.raises(StoreFailed, match="another process"):
+        new.append([epoch(2)])
+    assert old.verify() == 2
+    old.close()
+    new.close()
+
+
+def test_one_that_has_slept_while_another_wrote_and_archived_what_follows_can_write_nothing_either(
+    tmp_path: Path,
+) -> None:
+    old, new = two_on_one_file(tmp_path)
+    new.append([epoch(number) for number in range(2, TAIL + 12)])
+    new.archive(range(2, 8))
+    with pytest.raises(StoreFailed, match="another process"):
+        old.append([epoch(2)])
+    assert new.verify() == TAIL + 11
+    old.close()
+    new.close()
+
+
 def test_a_directory_that_was_refused_is_not_left_locked(tmp_path: Path) -> None:
     path = tmp_path / sqlite.JOURNAL_FILE
     path.write_text("not a database" * 100)
