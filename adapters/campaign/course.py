@@ -395,6 +395,7 @@ class Course:
             "transit": timedelta(seconds=TRANSIT_SECONDS),
             "clock_error": timedelta(seconds=1 + self.clocks.venue_steps),
             "wall_steps": steps,
+            "venue_set": self.clocks.venue_steps > 0,
             "end_within": Limits().end_within + steps,
             "order_limits": () if self.clocks.touched else ((10, settings.orders_per_10_seconds),),
         }

@@ -2,26 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from adapters.paper.audit_conduct import slots_of
-from adapters.paper.audit_evidence import Evidence, Execution
+from adapters.paper.audit_evidence import Child, Evidence, Execution, Line
 from adapters.paper.audit_rules import Found, Limits, us
+from messages.money import ZERO
 
 _PROVE_NOTHING = {"ChildUnknown", "ChildCancelRequested"}
 """What is said of a child of which nothing is known yet: the cancel that fences it off is a part of the proof."""
 
 
 def unknowns_resolved(evidence: Evidence, limits: Limits) -> Found:
-    """L2: an unknown outcome is proven within its horizon, once faults have stopped."""
+    """L2: an unknown outcome is proven within its horizon, sooner with a control, once faults have stopped."""
     if limits.quiet_since is None or limits.until is None:
         return
     for child in evidence.children.values():
         for line in child.every("ChildUnknown"):
             after = [other.at for other in child.lines if other.seq > line.seq and other.kind not in _PROVE_NOTHING]
             resolved = after[0] if after else limits.until
-            begins = max(line.at, limits.quiet_since)
-            if resolved - begins > us(limits.unknown_within):
-                text = f"unknown for {(resolved - begins) / 1e6:.1f} s"
-                yield child.client_order_id, text
+            for due, why in _due(evidence, limits, child, line):
+                if resolved > due + us(limits.clock_error):
+                    long, over = (resolved - line.at) / 1e6, (resolved - due) / 1e6
+                    yield child.client_order_id, f"unknown for {long:.1f} s, {over:.1f} s too long: {why}"
+                    break
+
+
+def _due(evidence: Evidence, limits: Limits, child: Child, unknown: Line) -> Iterator[tuple[int, str]]:
+    """Say until when an outcome must be known, the earliest moment first.
+
+    The time begins with the end of the order's window; where the exchange could not be asked then, when that ended.
+    What an exchange says before and after its clock was set cannot be compared: then there is no control.
+    """
+    intent = child.intent
+    if intent is None or limits.quiet_since is None:
+        return
+    sent = intent.whole("request_timestamp") * 1000
+    window = sent + intent.whole("recv_window") * 1000
+    asked = max(limits.quiet_since, window)
+    for silence in evidence.kinds("RateLimited"):
+        if not silence.body.get("orders_only") and silence.at < asked + us(limits.controlled_within):
+            asked = max(asked, silence.moment("until"))
+    known = max(unknown.at + us(limits.proof_takes), window)
+    control = None if limits.venue_set else _control(evidence, child, intent, sent, window)
+    if control is not None:
+        moment, what = control
+        yield max(max(asked, moment) + us(limits.controlled_within), known), f"{what} was a control"
+    yield max(asked + us(limits.unknown_within), known), "without a control"
+
+
+def _control(evidence: Evidence, child: Child, intent: Line, sent: int, window: int) -> tuple[int, str] | None:
+    """Find what shows that a path which says nothing of an order would have shown it, and from when on."""
+    found: list[tuple[int, str]] = []
+    if _stream_unbroken(evidence, intent, sent):
+        found.append((window, "the user stream, without a gap since the order's timestamp,"))
+    at_once = intent.text("order_type") == "MARKET" or intent.body.get("time_in_force") in {"IOC", "FOK"}
+    for order in evidence.own_orders():  # One that may rest must be shown among the open ones besides: not judged.
+        later = order.symbol == intent.text("symbol") and order.created_at > sent and order.executed > ZERO
+        if at_once and later and order.client_order_id != child.client_order_id:
+            found.append((order.created_at, f"the later order {order.client_order_id}"))
+    return min(found, default=None)
+
+
+def _stream_unbroken(evidence: Evidence, intent: Line, sent: int) -> bool:
+    """Whether the user stream was there when the order was sent, and has missed nothing since."""
+    starts = [line for line in evidence.kinds("EpochStarted") if line.seq > intent.seq]
+    gaps = [line for line in evidence.kinds("StreamGap") if line.at > sent]  # Told when it ends.
+    return not starts and not gaps
 
 
 def cancels_answered(evidence: Evidence, limits: Limits) -> Found:

@@ -28,25 +28,30 @@ class Limits:
     `transit` is how long a message may be on its way from actor to actor or to the exchange: what
     was decided before a halt may arrive within it. `clock_ahead` is the exchange's clock minus ours,
     `clock_error` how far the daemon's estimate of it may be off. `wall_steps` is by how much the
-    daemon's own wall clock was set during the run: what it counts in wall time may be off by that.
+    daemon's own wall clock was set during the run: what it counts in wall time may be off by that;
+    `venue_set` says that the exchange's was.
     `order_limits` are (seconds, orders) in windows aligned with the epoch, as Binance counts.
     `foreign_orders` says that others trade on the account. `price_tolerance_bps` and
     `cache_ttl_seconds` are those of de-duplication. For the L rows: from `quiet_since` on
     (microseconds since 1970) no fault came any more and `until` is when the run ended; both None
-    when that is not known.
+    when that is not known. An unknown outcome is proven `controlled_within` or `unknown_within` of the
+    end of the order's window; where it is called unknown only later, `proof_takes` is allowed.
     """
 
     transit: timedelta = timedelta(seconds=2)
     clock_ahead: timedelta = timedelta()
     clock_error: timedelta = timedelta(seconds=1)
     wall_steps: timedelta = timedelta()
+    venue_set: bool = False
     order_limits: tuple[tuple[int, int], ...] = ()
     foreign_orders: bool = False
     price_tolerance_bps: Decimal = Decimal(10)
     cache_ttl_seconds: int = 600
     quiet_since: int | None = None
     until: int | None = None
-    unknown_within: timedelta = timedelta(seconds=67)
+    unknown_within: timedelta = timedelta(seconds=65)
+    controlled_within: timedelta = timedelta(seconds=20)
+    proof_takes: timedelta = timedelta(seconds=6)
     cancel_within: timedelta = timedelta(seconds=60)
     end_within: timedelta = timedelta(seconds=130)
 

@@ -28,7 +28,7 @@ from actors.order_watcher import actor as watcher_module
 from actors.order_watcher.actor import OrderWatcher
 from actors.order_watcher.ledger import Ledger
 from actors.order_watcher.outcomes import Effect
-from actors.order_watcher.proof import Proof
+from actors.order_watcher.proof import Proof, StreamHealth
 from actors.signal_gate.actor import SignalGate
 from actors.twap.child import Child
 from actors.twap.execution import Execution, Serve
@@ -110,6 +110,17 @@ def unknown_is_absent(patch: pytest.MonkeyPatch) -> None:
 def no_horizon(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Proof, "past_horizon", lambda self, moment: True)
     patch.setattr(Proof, "_control", lambda self, stream: "none")
+
+
+@mutant("waits for a minute though a control shows that the order would be seen")
+def heeds_no_control(patch: pytest.MonkeyPatch) -> None:
+    judged = Proof._control
+
+    def minute(self: Proof, stream: StreamHealth) -> str | None:
+        self._controls.clear()
+        return judged(self, StreamHealth())
+
+    patch.setattr(Proof, "_control", minute)
 
 
 @mutant("closes an order as soon as it is final, whatever trades are still to come")

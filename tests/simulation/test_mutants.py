@@ -17,6 +17,7 @@ HINTS = {
     "any_error_is_a_refusal": 223,
     "unknown_is_absent": 12,
     "no_horizon": 168,
+    "heeds_no_control": 8,
     "forgets_a_late_fill": 47,
     "terminal_overwritten": 49,
     "books_trades_twice": 2,

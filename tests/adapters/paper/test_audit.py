@@ -36,7 +36,9 @@ from messages.facts import (
     ExecutionQuarantined,
     ExecutionResumed,
     ExecutionStarted,
+    RateLimited,
     SignalDuplicate,
+    StreamGap,
     TradingHalted,
 )
 from messages.ids import child_id, microseconds
@@ -776,6 +778,25 @@ def an_unknown_is_proven_late(run: Run) -> None:
     line["at"] = "2026-07-01T12:01:30Z"
 
 
+def resolve_late(run: Run, seconds: float) -> None:
+    """The outcome of B, sent at 2 s, is known only then; its window is over at 4 s."""
+    for kind in ("ChildAcknowledged", "TradeBooked", "ChildClosed"):
+        run.line(kind, client_order_id=NAME_B)["at"] = at(seconds).isoformat()
+
+
+@breaks(progress.unknowns_resolved)
+def an_unknown_is_proven_late_though_the_stream_was_there_all_the_time(run: Run) -> None:
+    run.drop("EpochStarted", epoch=2)
+    resolve_late(run, 25.5)
+
+
+@breaks(progress.unknowns_resolved)
+def an_unknown_is_proven_late_though_a_later_order_was_shown(run: Run) -> None:
+    run.drop("EpochStarted", epoch=2)
+    run.add(60, StreamGap(since=at(1), until=at(60), detail=""))
+    resolve_late(run, 31 + 22)
+
+
 @breaks(progress.unknowns_resolved)
 def an_unknown_is_fenced_off_and_then_forgotten(run: Run) -> None:
     unknown = run.line("ChildUnknown", client_order_id=NAME_B)
@@ -795,6 +816,27 @@ def an_unknown_is_fenced_off_and_then_forgotten(run: Run) -> None:
 @breaks(progress.cancels_answered)
 def a_cancel_is_never_answered(run: Run) -> None:
     run.drop("ChildClosed", client_order_id=name_a(3))
+
+
+@pytest.mark.parametrize("gap", [(1, 3), (3, 60)], ids=["before it", "after it"])
+def test_a_stream_with_a_gap_is_no_control(gap: tuple[float, float]) -> None:
+    run = clean_run()
+    run.drop("EpochStarted", epoch=2)
+    resolve_late(run, 31 + 19)  # Of the later order's time it is known soon enough.
+    assert [violation.rule for violation in judge(run).violations if violation.rule == "L2"] == ["L2"]
+    run.add(60, StreamGap(since=at(gap[0]), until=at(gap[1]), detail=""))
+    assert "L2" not in judge(run).broken()
+
+
+def test_a_silence_that_the_exchange_asked_for_is_waited_for_and_a_clock_that_was_set_is_no_control() -> None:
+    run = clean_run()
+    resolve_late(run, 31 + 22)
+    assert "L2" in judge(run).broken()
+    assert "L2" not in judge(run, limits=replace(LIMITS, venue_set=True)).broken()
+    run.add(20, RateLimited(until=at(40), banned=False, detail=""))
+    assert "L2" not in judge(run).broken()
+    resolve_late(run, 40 + 22)
+    assert "L2" in judge(run).broken()
 
 
 def named(fault: tuple[Rule, Callable[[Run], object]]) -> str:
