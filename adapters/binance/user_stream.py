@@ -34,6 +34,9 @@ from messages.refs import Tells
 logger = logging.getLogger("tidegate.binance")
 
 REMEMBERED_REPORTS = 2000
+LEFT_ASIDE = frozenset({"balanceUpdate", "listStatus", "externalLockUpdate", "serverShutdown"})
+"""Kinds of events that tell nothing which others do not (protocol §7.4)."""
+MOST_UNKNOWN = 20
 SUBSCRIBED_ALREADY = -2035
 OPENED_ERROR_MS = 200
 """How exactly the moment of an opening is known on the venue's clock."""
@@ -176,6 +179,7 @@ class UserStream:
         self._expected: dict[OrderKey, tuple[_State, asyncio.TimerHandle]] = {}
         self._opened_ms = 0
         self._balances_of: dict[str, int] = {}
+        self._unknown: dict[str, None] = {}
         self._since_opened: set[OrderKey] = set()
         self._keeper: Keeper[_UserSession] = Keeper(
             "user-data stream",
@@ -271,10 +275,18 @@ class UserStream:
                 self._take_balances(event)
             elif kind == "eventStreamTerminated":
                 self._distrust(session, "the subscription was ended")
+            elif kind not in LEFT_ASIDE:
+                self._note_unknown(kind)
         except Unreadable as error:
             logger.error("an event of the user-data stream is unreadable: %s", error)  # noqa: TRY400
             self.tell(StreamCut(since=self.runtime.now(), detail="an event was unreadable"))
             self.tell(StreamOpened())
+
+    def _note_unknown(self, kind: str) -> None:
+        """Say once that there is a kind of event that nobody here knows; whatever it tells, queries tell too."""
+        if kind not in self._unknown and len(self._unknown) < MOST_UNKNOWN:
+            self._unknown[kind] = None
+            logger.warning("the user-data stream has events of an unknown kind, %.40r: they are left aside", kind)
 
     async def probe(self, session: _UserSession) -> None:
         """Ask again and again whether a connection's subscription lives, often while orders are open."""

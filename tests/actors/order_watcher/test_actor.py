@@ -228,6 +228,18 @@ def test_an_order_that_is_silent_is_polled_every_two_seconds(sent: World) -> Non
     sent.exchange.expect(Relay(query=sent.q_open), within=0.2)
 
 
+def test_an_order_in_a_state_that_nobody_knows_is_polled_until_it_is_in_one_that_is_known(sent: World) -> None:
+    sent.tell(report(an_order("UNRECOGNISED")))
+    for _ in range(3):
+        sent.wait(2.1)
+        assert sent.q_open in sent.asked()
+    assert ChildClosed not in sent.kinds()
+    sent.tell(open_orders(), found(a_trade(7)), OrderFound(client_order_id=CHILD, order=an_order("FILLED", "0.1")))
+    sent.wait(0.3)
+    sent.tell(found(a_trade(7), order_id=1001))
+    assert sent.journal.last(ChildClosed).outcome is ChildOutcome.FILLED
+
+
 def test_one_poll_serves_all_orders_of_a_symbol(world: World) -> None:
     world.intend(slice=0)
     world.intend(slice=1, client_order_id=OTHER_CHILD)

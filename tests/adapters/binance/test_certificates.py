@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from adapters.binance.rest import Rest
 from adapters.binance.settings import BinanceSettings
 from adapters.binance.signing import HmacSigner
 from adapters.binance.venue import BinanceVenue
-from messages.order import BAD_CERTIFICATE, NotSent, QueryFailed, QueryOpenOrders, ReportLimits, VenueAlarm
+from messages.order import BAD_CERTIFICATE, NotSent, QueryFailed, QueryOpenOrders, QueryTime, ReportLimits, VenueAlarm
 from tests.adapters.binance.test_venue_orders import an_order
 from tests.probe import Probe
 
@@ -37,10 +38,10 @@ class Impostor:
         self.heard = b""
         self.port = 0
 
-    async def start(self) -> asyncio.Server:
+    async def start(self, host: str) -> asyncio.Server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(PEM)
-        outer = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        outer = await asyncio.start_server(self._take, host, 0)
         self._context, self.port = context, outer.sockets[0].getsockname()[1]
         return outer
 
@@ -67,13 +68,13 @@ async def ended(server: asyncio.Server) -> None:
 
 
 @contextmanager
-def impostor() -> Iterator[Impostor]:
+def impostor(host: str = "127.0.0.1") -> Iterator[Impostor]:
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     there = Impostor()
-    server = asyncio.run_coroutine_threadsafe(there.start(), loop).result(5)
+    server = asyncio.run_coroutine_threadsafe(there.start(host), loop).result(5)
     try:
         yield there
     finally:
@@ -120,6 +121,28 @@ def test_to_a_server_with_a_false_certificate_nothing_is_said_and_attempts_becom
             time.sleep(1.0)
             assert there.tried - before < 15, "a storm of attempts"
         assert there.heard == b""
+
+
+def heard_from(there: Impostor, host: str) -> bytes:
+    """What reaches the server when it is asked something under a name, on both kinds of connection."""
+    url = f"{host}:{there.port}"
+    settings = replace(settings_of(there), rest_url=f"https://{url}", ws_api_url=f"wss://{url}/ws-api/v3")
+    with Pool(1) as pool:
+        listener: Probe = Probe(pool)
+        with BinanceVenue(pool, settings) as venue:
+            venue.tell(QueryTime(reply_to=listener.ref))
+            listener.expect(QueryFailed, within=5.0)
+    return there.heard
+
+
+def test_a_good_certificate_of_another_name_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where DNS leads to somebody else's server: whoever signed this certificate is trusted, for another name."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
+    with impostor("127.0.0.2") as there:
+        assert heard_from(there, "127.0.0.2") == b""
+        assert there.tried > 0
+    with impostor() as there:
+        assert b"GET /" in heard_from(there, "localhost"), "under its own name it is spoken to"
 
 
 def test_a_false_certificate_of_rest_alone_is_an_alarm_too() -> None:

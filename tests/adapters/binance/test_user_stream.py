@@ -6,6 +6,7 @@ Real sockets on loopback, so these tests wait in real time, for moments.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -364,6 +365,20 @@ def test_an_unreadable_report_is_a_gap(stub: Stub, make_venue: MakeVenue, stream
     stub.push_user({"e": "executionReport", "s": "BTCUSDT"})
     stream.expect(StreamCut)
     stream.expect(StreamOpened)
+
+
+def test_an_event_that_nobody_knows_is_said_once_and_hides_none_that_follows(
+    stub: Stub, make_venue: MakeVenue, stream: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "tidegate.binance")
+    opened(make_venue, stream)
+    for kind in ("brandNew", "brandNew", "balanceUpdate", "brandNew"):
+        stub.push_user({"e": kind, "E": 1, "a": {"b": [1]}})
+    stub.push_user(a_report())
+    assert stream.expect(OrderReport).order.client_order_id == CHILD
+    said = [record.getMessage() for record in caplog.records if "brandNew" in record.getMessage()]
+    assert len(said) == 1
+    assert "balanceUpdate" not in caplog.text
 
 
 def test_a_handshake_that_is_refused_for_a_limit_is_not_tried_again_before_its_time(

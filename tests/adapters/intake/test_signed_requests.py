@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hmac
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -71,6 +74,29 @@ def test_altered_late_and_forged_requests_are_refused_without_a_word_why_and_use
         details.append(answer["detail"])
     assert len(set(details)) == 1
     assert world.gate.told == []
+
+
+def test_a_flood_of_forged_requests_is_one_line_of_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tidegate")
+    for number in range(20):
+        assert send(world, headers(f"nonce-{number:04}", secret="guessed")) == 401
+    assert sum("without the token" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_signature_is_compared_in_constant_time_whoever_is_said_to_have_signed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[str, str]] = []
+
+    def compare(right: str, shown: str) -> bool:
+        compared.append((right, shown))
+        return hmac.compare_digest(right, shown)
+
+    monkeypatch.setattr("adapters.intake.signatures.hmac", SimpleNamespace(compare_digest=compare, new=hmac.new))
+    for key in ("desk", "nobody"):
+        signed = signed_headers(key, "guessed", datetime.now(UTC), "nonce-0001", BODY)
+        assert send(world, signed) == 401
+    assert [len(right) for right, _ in compared] == [64, 64]
 
 
 def test_a_wrong_signature_is_not_healed_by_a_right_token(world: World) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -73,6 +74,39 @@ def test_a_second_opener_is_locked_out_until_the_first_closes(tmp_path: Path, st
         SqliteStore(tmp_path)
     store.close()
     SqliteStore(tmp_path).close()
+
+
+def test_a_file_that_another_holds_locked_is_waited_for_a_while_and_then_fails_the_append_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 300)
+    store = SqliteStore(tmp_path)
+    fill(store, 1)
+    other = apsw.Connection(str(tmp_path / sqlite.JOURNAL_FILE))
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    with pytest.raises(StoreFailed, match="BusyError"):
+        fill(store, 1)
+    assert 0.25 < time.monotonic() - began < 5.0
+    other.execute("ROLLBACK")
+    other.close()
+    with pytest.raises(StoreFailed, match="has failed before"):
+        fill(store, 1)
+    store.close()
+    again = SqliteStore(tmp_path)
+    assert again.last_seq() == 1
+    again.close()
+
+
+def test_a_lock_that_is_let_go_in_time_only_delays_the_append(tmp_path: Path, store: SqliteStore) -> None:
+    other = apsw.Connection(str(tmp_path / sqlite.JOURNAL_FILE))
+    other.execute("BEGIN IMMEDIATE")
+    letting_go = threading.Timer(0.1, lambda: other.execute("ROLLBACK"))
+    letting_go.start()
+    fill(store, 2)
+    letting_go.join()
+    other.close()
+    assert store.last_seq() == 2
 
 
 def test_nobody_else_may_read_the_files_whatever_the_umask(tmp_path: Path) -> None:
