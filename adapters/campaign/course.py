@@ -370,13 +370,14 @@ class Course:
         self._read = len(self.world.store.committed)
 
     def _settled(self) -> bool:
-        if self.world.news.open or not self.up() or self.world.news.readiness is not Readiness.READY:
+        news, store = self.world.news, self.world.store
+        if news.open or news.readiness is not Readiness.READY or not self.up():
             return False
-        if any(answer.verdict is None and life == self.lives for life, answer in self._sent):
+        if self._read != len(store.committed):
+            self._follow()
+        if self._open or any(due.do != self._mend for due in self._agenda):
             return False
-        self._follow()
-        mending = sum(due.do == self._mend for due in self._agenda)
-        return not self._open and len(self._agenda) == mending
+        return not any(answer.verdict is None and life == self.lives for life, answer in self._sent)
 
     def _still_open(self) -> str:
         silent = [answer.name for life, answer in self._sent if answer.verdict is None and life == self.lives]

@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from messages.ids import microseconds
 
 Json = Mapping[str, object]
+_AMOUNTS = (str, int, Decimal)
 
 
 class Unreadable(ValueError):
@@ -90,7 +91,7 @@ class Record:
 
 def amount_of(value: object) -> Decimal:
     """Read an amount from a string, a whole number or a Decimal; a float is refused."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _AMOUNTS):
         raise Unreadable(f"no amount: {value!r}")
     try:
         amount = Decimal(value)
