@@ -167,7 +167,9 @@ class Keeper(Generic[S]):
             await self._until_over(line)
             if asyncio.get_running_loop().time() - line.since >= self._settings.settled_seconds:
                 self._failures = 0
-            elif line.reader.done():
+            elif (
+                line.reader.done() or self._renewal.is_set()
+            ):  # Or what finds it useless each time would connect for ever.
                 self._failures += 1
 
     async def _until_over(self, line: _Line[S]) -> None:

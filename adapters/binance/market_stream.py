@@ -38,12 +38,33 @@ FRESH_SECONDS = 1.0
 CONTROL_SECONDS = 0.35
 """Control messages are at least so far apart: five a second are allowed, a ping and a pong included."""
 
-SNAPSHOT_RETRY_SECONDS = ASK_RETRY_SECONDS = 0.5
+ASK_RETRY_SECONDS = 0.5
+SNAPSHOT_FIRST_SECONDS, SNAPSHOT_MOST_SECONDS, SNAPSHOT_CALM_SECONDS = 0.5, 30.0, 60.0
+"""A snapshot weighs 50 of the 6,000 a minute that orders' proofs and all else must do with."""
 BOOK_BELIEVED_SECONDS = 2.0
 """A book that was silent for longer is believed only if its touch is the present one."""
 
 AskTouch = Callable[[tuple[str, ...]], Awaitable[list[BookTicker]]]
 AskDepth = Callable[[str], Awaitable[DepthSnapshot]]
+
+
+@dataclass(slots=True)
+class _Pace:
+    """Bounds how often something costly is asked for: at once, but ever more seldom as long as it does not help."""
+
+    gap: float = SNAPSHOT_FIRST_SECONDS
+    asked_at: float = -float("inf")
+
+    def wait(self, now: float) -> float:
+        """Return for how long to wait before asking."""
+        return max(0.0, self.asked_at + self.gap - now)
+
+    def ask(self, now: float) -> None:
+        """Note that it is asked now."""
+        calm = now - self.asked_at > SNAPSHOT_CALM_SECONDS
+        first = self.asked_at == -float("inf")
+        self.gap = SNAPSHOT_FIRST_SECONDS if calm or first else min(2 * self.gap, SNAPSHOT_MOST_SECONDS)
+        self.asked_at = now
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +82,7 @@ class _Slot:
     trades: bool = False
     traded: Decimal = ZERO
     trade_number: int = -1
+    snapshots: _Pace = field(default_factory=_Pace)
 
 
 @dataclass(slots=True, eq=False)
@@ -215,6 +237,7 @@ class MarketStream:
         slot.trades = wish.trades
         if old is not None:
             slot.touch, slot.update_id, slot.seen_at = old.touch, old.update_id, old.seen_at
+            slot.snapshots = old.snapshots
         if self._relied is not None and self._runtime.now() - slot.seen_at <= FRESH_SECONDS:
             self._tell(slot)
         else:
@@ -348,9 +371,11 @@ class MarketStream:
 
     async def _fill(self, symbol: str, book: LocalBook) -> None:
         """Fetch snapshots until one fits."""
-        while True:
+        while (slot := self._slots.get(symbol)) is not None:
+            await asyncio.sleep(slot.snapshots.wait(self._runtime.now()))
             async with self._snapshots:
                 await asyncio.sleep(self._limits.hold_seconds())
+                slot.snapshots.ask(self._runtime.now())
                 try:
                     snapshot = await self._ask_depth(symbol)
                 except (RequestNotSent, RequestUnknown, Unreadable):
@@ -358,11 +383,9 @@ class MarketStream:
             if snapshot is not None:
                 now = self._runtime.now()
                 if book.take_snapshot(snapshot, now, levels=self._settings.snapshot_levels):
-                    slot = self._slots.get(symbol)
-                    if slot is not None:
+                    if (slot := self._slots.get(symbol)) is not None:
                         self._mark(slot)
                     return
-            await asyncio.sleep(SNAPSHOT_RETRY_SECONDS)
 
     def _ask(self, symbols: tuple[str, ...]) -> None:
         """Ask for the touch of symbols soon, all that come together at once."""

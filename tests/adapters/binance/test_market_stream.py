@@ -285,6 +285,32 @@ def test_a_book_that_crosses_itself_is_made_anew(stub: Stub, make_venue: MakeVen
     stub.wait_for(DEPTH, 2)
 
 
+def test_a_book_that_never_becomes_whole_does_not_use_up_the_weight(
+    stub: Stub, make_venue: MakeVenue, listener: Probe
+) -> None:
+    venue = make_venue()
+    watching(stub, venue, listener)
+    stub.handlers[DEPTH] = lambda _: {"lastUpdateId": 5, "bids": [], "asks": []}  # Ever too old.
+    stub.push_market("btcusdt@depth@100ms", a_change(100, 101, [], []))
+    time.sleep(2.5)  # Real time: two snapshots a second would be all of the weight, for one symbol alone.
+    assert 2 <= len(stub.asked_for(DEPTH)) <= 3
+
+
+def test_a_book_with_a_hole_in_every_change_does_not_use_up_the_weight(
+    stub: Stub, make_venue: MakeVenue, listener: Probe
+) -> None:
+    venue = make_venue()
+    watching(stub, venue, listener)
+    last = [101]
+    good = stub.handlers[DEPTH]({})
+    stub.handlers[DEPTH] = lambda _: {**good, "lastUpdateId": last[0]}  # type: ignore[dict-item]
+    for number in range(120, 1_320, 10):
+        last[0] = number
+        stub.push_market("btcusdt@depth@100ms", a_change(number, number + 1, [["41997", "5"]], []))
+        time.sleep(0.02)
+    assert 2 <= len(stub.asked_for(DEPTH)) <= 4
+
+
 def test_a_quiet_touch_is_asked_for_when_that_is_wished(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
     venue = make_venue(quiet_seconds=0.1)
     watching(stub, venue, listener)
