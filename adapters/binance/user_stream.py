@@ -71,7 +71,7 @@ class _UserSession:
 
     def __init__(self, stream: UserStream, api: ApiSession) -> None:
         self._stream, self._api = stream, api
-        api.take_events(self._take_event)
+        api.take_events(self._take_event, lambda: stream.miss(self, "a frame was unreadable"))
         self._subscription: int | None = None
         self.doubted: str | None = None
         self.proven_at = stream.runtime.now()
@@ -140,13 +140,20 @@ class _UserSession:
         return any(self._subscription in {None, one.subscription_id} for one in found)
 
     def _take_event(self, frame: Frame) -> None:
+        """Take an event, or say that one is missing: whatever goes wrong, none is lost without a word."""
         if not frame.event:
             return
-        if frame.subscription_id is None:
-            if decode(Kind, frame.event).kind == "serverShutdown":
+        try:
+            if frame.subscription_id is not None:
+                self._stream.take_event(self, frame.event)
+            elif decode(Kind, frame.event).kind == "serverShutdown":
                 self._stream.leave(self, "the server is about to stop")
-            return
-        self._stream.take_event(self, frame.event)
+        except Unreadable as error:
+            logger.error("an event of the user-data stream is unreadable: %s", error)  # noqa: TRY400
+            self._stream.miss(self, "an event was unreadable")
+        except Exception:
+            logger.exception("an event of the user-data stream could not be handled")
+            self._stream.miss(self, "an event could not be handled")
 
 
 class UserStream:
@@ -265,21 +272,22 @@ class UserStream:
         self._keeper.renew(session, detail)
 
     def take_event(self, session: _UserSession, event: Raw) -> None:
-        """Read an event and tell it; one that cannot be read is one that is missing."""
+        """Read an event and tell it. Raises `Unreadable`."""
         session.proven()
-        try:
-            kind = decode(Kind, event).kind
-            if kind == "executionReport":
-                self._take_report(order_report(event))
-            elif kind == "outboundAccountPosition":
-                self._take_balances(event)
-            elif kind == "eventStreamTerminated":
-                self._distrust(session, "the subscription was ended")
-            elif kind not in LEFT_ASIDE:
-                self._note_unknown(kind)
-        except Unreadable as error:
-            logger.error("an event of the user-data stream is unreadable: %s", error)  # noqa: TRY400
-            self.tell(StreamCut(since=self.runtime.now(), detail="an event was unreadable"))
+        kind = decode(Kind, event).kind
+        if kind == "executionReport":
+            self._take_report(order_report(event))
+        elif kind == "outboundAccountPosition":
+            self._take_balances(event)
+        elif kind == "eventStreamTerminated":
+            self._distrust(session, "the subscription was ended")
+        elif kind not in LEFT_ASIDE:
+            self._note_unknown(kind)
+
+    def miss(self, session: _UserSession, detail: str) -> None:
+        """Say that an event is missing on a connection that goes on; that is a gap if it is the one relied on."""
+        if session is self._relied:
+            self.tell(StreamCut(since=self.runtime.now(), detail=detail))
             self.tell(StreamOpened())
 
     def _note_unknown(self, kind: str) -> None:
@@ -297,15 +305,22 @@ class UserStream:
             if silent < (settings.probe_open_seconds if self._orders_open() else settings.probe_seconds) * 0.9:
                 continue
             asked_at = self.runtime.now()
-            if await session.still_subscribed(settings.probe_answer_seconds):
+            if await self._lives(session):
                 session.proven_at = max(session.proven_at, asked_at)
             else:
                 self._distrust(session, "a probe found the subscription dead")
                 return
 
+    async def _lives(self, session: _UserSession) -> bool:
+        try:
+            return await session.still_subscribed(self.settings.probe_answer_seconds)
+        except Exception:
+            logger.exception("a probe of the user-data stream failed")  # In doubt it is dead: nobody else would notice.
+            return False
+
     async def _prove(self, session: _UserSession, probe: int) -> None:
         asked_at = self.runtime.now()
-        if not await session.still_subscribed(self.settings.probe_answer_seconds):
+        if not await self._lives(session):
             self._distrust(session, "a probe found the subscription dead")
         elif session is self._relied:
             session.proven_at = max(session.proven_at, asked_at)

@@ -136,10 +136,11 @@ class ApiSession:
         self._numbers = itertools.count(1)
         self._turn = asyncio.Lock()
         self._on_event: Callable[[Frame], None] | None = None
+        self._on_unreadable: Callable[[], None] | None = None
 
-    def take_events(self, taker: Callable[[Frame], None]) -> None:
-        """Hand every frame that is an event to `taker` from now on."""
-        self._on_event = taker
+    def take_events(self, taker: Callable[[Frame], None], unreadable: Callable[[], None] | None = None) -> None:
+        """Hand every frame that is an event to `taker` from now on; one that nobody can read may have been one."""
+        self._on_event, self._on_unreadable = taker, unreadable
 
     async def open(self) -> None:
         """Nothing has to be said first."""
@@ -150,6 +151,8 @@ class ApiSession:
             told = frame_of(frame)
         except Unreadable as error:
             logger.warning("a frame of the WebSocket API is unreadable: %s", error)
+            if self._on_unreadable is not None:
+                self._on_unreadable()
             return
         if told.status is None:
             if self._on_event is not None:

@@ -154,6 +154,15 @@ def test_a_probe_that_finds_the_subscription_dead_is_a_cut(
     until(lambda: len(stub.user_sockets) == 1)
 
 
+def test_a_stream_that_is_found_dead_again_and_again_is_made_anew_ever_more_seldom(
+    stub: Stub, make_venue: MakeVenue, stream: Probe
+) -> None:
+    stub.handlers[PROBE] = lambda _: []
+    opened(make_venue, stream, probe_seconds=0.02, retry_first_seconds=0.2, retry_most_seconds=30.0)
+    time.sleep(1.5)  # Real time: with a new one at each probe they would be fifty; Binance allows one a second.
+    assert 3 <= len(stub.asked_for(SUBSCRIBE)) <= 6
+
+
 def test_a_wish_for_a_proof_is_answered_behind_the_events_or_not_at_all(
     stub: Stub, make_venue: MakeVenue, stream: Probe
 ) -> None:
@@ -379,6 +388,42 @@ def test_an_event_that_nobody_knows_is_said_once_and_hides_none_that_follows(
     said = [record.getMessage() for record in caplog.records if "brandNew" in record.getMessage()]
     assert len(said) == 1
     assert "balanceUpdate" not in caplog.text
+
+
+@pytest.mark.parametrize("frame", ["nonsense", '{"subscriptionId": {}, "event": 7}', "[]"])
+def test_an_unreadable_frame_may_have_been_an_event_and_is_a_gap(
+    stub: Stub, make_venue: MakeVenue, stream: Probe, frame: str
+) -> None:
+    opened(make_venue, stream)
+    stub.call(stub._send(stub.user_sockets, frame))
+    stream.expect(StreamCut)
+    stream.expect(StreamOpened)
+
+
+def test_an_event_on_which_our_own_code_fails_is_a_gap(
+    stub: Stub, make_venue: MakeVenue, stream: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    venue = opened(make_venue, stream)
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    venue._stream._on_report = fail
+    stub.push_user(a_report())
+    stream.expect(StreamCut)
+    stream.expect(StreamOpened)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_probe_on_which_our_own_code_fails_is_a_cut(stub: Stub, make_venue: MakeVenue, stream: Probe) -> None:
+    venue = opened(make_venue, stream, probe_seconds=0.05)
+
+    async def fail(_: float) -> bool:
+        raise ZeroDivisionError
+
+    venue._stream._relied.still_subscribed = fail
+    stream.expect(StreamCut)
+    stream.expect(StreamOpened)
 
 
 def test_a_handshake_that_is_refused_for_a_limit_is_not_tried_again_before_its_time(
