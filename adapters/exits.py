@@ -49,7 +49,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
     from adapters.paper.markets import BadMarket
     from adapters.paper.process import ExchangeNotUp
     from adapters.paper.server.faults import BadPlan
-    from adapters.paper.server.settings import NotLoopback
+    from adapters.paper.server.settings import BadSeconds, NotLoopback
     from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
     from adapters.storage.sqlite import JournalDamaged
     from messages.control import StoreFailed
@@ -86,6 +86,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
         (BadPlan, USAGE, ""),
         (BadLatency, USAGE, ""),
         (NotLoopback, USAGE, ""),
+        (BadSeconds, USAGE, ""),
         (BadKey, KEY_REFUSED, "Check venue.api_secret, or venue.private_key_file and its passphrase."),
         (ExchangeNotUp, UNAVAILABLE, ""),
         (BadRecording, USAGE, ""),

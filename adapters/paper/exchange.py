@@ -22,6 +22,7 @@ from adapters.paper.errors import (
     CANCEL_RESTRICTED,
     UNKNOWN_ORDER,
     ExchangeError,
+    invalid,
     missing,
     refuse,
 )
@@ -166,6 +167,8 @@ class PaperExchange:
             cancel_id = client_id(params, "newClientOrderId", self._draw)
             self.engine.present(self.engine.books[params["symbol"]], now)
             restriction = params.get("cancelRestrictions")
+            if restriction not in {None, "ONLY_NEW", "ONLY_PARTIALLY_FILLED"}:
+                raise invalid("cancelRestrictions")
             if restriction is not None and restriction != f"ONLY_{order.status.value}":
                 refuse(UNKNOWN_ORDER if order.status.final else CANCEL_RESTRICTED)
             return self.engine.cancel(order, now, cancel_id)

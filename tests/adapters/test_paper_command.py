@@ -136,6 +136,8 @@ def test_a_fault_plan_can_be_there_from_the_start_and_be_drawn_from_another_seed
         (("--latency", "fast"), "latency 'fast': should be milliseconds"),
         (("--ping-seconds", "0"), "--ping-seconds"),
         (("--tick-seconds", "soon"), "--tick-seconds"),
+        (("--tick-seconds", "nan"), "--tick-seconds"),
+        (("--connection-seconds", "inf"), "connection_seconds must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_reason(call: Call, arguments: tuple[str, ...], said: str) -> None:

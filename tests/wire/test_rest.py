@@ -49,7 +49,18 @@ async def test_public_data_has_the_documented_shapes(world: World) -> None:
 
 
 async def test_an_empty_market_has_no_reference_price(world: World) -> None:
-    assert (await world.get("/api/v3/referencePrice", symbol="ETHUSDT")).json["referencePrice"] is None
+    none = (400, -2043, "This symbol doesn't have a reference price.")
+    assert (await world.get("/api/v3/referencePrice", symbol="ETHUSDT")).error == none
+    await world.book(symbol="ETHUSDT", bids=[("3000", "1")], asks=[("3001", "1")])
+    assert (await world.get("/api/v3/referencePrice", symbol="ETHUSDT")).json["referencePrice"] == "3000.50000000"
+
+
+async def test_a_restriction_of_a_cancel_that_does_not_exist_is_named(world: World) -> None:
+    await world.signed("POST", PATH, **resting(newClientOrderId="x"))
+    asked: dict[str, Any] = {"symbol": "BTCUSDT", "origClientOrderId": "x"}
+    refused = await world.signed("DELETE", PATH, **asked, cancelRestrictions="ONLY_OLD")
+    assert refused.error == (400, -1130, "Data sent for parameter 'cancelRestrictions' is not valid.")
+    assert (await world.signed("DELETE", PATH, **asked, cancelRestrictions="ONLY_NEW")).json["status"] == "CANCELED"
 
 
 @pytest.mark.parametrize(

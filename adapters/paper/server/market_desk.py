@@ -16,6 +16,7 @@ from adapters.paper.server.replies import execution_rules_reply, public_trade_re
 from adapters.paper.shapes import Shape
 
 STATUS_MISMATCH = (-1220, "The symbol's status does not match the requested symbolStatus.")
+NO_REFERENCE = (-2043, "This symbol doesn't have a reference price.")
 BAD_LIMIT = (-1130, "Data sent for parameter 'limit' is not valid.")
 BAD_STATUS = (-1122, "Invalid symbolStatus.")
 NO_SYMBOLS_PATTERN = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
@@ -60,14 +61,16 @@ def execution_rules(call: Call) -> Shape:
 
 
 def reference_price(call: Call) -> Shape:
-    """Answer `referencePrice`: here the mid, which the filters go by."""
+    """Answer `referencePrice`: here the mid, which the filters go by; -2043 before there is any."""
     call.charge(2)
     symbol = known_symbol(call.params, call.exchange.engine.books)
     feed = call.feed(symbol)
     price = feed.book.middle()
+    if price is None:
+        refuse(NO_REFERENCE)
     return {
         "symbol": symbol,
-        "referencePrice": None if price is None else text(price),
+        "referencePrice": text(price),
         "timestamp": call.at // call.unit,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,6 +13,10 @@ from adapters.paper.server.keys import PAPER_KEY, ApiKey
 
 class NotLoopback(ValueError):
     """The paper exchange serves this machine only: it has no transport security, and its control face no key."""
+
+
+class BadSeconds(ValueError):
+    """A time in the server's settings is none; the text says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +43,13 @@ class ServerSettings:
     latency_seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse an address that others could reach."""
+        """Refuse an address that others could reach (`NotLoopback`), and times that are none (`BadSeconds`)."""
         if not is_loopback(self.host):
             raise NotLoopback(f"{self.host}: the paper exchange listens on loopback addresses only")
+        for name in ("connection_seconds", "ping_seconds", "pong_seconds", "tick_seconds"):
+            seconds = getattr(self, name)
+            if not (math.isfinite(seconds) and seconds > 0):
+                raise BadSeconds(f"{name} must be a number of seconds above 0, not {seconds}")
 
 
 @lru_cache(256)
