@@ -18,7 +18,7 @@ from unittest import mock
 
 from actors.twap.actor import TWAPActor
 from bench.tools.daemon import PATIENCE, Kind, a_signal, house
-from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, spread
+from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, processor_alone, spread
 from messages.facts import Fact, TradeBooked
 from messages.ids import parse_child_id
 from messages.order import SendOrder
@@ -147,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [row(what, figure, target) for what, figure, target in _FIGURES]
     print(f"{given.rounds} rounds of {given.signals} direct signals, {given.rate:g} a second; medians of the rounds")
     print(f"the disk alone, a page written and synced: p50 {disk.p50:.2f} ms, p99 {disk.p99:.2f} ms")
+    print(f"the processor alone: {processor_alone():.0f} ns a turn of a plain loop")
     print_table(rows, plain="thread an actor")
 
 

@@ -28,7 +28,7 @@ from adapters.campaign.weather import Level
 from adapters.config import Config
 from adapters.scenarios import drawn
 from adapters.simulation import StartDaemon, simulate
-from bench.tools.figures import Row, apart, print_table
+from bench.tools.figures import Row, apart, print_table, processor_alone
 from run import settings_of, start_daemon
 
 TARGET = 50.0
@@ -131,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
     print(
         f"medians of {given.rounds} rounds of {given.count} seeds, by processor time of one core, "
-        f"on {platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()})"
+        f"on {platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()})\n"
+        f"the processor alone: {processor_alone():.0f} ns a turn of a plain loop"
     )
     print_table(rows)
 

@@ -41,7 +41,7 @@ from adapters.paper.server.faults import Fault, Plan, WireFault
 from adapters.paper.server.process import ProcessSettings, run_paper_exchange
 from adapters.storage.log_keeper import log_keeper_of
 from bench.tools.daemon import PATIENCE, SWITCH_SECONDS, Observer, TimedStore, a_signal, open_settings, wait
-from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, spread
+from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, processor_alone, spread
 from messages.control import ShutDown
 from messages.facts import Fact, TradeBooked
 from messages.ids import parse_child_id
@@ -256,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     print(f"{given.rounds} rounds of {given.signals} direct signals, {given.rate:g} a second; medians of the rounds")
     print(f"the disk alone, a page written and synced: p50 {disk.p50:.2f} ms, p99 {disk.p99:.2f} ms")
+    print(f"the processor alone: {processor_alone():.0f} ns a turn of a plain loop")
     print_table(rows)
 
 

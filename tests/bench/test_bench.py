@@ -14,7 +14,7 @@ from actors.runtime import Actor, Pool, Simulation
 from adapters.storage.memory import MemoryStore
 from bench.__main__ import QUESTIONS, main
 from bench.tools.daemon import Kind, Observer, a_signal, house, open_settings
-from bench.tools.figures import Row, disk_alone, print_table, spread
+from bench.tools.figures import Row, disk_alone, print_table, processor_alone, spread
 from bench.tools.threads import PlainInbox, PlainThreads
 from bench.tools.venue import RULES, InstantVenue
 from messages.control import CaughtUp, Committed, FactNews, Follow
@@ -78,6 +78,10 @@ def test_the_disk_is_measured_by_synced_writes(tmp_path: Path) -> None:
     disk = disk_alone(tmp_path, writes=5)
     assert disk.count == 5
     assert 0 < disk.p50 <= disk.most
+
+
+def test_the_processor_is_measured_by_the_turns_of_a_loop() -> None:
+    assert 1 < processor_alone(turns=10_000) < 100_000
 
 
 def test_each_question_has_a_file_that_answers_it_and_a_wrong_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
