@@ -113,6 +113,7 @@ def start_daemon(
     lookout: Tells[WaitsFor] | None = None,
     failed_before: str | None = None,
     broken_before: str | None = None,
+    died_before: str | None = None,
     symbols: Sequence[str] = (),
 ) -> ActorRef[Daemon]:
     """Start the root actor on the current runtime; without settings, with the defaults of paper mode.
@@ -137,6 +138,7 @@ def start_daemon(
         lookout=lookout,
         failed_before=failed_before,
         broken_before=broken_before,
+        died_before=died_before,
     )
 
 
@@ -152,7 +154,8 @@ def begin(house: House) -> ActorRef[Daemon]:
         alerts=house.note,
         lookout=house.vitals,
         failed_before=house.note.left,
-        broken_before=house.broken.left,
+        broken_before=house.unsaid.broken,
+        died_before=house.unsaid.failed,
     )
 
 

@@ -163,6 +163,7 @@ RULES: tuple[Rule, ...] = (
         "error",
         lambda fact: fact.part,
         lambda fact: f"the process ended and has to be started again ({fact.in_a_row} in a row): {fact.detail}",
+        when=lambda fact: not fact.told,
         lasts=A_DAY,
     ),
     begins(StartRefused, "start_refused", "critical", lambda _: "daemon", lambda fact: fact.detail, lasts=A_DAY),

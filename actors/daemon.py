@@ -147,7 +147,7 @@ class Daemon(Follower, Parent):
 
     `alerts` is told each alert once it is durable, `lookout` what due children wait for.
     `failed_before` says how the journal failed in an earlier life, if nobody has said since that it works again,
-    `broken_before` which promise was broken in one that could not journal it.
+    `broken_before` which promise was broken in one that could not journal it, and `died_before` which part failed.
     `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
     """
@@ -166,6 +166,7 @@ class Daemon(Follower, Parent):
         lookout: Tells[WaitsFor] | None = None,
         failed_before: str | None = None,
         broken_before: str | None = None,
+        died_before: str | None = None,
     ) -> None:
         super().__init__()
         self._failed_before = failed_before
@@ -178,8 +179,8 @@ class Daemon(Follower, Parent):
         self._limited_until: float | None = None
         self._weight_until: float | None = None
         self._word_timer: Timer | None = None
-        self._broken_before = broken_before
-        self._said = False
+        self._broken_before, self._died_before = broken_before, died_before
+        self._said = self._counted = False
         self._ends_when_said = False
         self._farewell: Timer | None = None
         self._failed = Failures()
@@ -220,7 +221,7 @@ class Daemon(Follower, Parent):
             self._over = True
             self._leave_dead_letters()
             detail = f"the root of all actors failed: {type(error).__name__}: {error}"
-            self._observer.tell(DaemonEnded(exit_code=EXIT_ERROR, detail=detail))
+            self._observer.tell(DaemonEnded(exit_code=EXIT_ERROR, detail=detail, said=False))
 
     def begin(self) -> None:
         """Start the journal, and fold what the root itself must know from it."""
@@ -282,6 +283,8 @@ class Daemon(Follower, Parent):
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Raise the epoch: from here on this process is the one that writes. Or refuse to start at all."""
         self._allow_start()  # The others begin to read.
+        if self._died_before is not None:
+            self.append(self._failed.next("an earlier life", self._died_before, self.runtime.wall_time()))
         refused = self._failed.refuses(self.runtime.wall_time())
         if refused is not None:
             self._refuse_to_start(refused)
@@ -318,8 +321,10 @@ class Daemon(Follower, Parent):
                 self._start_notifier()
             case TradingHalted(reason=reason):
                 self._said = reason == INVARIANT
-            case PartFailed() if self._ends_when_said:
-                self._end_as_said()
+            case PartFailed():
+                self._counted = self._readiness in (Readiness.FAILED, Readiness.DRAINING)
+                if self._ends_when_said:
+                    self._end_as_said()
             case _:
                 pass
 
@@ -435,6 +440,8 @@ class Daemon(Follower, Parent):
             return
         self._ending = exit_code, reason
         self._stand(Readiness.DRAINING, reason)
+        if exit_code == EXIT_ERROR:  # What is no actor has failed: the adapter to the venue.
+            self.append(self._failed.next("venue", reason, self.runtime.wall_time()))
         deadline = self.runtime.now() + self._settings.drain_seconds
         self.children[WATCHER].tell(ReportSettled(deadline, self.actor_ref))
 
@@ -477,12 +484,11 @@ class Daemon(Follower, Parent):
 
     def _say_last(self, part: str, code: int, detail: str) -> None:
         """Have journalled what failed, and the halt that a broken promise asks for."""
-        failed = self._failed.next(part, detail, self.runtime.wall_time())
+        broken = code == EXIT_INVARIANT
+        failed = self._failed.next(part, detail, self.runtime.wall_time(), told=broken)
         self._said = not graver(INVARIANT, self._halt_reason)
-        if code == EXIT_INVARIANT and not self._said:
-            self.append(TradingHalted(reason=INVARIANT, detail=detail), failed)
-        else:
-            self.append(failed)
+        halt = (TradingHalted(reason=INVARIANT, detail=detail),) if broken and not self._said else ()
+        self.append(*halt, failed)
 
     def _waits_for_venue(self) -> bool:
         """Whether the venue might not be asked until a moment that is less than a start ago."""
@@ -556,6 +562,6 @@ class Daemon(Follower, Parent):
         self._leave_dead_letters()
         if self._farewell is not None:
             self._farewell.cancel()
-        said = exit_code != EXIT_INVARIANT or self._said
+        said = {EXIT_INVARIANT: self._said, EXIT_ERROR: self._counted}.get(exit_code, True)
         self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail, said=said))
         self.stop()

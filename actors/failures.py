@@ -29,9 +29,9 @@ class Failures:
             case _:
                 pass
 
-    def next(self, part: str, detail: str, now: datetime) -> PartFailed:
-        """Return the fact of one more."""
-        return PartFailed(part=part, detail=detail, in_a_row=self._lately(now) + 1)
+    def next(self, part: str, detail: str, now: datetime, *, told: bool = False) -> PartFailed:
+        """Return the fact of one more; `told`: another alert says why."""
+        return PartFailed(part=part, detail=detail, in_a_row=self._lately(now) + 1, told=told)
 
     def halts(self, now: datetime) -> str | None:
         """Say why a start must be halted, if it must."""

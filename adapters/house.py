@@ -19,12 +19,13 @@ from adapters.binance.venue import BinanceVenue
 from adapters.config import Config
 from adapters.exchanges import exchange_of, quiet_until_of
 from adapters.exits import Exit
-from adapters.journal_note import BrokenNote, JournalNote
+from adapters.journal_note import JournalNote
 from adapters.last_cancels import cancel_open_children
 from adapters.lost_journal import find_own_orders, is_new, refuse_if_lost, since
 from adapters.patience import telling
 from adapters.storage.log_keeper import log_keeper_of
 from adapters.storage.sqlite import SqliteStore
+from adapters.unsaid import Unsaid
 from adapters.vitals import TimedStore, Vitals
 from adapters.web.site import Sources
 from messages.control import DaemonEnded, DaemonNews, DaemonStands, DaemonUp, Readiness, ShutDown
@@ -60,8 +61,8 @@ class House:
             stack.callback(self.store.close)
             stack.enter_context(log_keeper_of(self.store))
             self.alerts = stack.enter_context(alert_sender(self.config))
-            self.broken = BrokenNote(self.config.data_dir, self.alerts)
-            self.note = JournalNote(self.config.data_dir, self.broken)
+            self.unsaid = Unsaid(self.config.data_dir)
+            self.note = JournalNote(self.config.data_dir, self.alerts)
             self.timed_store, self.vitals = TimedStore(self.store), Vitals()
             importing = Thread(target=import_client, name="import", daemon=True)
             importing.start()  # It takes a while, in which another process starts, too.
@@ -80,8 +81,13 @@ class House:
 
     def tell(self, message: DaemonNews | int, /) -> None:
         """Take news of the daemon, or the number of a signal of the system."""
-        if isinstance(message, DaemonEnded) and not message.said:
-            self.broken.keep(message.detail)
+        match message:
+            case DaemonUp():
+                self.unsaid.forget()
+            case DaemonEnded():
+                self.unsaid.keep(message)
+            case _:
+                pass
         self.mail.put(message)
 
     def look_for_a_lost_journal(self, *, rebuild: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the journal could not say, noted beside it for the next life: that it failed, or that a promise was broken."""
+"""That the journal has failed, noted beside it: no fact can tell of that, and the next life has to end the alert."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from messages.refs import Tells
 
 FILE: Final = "journal.failed"
 KIND: Final = "journal"
-BROKEN_FILE: Final = "promise.broken"
-HALT_KIND, HALT_SUBJECT = "halt", "trading: a broken promise"
 
 logger = logging.getLogger("tidegate.alerts")
 
@@ -40,36 +38,5 @@ class JournalNote:
                     self._path.unlink(missing_ok=True)
             except OSError as error:
                 logger.warning("%s cannot be written: %s", self._path, error.strerror)
-        if self._inner is not None:
-            self._inner.tell(alert)
-
-
-class BrokenNote:
-    """Hands alerts on to `inner`, and keeps a file in `directory` from a broken promise to the alert of its halt.
-
-    It is kept only where the journal could not be given the halt itself. `left` is what an earlier life has noted: the
-    next one halts by it.
-    """
-
-    def __init__(self, directory: Path, inner: Tells[AlertRaised | AlertCleared] | None = None) -> None:
-        self._path, self._inner = directory / BROKEN_FILE, inner
-        self.left: str | None = None
-        with suppress(OSError):
-            self.left = self._path.read_text(encoding="utf-8") or "a promise was broken: see the log"
-
-    def keep(self, detail: str) -> None:
-        """Note which promise was broken."""
-        try:
-            self._path.write_text(detail, encoding="utf-8")
-        except OSError as error:
-            logger.critical("%s cannot be written (%s): halt by hand before anything else", self._path, error.strerror)
-
-    def tell(self, alert: AlertRaised | AlertCleared, /) -> None:
-        """Forget it once the journal has the halt, and hand every alert on."""
-        if (alert.kind, alert.subject) == (HALT_KIND, HALT_SUBJECT):
-            try:
-                self._path.unlink(missing_ok=True)
-            except OSError as error:
-                logger.warning("%s cannot be removed: %s", self._path, error.strerror)
         if self._inner is not None:
             self._inner.tell(alert)

@@ -268,7 +268,8 @@ class EveryoneAnswered:
 class DaemonEnded:
     """The daemon is over; the process is to end with `exit_code` (docs/operations.md lists them).
 
-    Unless it is `said`, the journal lacks the halt that a broken promise asks for: somebody else must keep it.
+    Unless it is `said`, the journal lacks what the next start must know, the halt that a broken promise asks for or
+    that a part has failed: somebody else must keep it.
     """
 
     exit_code: int

@@ -513,12 +513,13 @@ class EpochStarted(Fact):
 class PartFailed(Fact):
     """A part without which nothing goes (a critical actor) has failed, and the process ends.
 
-    `in_a_row` counts this one and those before it of which none was long ago.
+    `in_a_row` counts this one and those before it of which none was long ago. `told`: another alert says why.
     """
 
     part: str
     detail: str
     in_a_row: int
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

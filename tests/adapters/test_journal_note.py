@@ -1,15 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from actors.halts import subject_of
-from adapters.config import Config
-from adapters.house import House
-from adapters.journal_note import BROKEN_FILE, FILE, BrokenNote, JournalNote
-from messages.control import DaemonEnded
+from adapters.journal_note import FILE, JournalNote
 from messages.facts import AlertCleared, AlertRaised
 
 FAILED = AlertRaised(kind="journal", subject="journal", level="critical", text="the disk is full")
@@ -48,35 +43,3 @@ def test_a_note_that_cannot_be_written_keeps_no_alert_back(tmp_path: Path, caplo
     JournalNote(tmp_path / "nowhere", ears).tell(FAILED)
     assert ears.heard == [FAILED]
     assert "cannot be written" in caplog.text
-
-
-# A broken promise ---------------------------------------------------------------------------------
-
-
-def test_a_house_keeps_what_its_journal_could_not_take(tmp_path: Path) -> None:
-    nobody: Any = None
-    house = House(Config(), lambda _: nobody)
-    house.broken = BrokenNote(tmp_path)
-    house.tell(DaemonEnded(exit_code=70, detail="said", said=True))
-    assert BrokenNote(tmp_path).left is None
-    house.tell(DaemonEnded(exit_code=70, detail="a trade was booked twice", said=False))
-    assert BrokenNote(tmp_path).left == "a trade was booked twice"
-
-
-def test_a_broken_promise_is_forgotten_with_the_alert_of_its_own_halt_alone(tmp_path: Path) -> None:
-    BrokenNote(tmp_path).keep("a trade was booked twice")
-    note = BrokenNote(tmp_path)
-    note.tell(AlertRaised(kind="halt", subject=subject_of("MANUAL"), level="critical", text="by hand"))
-    assert BrokenNote(tmp_path).left is not None
-    note.tell(AlertRaised(kind="halt", subject=subject_of("INVARIANT"), level="critical", text="broken"))
-    assert BrokenNote(tmp_path).left is None
-
-
-def test_a_note_of_which_only_the_file_could_be_made_halts_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / BROKEN_FILE).touch()
-    assert BrokenNote(tmp_path).left
-
-
-def test_that_not_even_the_note_can_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    BrokenNote(tmp_path / "gone").keep("a trade was booked twice")
-    assert "halt by hand" in caplog.text

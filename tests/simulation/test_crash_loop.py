@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.daemon import Daemon
 from actors.exchange.actor import ExchangeActor
 from actors.failures import APART_SECONDS, TO_HALT, TO_REFUSE
+from actors.journal import Journal
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Simulation
 from actors.signal_gate.actor import SignalGate
-from messages.control import InvariantBroken, Readiness, ResumeTrading
+from adapters.unsaid import Unsaid
+from messages.control import InvariantBroken, Readiness, ResumeTrading, ShutDown
 from messages.facts import SignalAccepted
 from messages.order import PlaceChild
 from run import start_daemon
 from tests.simulation.test_alert_episodes import said
+from tests.simulation.test_halts import actor_ref
 from tests.simulation.whole import D, Stage
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
@@ -78,6 +83,7 @@ def test_a_fact_on_which_an_actor_fails_at_every_start_ends_in_a_refusal_and_sen
     assert [line["in_a_row"] for line in stage.lines("PartFailed")] == [*range(1, TO_REFUSE + 1)]
     assert said(stage, "start_refused") == ["AlertRaised"]
     assert [alert.kind for alert in told].count("start_refused") == 1
+    assert said(stage, "part_failed") == ([] if each == 70 else ["AlertRaised"]), "a halt tells of a broken promise"
     reason = "INVARIANT" if each == 70 else "CRASH_LOOP"
     assert [line["reason"] for line in stage.lines("TradingHalted")] == [reason]
     # A person has mended it, and starts it.
@@ -118,6 +124,49 @@ def test_what_fails_only_while_it_trades_is_halted_after_the_third_time_and_goes
     assert stage.report(poisoned).total_filled == D("0.5")
     stage.report(resting)
     stage.check()
+
+
+@pytest.mark.parametrize("kind", [Journal, Daemon])
+def test_what_the_journal_cannot_count_is_counted_by_the_next_start(
+    simulation: Simulation, kind: type[Any], tmp_path: Path
+) -> None:
+    """The journal's own actor fails, or the root: the process notes that beside the journal, as a house does."""
+
+    def daemon(*places: Any, **fields: Any) -> Any:
+        left = Unsaid(tmp_path)
+        return start_daemon(*places, **fields, broken_before=left.broken, died_before=left.failed)
+
+    stage = Stage(simulation)
+    stage.world.start_daemon = daemon
+    for life in range(TO_HALT):
+        stage.start()
+        Unsaid(tmp_path).forget()
+        assert stage.world.news.readiness is Readiness.READY
+        stage.accepted("0.5", id=f"{life}", price=f"{43000 + 1000 * life}", twap=FIVE)
+        actor_ref(kind).tell("what is this?")
+        assert simulation.run_until(lambda: stage.world.news.ended is not None, 10.0)
+        simulation.claim_failures()
+        assert stage.world.news.ended is not None
+        assert stage.world.news.ended.exit_code == 1
+        Unsaid(tmp_path).keep(stage.world.news.ended)
+        stage.world.crash()
+    stage.start()
+    assert stage.world.news.readiness is Readiness.HALTED
+    assert [line["in_a_row"] for line in stage.lines("PartFailed")] == [*range(1, TO_HALT + 1)]
+
+
+def test_an_adapter_that_breaks_again_and_again_is_counted_like_an_actor(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    for _ in range(TO_HALT):
+        stage.start()
+        assert stage.world.news.readiness is Readiness.READY
+        stage.world.daemon.tell(ShutDown("a part of the venue's adapter failed", exit_code=1))
+        assert simulation.run_until(lambda: stage.world.news.ended is not None, 60.0)
+        assert stage.world.news.ended is not None
+        assert (stage.world.news.ended.exit_code, stage.world.news.ended.said) == (1, True)
+        stage.world.crash()
+    stage.start()
+    assert stage.world.news.readiness is Readiness.HALTED
 
 
 def test_failures_that_are_far_apart_halt_nothing(simulation: Simulation) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Simulation
-from adapters.journal_note import BROKEN_FILE, BrokenNote
 from adapters.storage.memory import MemoryStore
+from adapters.unsaid import Unsaid
 from messages.control import (
     ClaimBroken,
     Committed,
@@ -115,8 +115,7 @@ def test_a_broken_promise_that_the_journal_cannot_take_is_kept_beside_it(
     simulation: Simulation, tmp_path: Path, by_claim: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def daemon(*places: Any, **fields: Any) -> Any:
-        note = BrokenNote(tmp_path)
-        return start_daemon(*places, **fields, alerts=note, broken_before=note.left)
+        return start_daemon(*places, **fields, broken_before=Unsaid(tmp_path).broken)
 
     def broken(_: OrderWatcher, message: Any) -> None:
         raise InvariantBroken(f"of a test: {message}")
@@ -138,13 +137,13 @@ def test_a_broken_promise_that_the_journal_cannot_take_is_kept_beside_it(
         simulation.claim_failures()
     end = ended(stage, 5.0)
     assert (end.exit_code, end.said) == (70, False)
-    BrokenNote(tmp_path).keep(end.detail)
+    Unsaid(tmp_path).keep(end)
     for _ in range(2):
         stage.world.crash()
         stage.start()
+        Unsaid(tmp_path).forget()  # As a house does when the daemon is up.
         assert stage.world.news.readiness is Readiness.HALTED
         halted(stage, "INVARIANT")
-        assert not (tmp_path / BROKEN_FILE).exists()
     lifted(stage)
     stage.world.crash()
     stage.start()

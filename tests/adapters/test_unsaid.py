@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters import exits
+from adapters.config import Config
+from adapters.house import House
+from adapters.unsaid import FILES, Unsaid
+from messages.control import DaemonEnded, DaemonUp
+
+BROKEN = DaemonEnded(exit_code=exits.INVARIANT, detail="a trade was booked twice", said=False)
+FAILED = DaemonEnded(exit_code=exits.ERROR, detail="journal failed", said=False)
+
+
+def test_a_house_keeps_what_its_journal_could_not_take_until_another_daemon_is_up(tmp_path: Path) -> None:
+    nobody: Any = None
+    house = House(Config(), lambda _: nobody)
+    house.unsaid = Unsaid(tmp_path)
+    house.tell(BROKEN)
+    house.tell(FAILED)
+    left = Unsaid(tmp_path)
+    assert (left.broken, left.failed) == ("a trade was booked twice", "journal failed")
+    house.tell(DaemonUp(gate=nobody, exchange=nobody, journal=nobody))
+    left = Unsaid(tmp_path)
+    assert (left.broken, left.failed) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        DaemonEnded(exit_code=exits.INVARIANT, detail="", said=True),
+        DaemonEnded(exit_code=exits.ERROR, detail="", said=True),
+        DaemonEnded(exit_code=exits.JOURNAL, detail="", said=False),
+        DaemonEnded(exit_code=exits.OK, detail="SIGTERM"),
+    ],
+    ids=lambda ended: f"{ended.exit_code} {ended.said}",
+)
+def test_what_the_journal_has_been_told_or_need_not_know_is_not_kept(tmp_path: Path, ended: DaemonEnded) -> None:
+    Unsaid(tmp_path).keep(ended)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_note_of_which_only_the_file_could_be_made_counts_all_the_same(tmp_path: Path) -> None:
+    for name in FILES.values():
+        (tmp_path / name).touch()
+    assert Unsaid(tmp_path).broken
+    assert Unsaid(tmp_path).failed
+
+
+def test_that_not_even_the_note_can_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Unsaid(tmp_path / "gone").keep(BROKEN)
+    assert "halt by hand" in caplog.text
