@@ -10,6 +10,9 @@ from actors.runtime import Runtime
 from adapters.binance.outcomes import RequestNotSent, RequestUnknown
 from messages.ids import milliseconds
 
+SLOW_SECONDS = 0.5
+"""A reading that took longer may be off by more than a timestamp is forgiven."""
+
 LEAST_SECONDS = 1.0
 """The venue isn't asked again so soon, however many timestamps it has refused."""
 
@@ -35,6 +38,7 @@ class Clock:
         self._zero: float | None = None
         self._measuring: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        self._doubted = False
 
     @property
     def known(self) -> bool:
@@ -67,7 +71,8 @@ class Clock:
         await asyncio.shield(self._measuring)
 
     def hurry(self) -> None:
-        """Measure soon: a timestamp was refused."""
+        """Measure soon, and believe it: a timestamp was refused."""
+        self._doubted = True
         self._hurry.set()
 
     async def keep(self) -> None:
@@ -103,7 +108,14 @@ class Clock:
                 best = (trip, zero)
         if best is None:
             raise failure
-        self._zero = best[1] + self._bias
+        self._take(*best)
+
+    def _take(self, trip: float, read: float) -> None:
+        """Take a reading, unless it took long and what is known lies within what it may be off by."""
+        zero = read + self._bias
+        agrees = self._zero is not None and abs(zero - self._zero) <= 1000 * trip / 2
+        if trip <= SLOW_SECONDS or not agrees or self._doubted:
+            self._zero, self._doubted = zero, False
 
 
 def _noted(task: asyncio.Task[None]) -> None:

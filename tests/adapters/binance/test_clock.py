@@ -76,6 +76,24 @@ def test_one_good_sample_is_enough_and_none_is_an_error() -> None:
     assert clock.known
 
 
+@pytest.mark.parametrize(
+    ("moved", "refused", "believed"), [(0, False, False), (-3_000, False, False), (2_500, False, True), (0, True, True)]
+)
+def test_a_slow_reading_moves_a_clock_only_if_it_contradicts_it_or_a_timestamp_was_refused(
+    moved: int, *, refused: bool, believed: bool
+) -> None:
+    """Of four seconds there and back nobody knows how they are parted: that reading may be off by two."""
+    time = Time()
+    clock = a_clock(time, trips(time, *[(0.01, 0.01)] * 3))
+    asyncio.run(clock.measure())
+    before = clock.offset_milliseconds()
+    clock._ask = trips(time, *[(3.9, 0.1)] * 3, ahead_ms=5_000 + moved)
+    if refused:
+        clock.hurry()
+    asyncio.run(clock.measure())
+    assert clock.offset_milliseconds() - before == (1_900 + moved if believed else 0)
+
+
 def test_what_needs_a_clock_that_cannot_be_read_is_not_sent() -> None:
     async def ask() -> int:
         raise RequestUnknown("no")
