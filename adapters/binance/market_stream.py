@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeVar
 
 import orjson
 from websockets.asyncio.client import ClientConnection
@@ -31,6 +32,8 @@ from messages.refs import Tells
 from messages.signal import Side
 
 logger = logging.getLogger("tidegate.binance")
+
+E = TypeVar("E", TouchEvent, DepthEvent, AggTradeEvent)
 
 FRESH_SECONDS = 1.0
 """A touch that is younger may be told again as the present one."""
@@ -119,11 +122,11 @@ class _MarketSession:
     def _take(self, frame: bytes) -> None:
         told = decode(StreamFrame, frame)
         if told.stream.endswith("@bookTicker"):
-            self._stream.take_touch(decode(TouchEvent, told.data))
+            self._stream.take_touch(_of_its_stream(told.stream, decode(TouchEvent, told.data)))
         elif "@depth" in told.stream:
-            self._stream.take_depth(self, decode(DepthEvent, told.data))
+            self._stream.take_depth(self, _of_its_stream(told.stream, decode(DepthEvent, told.data)))
         elif told.stream.endswith("@aggTrade"):
-            self._stream.take_trade(decode(AggTradeEvent, told.data))
+            self._stream.take_trade(_of_its_stream(told.stream, decode(AggTradeEvent, told.data)))
         elif _is_shutdown(told, frame):
             self._stream.leave(self)
 
@@ -419,6 +422,13 @@ class MarketStream:
     def _url(self) -> str:
         self._in_url = tuple(self.streams)
         return f"{self._settings.stream_base}/stream?streams={'/'.join(self._in_url)}"
+
+
+def _of_its_stream(stream: str, event: E) -> E:
+    """Believe no event that tells of another symbol than the stream on which it comes. Raises `Unreadable`."""
+    if stream[: stream.index("@")] != event.symbol.lower():
+        raise Unreadable("an event tells of another symbol than its stream")
+    return event
 
 
 def _streams(symbol: str, *, trades: bool) -> list[str]:

@@ -187,6 +187,26 @@ def test_an_unknown_symbol_is_silent_and_does_not_silence_others(
     assert listener.expect(QuoteSeen).symbol == "BTCUSDT"
 
 
+@pytest.mark.parametrize(
+    ("stream", "data"),
+    [
+        ("btcusdt@bookTicker", a_touch(43_000, 43_100, 1, "ETHUSDT")),
+        ("btcusdt@depth@100ms", {**a_change(1, 2, [["1", "1"]], [["2", "1"]]), "s": "ETHUSDT"}),
+    ],
+)
+def test_what_a_stream_tells_of_another_symbol_than_its_own_is_not_believed(
+    stub: Stub, make_venue: MakeVenue, listener: Probe, stream: str, data: dict[str, Any]
+) -> None:
+    venue = make_venue()
+    watching(stub, venue, listener)
+    watching(stub, venue, listener, "ETHUSDT")
+    stub.push_market(stream, data)
+    stub.push_market("ethusdt@bookTicker", a_touch(3_000, 3_001, 2, "ETHUSDT"))
+    quotes = [listener.fish_for(lambda message: isinstance(message, QuoteSeen) and message.symbol == "ETHUSDT")]
+    assert [(quote.bid, quote.ask) for quote in quotes] == [(3_000, 3_001)]
+    listener.expect_none(within=0.1)
+
+
 def test_a_cut_is_a_gap_of_all_symbols_and_then_there_are_quotes_again(
     stub: Stub, make_venue: MakeVenue, listener: Probe
 ) -> None:
