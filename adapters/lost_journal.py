@@ -34,6 +34,7 @@ from messages.order import (
 from messages.refs import Tells
 
 ANSWER_SECONDS, AGAIN_SECONDS = 30.0, 1.0
+TIMESTAMP_REFUSED = -1021
 DAY_MS = 86_400_000
 NAMED = 3
 """So many orders are named to the user."""
@@ -100,7 +101,7 @@ def find_own_orders(
                 found |= {one.client_order_id: one for one in answer.orders if parse_child_id(one.client_order_id)}
             case QueryFailed(query=query):
                 detail = answer.detail
-                if answer.code is not None and answer.until is None:
+                if answer.code not in {None, TIMESTAMP_REFUSED} and answer.until is None:
                     waiting.pop(query, None)  # A definite no, which the daemon will meet as well.
                 else:
                     runtime.tell_after(AGAIN_SECONDS, venue, query)

@@ -453,7 +453,8 @@ class TimeFound:
 class QueryFailed:
     """A query brought no answer that can be trusted; `query` is what was asked.
 
-    `code` is the venue's own, if it gave one.
+    `code` is of an answer that leaves nothing open: the venue's own, HTTP's where it gave none. A server in trouble,
+    whatever it says, has none.
     """
 
     query: Query

@@ -11,7 +11,15 @@ from actors.runtime import Runtime
 from adapters.binance.clock import Clock
 from adapters.binance.codec import balances_of, decode, rules_of, snapshot_of, the_order, trade_of
 from adapters.binance.limits import Limits
-from adapters.binance.outcomes import Answer, AnsweredWithError, RequestNotSent, RequestUnknown, Unreadable
+from adapters.binance.outcomes import (
+    Answer,
+    AnsweredWithError,
+    Meaning,
+    RequestNotSent,
+    RequestUnknown,
+    Unreadable,
+    row_of,
+)
 from adapters.binance.rest import Rest
 from adapters.binance.settings import BinanceSettings
 from adapters.binance.shapes import (
@@ -187,7 +195,9 @@ def query_failure(query: Query, failure: Answer | Exception) -> QueryFailed | Or
         return QueryFailed(query=query, detail=str(failure))
     if isinstance(query, QueryOrder) and failure.code == NO_SUCH_ORDER:
         return OrderNotFound(symbol=query.symbol, client_order_id=query.client_order_id)
-    return QueryFailed(query=query, detail=str(failure), until=failure.until, code=failure.error_code)
+    definite = row_of(failure).meaning is Meaning.REFUSED
+    code = failure.error_code if definite else None
+    return QueryFailed(query=query, detail=str(failure), until=failure.until, code=code)
 
 
 def _only_of(symbol: str, rows: Iterable[QueriedOrder | OwnTrade]) -> None:

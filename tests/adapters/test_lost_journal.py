@@ -79,6 +79,15 @@ def test_what_is_not_answered_is_asked_again_and_in_the_end_it_is_not_known() ->
     assert end.value.code == UNAVAILABLE
 
 
+def test_a_timestamp_that_is_refused_says_nothing_of_orders_and_is_asked_again() -> None:
+    def later(query: Query, count: int) -> QueryAnswer | None:
+        return QueryFailed(query=query, detail="late", code=-1021) if count <= 2 else some(query, count)
+
+    with Pool(1) as pool, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adapters.lost_journal.AGAIN_SECONDS", 0.01)
+        assert len(find_own_orders(pool, Venue(later), ("BTCUSDT",), 5).ids) == 2
+
+
 def test_a_definite_no_is_left_to_the_daemon_which_meets_it_as_well() -> None:
     with Pool(1) as pool:
         refused = Venue(lambda query, _: QueryFailed(query=query, detail="key", code=-2015))

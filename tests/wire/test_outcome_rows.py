@@ -247,7 +247,7 @@ def look_at(path: Path, row: Row) -> None:
     if row.meaning is Meaning.REFUSED and not isinstance(answer, OrderNotFound):
         codes = {row.code[1]} if row.code is not None else {NO_CODE_OF_OURS, row.status[0] if row.status else 0}
         assert answer.code in codes, what
-    if isinstance(answer, CancelFailed) and row.meaning is Meaning.UNKNOWN:
+    if isinstance(answer, CancelFailed | QueryFailed) and row.meaning is Meaning.UNKNOWN:
         assert answer.code is None, what
     ends: Any = getattr(answer, "until", None)
     assert (ends is not None) is row.care.holds, what

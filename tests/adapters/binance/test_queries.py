@@ -84,10 +84,13 @@ def test_an_order_that_is_not_there_is_not_found(stub: Stub, make_venue: MakeVen
 def test_an_answer_that_cannot_be_trusted_is_a_failure(
     stub: Stub, make_venue: MakeVenue, listener: Probe, bad: Say
 ) -> None:
+    """Only a refusal has a code: for whoever takes that for a definite no, a server in trouble must have none."""
     stub.handlers["GET /api/v3/order"] = lambda _: bad
     query = QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=listener.ref)
     make_venue(query_seconds=0.5).tell(query)
-    assert listener.expect(QueryFailed, within=2.0).query is query
+    failed = listener.expect(QueryFailed, within=2.0)
+    assert failed.query is query
+    assert failed.code == (-2026 if bad.code == -2026 else None)
     listener.expect_none(within=0.05)
 
 
