@@ -25,7 +25,7 @@ def worse(side: Side, price: Decimal, than: Decimal) -> bool:
 
 @dataclass(slots=True)
 class Book:
-    """A symbol: its rules, its liquidity, own resting orders (best first), and what was traded.
+    """A symbol: its rules, its liquidity, own resting orders (best first), own stop orders that wait, what was traded.
 
     `reached` is the latest moment, in microseconds, up to which it has been looked at: nothing happens before it.
     """
@@ -33,6 +33,7 @@ class Book:
     spec: SymbolSpec
     source: Liquidity
     resting: dict[Side, list[LiveOrder]] = field(default_factory=lambda: {side: [] for side in Side})
+    stops: list[LiveOrder] = field(default_factory=list)
     recent: deque[PublicTrade] = field(default_factory=lambda: deque(maxlen=1000))
     last_price: Decimal | None = None
     last_order_id: int = 0
@@ -43,8 +44,8 @@ class Book:
 
     @property
     def busy(self) -> bool:
-        """Whether own orders rest here, so that what others do matters."""
-        return bool(self.resting[Side.BUY] or self.resting[Side.SELL])
+        """Whether own orders rest or wait here, so that what others do matters."""
+        return bool(self.resting[Side.BUY] or self.resting[Side.SELL] or self.stops)
 
     @property
     def live(self) -> bool:
@@ -57,10 +58,10 @@ class Book:
         insort(self.resting[order.new.side], order, key=_priority)
 
     def unrest(self, order: LiveOrder) -> None:
-        """Take an order off the book, if it is there."""
-        orders = self.resting[order.new.side]
-        if order in orders:
-            orders.remove(order)
+        """Take an order off the book, or out of the waiting stop orders, if it is there."""
+        for orders in (self.resting[order.new.side], self.stops):
+            if order in orders:
+                orders.remove(order)
 
     def displayed(self, side: Side, price: Decimal) -> Decimal:
         """Say what others display at a price."""
@@ -104,8 +105,8 @@ class Book:
         return heapq.merge(others, ours, key=lambda entry: (sign * entry[0], entry[2] is not None))
 
 
-def _priority(order: LiveOrder) -> tuple[Decimal, int]:
-    return -order.new.side.sign * order.price, order.order_id
+def _priority(order: LiveOrder) -> tuple[Decimal, int, int]:
+    return -order.new.side.sign * order.price, order.working_time or 0, order.order_id
 
 
 def _joined(entries: Iterable[tuple[Decimal, Decimal, object]]) -> Iterator[Level]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from adapters.paper.account import Account
-from adapters.paper.book import Book, Plan, plan, worse
+from adapters.paper.book import Book, Plan, Step, plan, worse
 from adapters.paper.errors import (
     AMEND_LARGER,
     AMEND_NOTHING,
@@ -19,6 +19,8 @@ from adapters.paper.errors import (
     THIN_BOOK,
     UNKNOWN_ORDER,
     WOULD_TAKE,
+    WOULD_TRIGGER,
+    ExchangeError,
     refuse,
 )
 from adapters.paper.filters import Candidate, check, range_limits
@@ -104,12 +106,18 @@ class Engine:
         self.present(book, now)
         self._check(book, new)
         self._pass(book, book.source.settle())
+        at = now + self.skew
+        if new.stop_price is not None:
+            return self._place_stop(book, new, at)
         planned = self._plan(book, new)
-        order = self._accept(book, new, planned, now + self.skew)
-        trades = self._take(book, order, planned)
-        self._conclude(book, order, planned)
-        self._tell_balances(order.update_time)
-        return Placed(at=order.time, order=order.record(), trades=tuple(trades))
+        order = self._accept(book, new, planned, at)
+        trades = self._take(book, order, planned, at)
+        self._conclude(book, order, planned, at)
+        record = order.record()
+        if trades:
+            self._trigger(book, at)
+        self._tell_balances(at)
+        return Placed(at=at, order=record, trades=tuple(trades))
 
     def cancel(self, order: LiveOrder, now: int, cancel_id: str) -> Cancelled:
         """Cancel an open order; -2011 if it is not open any more."""
@@ -150,7 +158,8 @@ class Engine:
         self.by_client_id.setdefault(client_order_id, []).append(order)
         self.account.release(order, book.spec)
         self.account.lock(order, book.spec, order.left * (order.price if order.new.side is Side.BUY else 1))
-        self._report(order, "REPLACED", order.update_time, original=original, on_book=True)
+        on_book = order.working_time is not None
+        self._report(order, "REPLACED", order.update_time, original=original, on_book=on_book)
         execution_id = self.last_execution_id
         self._tell_balances(order.update_time)
         return Amended(at=order.update_time, order=order.record(), execution_id=execution_id, original_id=original)
@@ -186,17 +195,20 @@ class Engine:
     def _candidate(self, book: Book, new: NewOrder, *, amends: bool = False) -> Candidate:
         """Gather what the filters look at; an order that is only made smaller adds nothing to what there is."""
         _, free, locked = self.account.balance(book.spec.base)
-        buying = sum((order.left for order in book.resting[Side.BUY]), ZERO)
-        resting = len(book.resting[Side.BUY]) + len(book.resting[Side.SELL])
+        waiting = [order.left for order in book.stops if order.new.side is Side.BUY]
+        buying = sum((order.left for order in book.resting[Side.BUY]), sum(waiting, ZERO))
+        resting = len(book.resting[Side.BUY]) + len(book.resting[Side.SELL]) + len(book.stops)
         return Candidate(
             side=new.side,
-            market=new.order_type == "MARKET",
+            market=new.at_market,
             quantity=new.quantity,
             quote_quantity=new.quote_quantity,
             price=new.price,
             reference=book.middle(),
             open_orders=0 if amends else resting,
             position=ZERO if amends else free + locked + buying,
+            stop_price=new.stop_price,
+            stops=0 if amends else len(book.stops),
         )
 
     def _plan(self, book: Book, new: NewOrder) -> Plan:
@@ -221,7 +233,7 @@ class Engine:
             quantity=quantity,
             time=at,
             update_time=at,
-            working_time=at,
+            working_time=at if new.stop_price is None else None,
             short=new.quantity is None and planned.exhausted,
         )
         if new.side is Side.SELL:
@@ -238,17 +250,16 @@ class Engine:
         self.orders[key] = self.open[key] = order
         self.by_client_id.setdefault(new.client_order_id, []).append(order)
         self.on_accepted()
-        self._report(order, "NEW", at, on_book=True)
+        self._report(order, "NEW", at, on_book=new.stop_price is None)
         return order
 
-    def _take(self, book: Book, order: LiveOrder, planned: Plan) -> list[TradeRecord]:
-        at = order.time
+    def _take(self, book: Book, order: LiveOrder, planned: Plan, at: int) -> list[TradeRecord]:
         for maker in planned.prevented:
             self._prevent(book, maker, order, at)
         trades = []
         for price, quantity, counter, prevented in planned.steps:
             if prevented and counter is not None:
-                self._decrement(book, order, counter, price, quantity)
+                self._decrement(book, order, counter, Step(price, quantity, counter), at)
                 continue
             trade_id = self._public_trade(book, order.new.side, price, quantity, at)
             trades.append(self._fill(book, order, price, quantity, trade_id=trade_id, at=at, maker=False))
@@ -258,18 +269,18 @@ class Engine:
                 self._fill(book, counter, price, quantity, trade_id=trade_id, at=at, maker=True)
         return trades
 
-    def _conclude(self, book: Book, order: LiveOrder, planned: Plan) -> None:
+    def _conclude(self, book: Book, order: LiveOrder, planned: Plan, at: int) -> None:
         """Let what is left rest, or end it with its reason."""
         if order.status.final:
             return
-        new, at = order.new, order.time
+        new = order.new
         if planned.stopped is not None:
             counter = planned.stopped
             match_id = counter.prevented_match if counter in planned.prevented else None
             self._prevent(book, order, counter, at, match_id=match_id)
         elif planned.out_of_range:
             self._expire(book, order, "EXECUTION_RULE_PRICE_RANGE_EXCEEDED", at)
-        elif new.order_type == "MARKET":
+        elif new.at_market:
             self._expire(book, order, "INSUFFICIENT_LIQUIDITY", at)
         elif new.time_in_force == "IOC":
             self._expire(book, order, "UNFILLED_IOC_QUANTITY_EXPIRED", at)
@@ -278,16 +289,57 @@ class Engine:
         else:
             book.rest(order)
 
+    # Stop orders ----------------------------------------------------------------------------------
+
+    def _place_stop(self, book: Book, new: NewOrder, at: int) -> Placed:
+        """Let a stop order wait for its price; -2010 if that is here already."""
+        last = book.last_price if book.live and book.last_price is not None else book.middle()
+        if last is not None and new.triggered_by(last):
+            refuse(WOULD_TRIGGER)
+        order = self._accept(book, new, Plan(), at)
+        book.stops.append(order)
+        self._tell_balances(at)
+        return Placed(at=at, order=order.record(), trades=())
+
+    def _trigger(self, book: Book, at: int) -> None:
+        """Set off what waits for the last price, in the order in which it came; what that trades may set off more."""
+        while book.stops and book.last_price is not None and book.spec.status is SymbolStatus.TRADING:
+            due = next((order for order in book.stops if order.new.triggered_by(book.last_price)), None)
+            if due is None:
+                return
+            book.stops.remove(due)
+            self._set_off(book, due, at)
+
+    def _set_off(self, book: Book, order: LiveOrder, at: int) -> None:
+        """Make a stop order what it waited to be: one that takes, and may rest.
+
+        A buy at market has nothing set aside before; one that cannot be paid then ends.
+        """
+        order.working_time = order.update_time = at
+        planned = self._plan(book, order.new)
+        if order.new.at_market and order.new.side is Side.BUY:
+            try:
+                self.account.lock(order, book.spec, planned.cost)
+            except ExchangeError:
+                self._expire(book, order, "REJECTED", at)
+                return
+        self._report(order, "NEW", at, on_book=True)
+        self._take(book, order, planned, at)
+        self._conclude(book, order, planned, at)
+
     # What others do -------------------------------------------------------------------------------
 
     def _pass(self, book: Book, happenings: Iterable[Happening]) -> None:
         at = 0
         for happening in happenings:
             at = max(happening.at, book.reached) + self.skew  # What a frozen market catches up with comes late.
+            last = book.last_trade_id
             if isinstance(happening, Print):
                 self._on_print(book, happening, at)
             elif book.busy:
                 self._on_move(book, happening, at)
+            if book.last_trade_id != last:
+                self._trigger(book, at)
         if self.account.touched:
             self._tell_balances(at)
 
@@ -387,9 +439,9 @@ class Engine:
             self.on_first_fill(maker)
         return trade
 
-    def _decrement(self, book: Book, taker: LiveOrder, maker: LiveOrder, price: Decimal, quantity: Decimal) -> None:
+    def _decrement(self, book: Book, taker: LiveOrder, maker: LiveOrder, step: Step, at: int) -> None:
         """Take the quantity of a match that must not be off both orders; one with nothing left ends (protocol §10)."""
-        match_id, at = self.last_execution_id + 1, taker.time
+        match_id, price, quantity = self.last_execution_id + 1, step.price, step.quantity
         for order, counter in ((maker, taker), (taker, maker)):
             order.prevented += quantity
             order.prevented_match, order.update_time = match_id, at

@@ -21,6 +21,7 @@ INSUFFICIENT_BALANCE = (-2010, "Account has insufficient balance for requested a
 DUPLICATE_ORDER = (-2010, "Duplicate order sent.")
 MARKET_CLOSED = (-2010, "Market is closed.")
 WOULD_TAKE = (-2010, "Order would immediately match and take.")
+WOULD_TRIGGER = (-2010, "Stop price would trigger immediately.")
 THIN_BOOK = (-2010, "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.")
 UNSUPPORTED_COMBINATION = (-2010, "Unsupported order combination")
 UNKNOWN_ORDER = (-2011, "Unknown order sent.")

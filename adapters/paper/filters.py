@@ -22,7 +22,8 @@ from messages.signal import Side
 class Candidate:
     """What the filters look at. `reference` is the average price that NOTIONAL and PERCENT_PRICE go by.
 
-    `open_orders` are those of the symbol, `position` is the base balance with all open buys added.
+    `open_orders` are those of the symbol, `stops` those of them that wait for their price, `position` is the base
+    balance with all open buys added. `market` says that it takes at any price, once it does.
     """
 
     side: Side
@@ -33,6 +34,8 @@ class Candidate:
     reference: Decimal | None
     open_orders: int
     position: Decimal
+    stop_price: Decimal | None = None
+    stops: int = 0
 
 
 def _decimals(amount: Decimal) -> int:
@@ -50,16 +53,20 @@ def check(spec: SymbolSpec, order: Candidate) -> None:
         ("quantity", order.quantity),
         ("quoteOrderQty", order.quote_quantity),
         ("price", order.price),
+        ("stopPrice", order.stop_price),
     ):
         if amount is not None and _decimals(amount) > spec.precision:
             raise too_precise(name)
     for amount in (order.quantity, order.quote_quantity):
         if amount is not None and amount <= 0:
             refuse(INVALID_QUANTITY)
-    if order.price is not None and order.price <= 0:
-        refuse(INVALID_PRICE)
+    for price in (order.price, order.stop_price):
+        if price is not None and price <= 0:
+            refuse(INVALID_PRICE)
     if spec.status is not SymbolStatus.TRADING:
         refuse(MARKET_CLOSED)
+    if order.stop_price is not None and _off_grid(order.stop_price, spec.min_price, spec.max_price, spec.tick):
+        raise filter_failure("PRICE_FILTER")
     if order.price is not None:
         _check_price(spec, order, order.price)
     if order.quantity is not None:
@@ -67,6 +74,8 @@ def check(spec: SymbolSpec, order: Candidate) -> None:
     _check_notional(spec, order)
     if order.open_orders >= spec.max_orders and not order.market:
         raise filter_failure("MAX_NUM_ORDERS")
+    if order.stop_price is not None and order.stops >= spec.max_algo_orders:
+        raise filter_failure("MAX_NUM_ALGO_ORDERS")
     if spec.max_position and order.side is Side.BUY and order.position + (order.quantity or ZERO) > spec.max_position:
         raise filter_failure("MAX_POSITION")
 

@@ -28,6 +28,20 @@ class NewOrder:
     self_trade_prevention: str
     strategy_id: int | None = None
     strategy_type: int | None = None
+    stop_price: Decimal | None = None
+
+    @property
+    def at_market(self) -> bool:
+        """Whether it takes at any price, once it does."""
+        return self.order_type in {"MARKET", "STOP_LOSS", "TAKE_PROFIT"}
+
+    def triggered_by(self, last: Decimal) -> bool:
+        """Tell whether a trade at `last` sets a stop order off: a stop against it, a profit in its favour."""
+        stop = self.stop_price
+        if stop is None:
+            return False
+        upwards = self.order_type.startswith("STOP_LOSS") == (self.side is Side.BUY)
+        return last >= stop if upwards else last <= stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +50,7 @@ class OrderRecord:
 
     `client_order_id` is the order's own id for ever, `shown_id` what queries show as its id (a cancel
     puts its own id there). `prevented` is what self-trade prevention took off, `prevented_match` the number of
-    the last match that it kept from happening.
+    the last match that it kept from happening. `working_time` is None while a stop order waits.
     """
 
     symbol: str
@@ -60,6 +74,7 @@ class OrderRecord:
     expiry_reason: str | None
     strategy_id: int | None = None
     strategy_type: int | None = None
+    stop_price: Decimal | None = None
     prevented_match: int | None = None
 
     @property
@@ -125,6 +140,7 @@ class LiveOrder:
             expiry_reason=self.expiry_reason,
             strategy_id=new.strategy_id,
             strategy_type=new.strategy_type,
+            stop_price=new.stop_price,
             prevented_match=self.prevented_match,
         )
 

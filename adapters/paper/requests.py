@@ -38,6 +38,7 @@ _NUMBER = re.compile(r"([0-9]{1,20})(\.[0-9]{1,20})?")
 _INTEGER = re.compile(r"[0-9]{1,19}")
 _TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
 _STOPS = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+_AT_MARKET_STOPS = ("STOP_LOSS", "TAKE_PROFIT")
 _PEGS = ("pegPriceType", "pegOffsetValue", "pegOffsetType")
 LEAST_STRATEGY_TYPE = 1_000_000
 _TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
@@ -132,8 +133,11 @@ def new_order(params: Params, specs: Mapping[str, SymbolSpec], draw: Callable[[]
     price = amount(params, "price")
     if order_type == "MARKET":
         _market(time_in_force, quantity, quote_quantity, price)
-    elif order_type in _TYPES:
+    elif order_type in _AT_MARKET_STOPS:
+        _stop_at_market(time_in_force, quantity, quote_quantity, price)
+    else:
         _limit(order_type, time_in_force, quantity, quote_quantity, price)
+    stop_price = _stop_price(params, order_type)
     strategy_id, strategy_type = _strategy(params)
     _refuse_what_there_is_not(params, order_type, time_in_force)
     prevention = params.get("selfTradePreventionMode", specs[symbol].stp_default)
@@ -151,6 +155,7 @@ def new_order(params: Params, specs: Mapping[str, SymbolSpec], draw: Callable[[]
         self_trade_prevention=prevention,
         strategy_id=strategy_id,
         strategy_type=strategy_type,
+        stop_price=stop_price,
     )
 
 
@@ -162,18 +167,25 @@ def _strategy(params: Params) -> tuple[int | None, int | None]:
     return number, kind
 
 
+def _stop_price(params: Params, order_type: str) -> Decimal | None:
+    """Read the price that sets a stop order off, which it must have and no other may (protocol §4.1)."""
+    if order_type not in _STOPS:
+        for name in ("stopPrice", "trailingDelta"):
+            if name in params:
+                raise not_required(name)
+        return None
+    if "trailingDelta" in params:
+        raise not_supported("Trailing stop")
+    stop_price = amount(params, "stopPrice")
+    if stop_price is None:
+        raise missing("stopPrice")
+    return stop_price
+
+
 def _refuse_what_there_is_not(params: Params, order_type: str, time_in_force: str | None) -> None:
-    """Refuse stop orders, icebergs and pegs as the exchange does for a symbol that has none of them (protocol §11)."""
-    if order_type in _STOPS:
-        _stop(params, order_type)
-        name = order_type.replace("_", " ").capitalize()
-        trailing = "trailingDelta" in params
-        raise not_supported("Trailing stop" if trailing else name)
-    for name in ("stopPrice", "trailingDelta"):
-        if name in params:
-            raise not_required(name)
+    """Refuse icebergs and pegs as the exchange does for a symbol that has none of them (protocol §11)."""
     if "icebergQty" in params:
-        if order_type == "MARKET":
+        if order_type in {"MARKET", *_AT_MARKET_STOPS}:
             raise not_required("icebergQty")
         if time_in_force not in {None, "GTC"}:
             refuse(UNSUPPORTED_COMBINATION)
@@ -183,16 +195,14 @@ def _refuse_what_there_is_not(params: Params, order_type: str, time_in_force: st
         raise not_supported("Pegged")
 
 
-def _stop(params: Params, order_type: str) -> None:
-    """Look for what a stop order must have before it is said that there is none here (protocol §4.1)."""
-    names = ["quantity"]
-    if order_type.endswith("_LIMIT"):
-        names += ["timeInForce", "price"]
-    for name in names:
-        needed(params, name)
-    amount(params, "stopPrice")
-    if "stopPrice" not in params and "trailingDelta" not in params:
-        raise missing("stopPrice")
+def _stop_at_market(
+    time_in_force: str | None, quantity: Decimal | None, quote_quantity: Decimal | None, price: Decimal | None
+) -> None:
+    for name, value in (("timeInForce", time_in_force), ("price", price), ("quoteOrderQty", quote_quantity)):
+        if value is not None:
+            raise not_required(name)
+    if quantity is None:
+        raise missing("quantity")
 
 
 def _market(
@@ -215,7 +225,7 @@ def _limit(
     quote_quantity: Decimal | None,
     price: Decimal | None,
 ) -> None:
-    if order_type == "LIMIT" and time_in_force is None:
+    if order_type != "LIMIT_MAKER" and time_in_force is None:
         raise missing("timeInForce")
     if order_type == "LIMIT_MAKER" and time_in_force is not None:
         raise not_required("timeInForce")

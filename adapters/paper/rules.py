@@ -278,7 +278,10 @@ def exchange_info(spec: SymbolSpec) -> dict[str, object]:
         "quoteAssetPrecision": spec.precision,
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "orderTypes": [
+            *("LIMIT", "LIMIT_MAKER", "MARKET"),
+            *("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"),
+        ],
         "icebergAllowed": False,
         "ocoAllowed": False,
         "otoAllowed": False,

@@ -27,12 +27,12 @@ def order_shape(order: OrderRecord, *, own_id: bool = False) -> Shape:
         "timeInForce": order.time_in_force,
         "type": order.order_type,
         "side": order.side.value,
-        "stopPrice": text(Decimal(0)),
+        "stopPrice": text(order.stop_price or Decimal(0)),
         "icebergQty": text(Decimal(0)),
         "time": order.time // 1000,
         "updateTime": order.update_time // 1000,
-        "isWorking": True,
-        "workingTime": (order.time if order.working_time is None else order.working_time) // 1000,
+        "isWorking": order.working_time is not None,
+        "workingTime": working(order, 1000),
         "selfTradePreventionMode": order.self_trade_prevention,
     }
     if order.expiry_reason is not None:
@@ -40,9 +40,16 @@ def order_shape(order: OrderRecord, *, own_id: bool = False) -> Shape:
     return shape | conditional(order)
 
 
+def working(order: OrderRecord, unit: int) -> int:
+    """Say since when an order is on the book, or was; -1 for a stop order that waits."""
+    return -1 if order.working_time is None else order.working_time // unit
+
+
 def conditional(order: OrderRecord) -> Shape:
     """Write what only some orders have: what was prevented, the client's strategy."""
     shape: Shape = {}
+    if order.stop_price is not None:
+        shape["stopPrice"] = text(order.stop_price)
     if order.prevented_match is not None:
         shape["preventedMatchId"] = order.prevented_match
     if order.prevented:

@@ -151,6 +151,7 @@ def _order_body(order: LiveOrder) -> dict[str, object]:
         "shown": order.shown_id,
         "reason": order.expiry_reason,
         "amended": order.amendments,
+        "stop": _text(new.stop_price),
         "match": order.prevented_match,
         "strategy": [new.strategy_id, new.strategy_type],
     }
@@ -170,6 +171,7 @@ def _order(body: Mapping[str, Any]) -> LiveOrder:
         self_trade_prevention=body["stp"],
         strategy_id=strategy_id,
         strategy_type=strategy_type,
+        stop_price=_amount(body.get("stop")),
     )
     return LiveOrder(
         order_id=int(body["id"]),
@@ -257,5 +259,8 @@ def restore(engine: Engine, file: AccountFile, now: int) -> None:
         home.last_order_id = max(home.last_order_id, order.order_id)
         if not order.status.final:
             engine.open[key] = order
+            if order.working_time is None and order.new.stop_price is not None:
+                home.stops.append(order)
+                continue
             home.source.skip(now)
             home.rest(order)

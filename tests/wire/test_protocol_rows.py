@@ -303,6 +303,7 @@ async def test_row_10_filters_and_parameters_are_judged_in_the_exchanges_words(
         ("PERCENT_PRICE", {"multiplierUp": "1.000001"}, {}),
         ("PERCENT_PRICE_BY_SIDE", {"bidMultiplierUp": "1.000001"}, {}),
         ("MAX_NUM_ORDERS", {"maxNumOrders": 0}, {}),
+        ("MAX_NUM_ALGO_ORDERS", {"maxNumAlgoOrders": 0}, {"type": "STOP_LOSS_LIMIT", "stopPrice": "60000.00"}),
         ("MAX_POSITION", {"maxPosition": "10"}, {}),
     ],
 )

@@ -280,8 +280,6 @@ async def test_a_clients_strategy_is_told_wherever_its_order_is(world: World) ->
 @pytest.mark.parametrize(
     ("order", "kind"),
     [
-        ({"type": "STOP_LOSS", "stopPrice": "49000", "price": None, "timeInForce": None}, "Stop loss"),
-        ({"type": "TAKE_PROFIT_LIMIT", "stopPrice": "51000", "timeInForce": "GTC"}, "Take profit limit"),
         ({"type": "STOP_LOSS_LIMIT", "trailingDelta": 100, "timeInForce": "GTC"}, "Trailing stop"),
         ({"icebergQty": "0.005", "timeInForce": "GTC"}, "Iceberg"),
         ({"pegPriceType": "PRIMARY_PEG", "timeInForce": "GTC"}, "Pegged"),
@@ -295,6 +293,31 @@ async def test_orders_of_a_kind_that_there_is_not_are_refused_as_for_a_symbol_wi
     socket = await world.connect()
     refused = await socket.signed("order.place", **an_order(**order))
     assert (refused["status"], refused["error"]) == (400, {"code": -2010, "msg": text})
+
+
+async def test_a_stop_order_waits_off_the_book_is_open_and_goes_when_its_price_is_traded(world: World) -> None:
+    info = (await world.get("/api/v3/exchangeInfo", symbol="BTCUSDT")).json["symbols"][0]
+    assert {"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"} <= set(info["orderTypes"])
+    stream = await world.user_stream()
+    order = an_order(type="STOP_LOSS_LIMIT", side="SELL", stopPrice="49500.00", price="49400.00", timeInForce="GTC")
+    placed = await world.signed("POST", "/api/v3/order", **order)
+    assert placed.json.keys() == {"symbol", "orderId", "orderListId", "clientOrderId", "transactTime"}, "an ACK"
+    (opened,) = (await world.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT")).json
+    assert (opened["type"], opened["stopPrice"], opened["isWorking"]) == ("STOP_LOSS_LIMIT", "49500.00000000", False)
+    (told,) = await stream.reports(1)
+    assert (told["x"], told["X"], told["P"], told["w"]) == ("NEW", "NEW", "49500.00000000", False)
+    assert "W" not in told
+    await world.control("market", symbol="BTCUSDT", trade=["SELL", "49501.00", "0.1"])
+    assert [event for event in await stream.quiet() if event["event"]["e"] == "executionReport"] == []
+    await world.control("market", symbol="BTCUSDT", trade=["SELL", "49500.00", "0.1"])
+    working, trade = await stream.reports(2)
+    assert (working["x"], working["w"], working["W"]) == ("NEW", True, working["T"])
+    assert (trade["x"], trade["X"], trade["o"]) == ("TRADE", "FILLED", "STOP_LOSS_LIMIT")
+    assert trade["L"] >= "49400.00000000"
+    done = (await world.signed("GET", "/api/v3/order", symbol="BTCUSDT", orderId=placed.json["orderId"])).json
+    assert (done["status"], done["isWorking"], done["workingTime"]) == ("FILLED", True, working["W"])
+    late = await world.signed("POST", "/api/v3/order", **{**order, "stopPrice": "60000.00"})
+    assert late.error == (400, -2010, "Stop price would trigger immediately.")
 
 
 async def test_orders_that_meet_each_other_are_prevented_and_say_so(world: World) -> None:

@@ -10,7 +10,7 @@ from adapters.paper.limits import DAY, SECOND, Limits
 from adapters.paper.records import Cancelled, OrderRecord, Placed, PublicTrade, TradeRecord
 from adapters.paper.rules import RANGE_FIELDS, SymbolSpec, text
 from adapters.paper.server.keys import ApiKey
-from adapters.paper.shapes import Shape, balances_shape, conditional, order_shape, trade_shape
+from adapters.paper.shapes import Shape, balances_shape, conditional, order_shape, trade_shape, working
 from messages.money import ZERO
 
 MILLISECOND = 1000
@@ -37,7 +37,7 @@ def placed_reply(placed: Placed, response_type: str, unit: int = MILLISECOND) ->
     if response_type == "ACK":
         return reply
     reply |= _state(order)
-    reply["workingTime"] = (order.time if order.working_time is None else order.working_time) // unit
+    reply["workingTime"] = working(order, unit)
     reply["selfTradePreventionMode"] = order.self_trade_prevention
     reply |= conditional(order)
     if order.expiry_reason is not None:
@@ -88,8 +88,8 @@ def cancelled_reply(cancelled: Cancelled, unit: int = MILLISECOND) -> Shape:
 
 def order_reply(order: OrderRecord, unit: int = MILLISECOND) -> Shape:
     """Answer `GET /order` and the lists of orders."""
-    working = order.time if order.working_time is None else order.working_time
-    return _in_unit(order_shape(order), unit, time=order.time, updateTime=order.update_time, workingTime=working)
+    shape = _in_unit(order_shape(order), unit, time=order.time, updateTime=order.update_time)
+    return shape | {"workingTime": working(order, unit)}
 
 
 def open_order_reply(order: OrderRecord, unit: int = MILLISECOND) -> Shape:

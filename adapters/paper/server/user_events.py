@@ -42,7 +42,7 @@ def execution_report(event: Execution, now: int, unit: int = MILLISECOND) -> Sha
         "f": order.time_in_force,
         "q": text(order.quantity),
         "p": text(order.price),
-        "P": text(ZERO),
+        "P": text(order.stop_price or ZERO),
         "F": text(ZERO),
         "g": -1,
         "C": event.original_client_order_id,

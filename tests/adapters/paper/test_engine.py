@@ -556,7 +556,10 @@ _orders = st.lists(
     st.tuples(
         st.sampled_from(["BUY", "SELL"]),
         st.sampled_from(
-            ["LIMIT/GTC", "LIMIT/IOC", "LIMIT/FOK", "LIMIT_MAKER/", "MARKET/", "QUOTE/", "CANCEL/", "TRADE/"]
+            [
+                *("LIMIT/GTC", "LIMIT/IOC", "LIMIT/FOK", "LIMIT_MAKER/", "MARKET/", "QUOTE/", "CANCEL/", "TRADE/"),
+                *("STOP_LOSS/", "TAKE_PROFIT/", "STOP_LOSS_LIMIT/GTC", "TAKE_PROFIT_LIMIT/IOC"),
+            ]
         ),
         st.integers(9700, 10400),
         st.integers(5000, 400000),
@@ -585,6 +588,17 @@ def _act(world: World, number: int, action: tuple[str, str, int, int, str]) -> N
             newClientOrderId=name,
             selfTradePreventionMode=prevention,
         )
+    elif order_type in {"STOP_LOSS", "TAKE_PROFIT"}:
+        world.place(
+            type=order_type,
+            side=side,
+            timeInForce=None,
+            price=None,
+            stopPrice=price,
+            quantity=quantity,
+            newClientOrderId=name,
+            selfTradePreventionMode=prevention,
+        )
     elif order_type == "MARKET":
         world.place(
             type="MARKET", side=side, quantity=quantity, newClientOrderId=name, selfTradePreventionMode=prevention
@@ -595,6 +609,7 @@ def _act(world: World, number: int, action: tuple[str, str, int, int, str]) -> N
             side=side,
             timeInForce=time_in_force or None,
             price=price,
+            stopPrice=f"{Decimal(20000 - cents) / 100:.2f}" if order_type.endswith("_LIMIT") else None,
             quantity=quantity,
             newClientOrderId=name,
             selfTradePreventionMode=prevention,

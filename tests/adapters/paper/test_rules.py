@@ -54,22 +54,29 @@ from tests.adapters.paper.worlds import World
         (
             {"type": "STOP_LOSS", "stopPrice": "99.00", "price": None, "timeInForce": None},
             -2010,
-            "Stop loss orders are not supported for this symbol.",
-        ),
-        (
-            {"type": "STOP_LOSS_LIMIT", "stopPrice": "99.00"},
-            -2010,
-            "Stop loss limit orders are not supported for this symbol.",
-        ),
-        (
-            {"type": "TAKE_PROFIT", "stopPrice": "110.00", "price": None, "timeInForce": None},
-            -2010,
-            "Take profit orders are not supported for this symbol.",
+            "Stop price would trigger immediately.",
         ),
         (
             {"type": "TAKE_PROFIT_LIMIT", "stopPrice": "110.00"},
             -2010,
-            "Take profit limit orders are not supported for this symbol.",
+            "Stop price would trigger immediately.",
+        ),
+        ({"type": "STOP_LOSS_LIMIT", "stopPrice": "110.001"}, -1013, "Filter failure: PRICE_FILTER"),
+        ({"type": "STOP_LOSS_LIMIT", "stopPrice": "0"}, -1013, "Invalid price."),
+        (
+            {"type": "STOP_LOSS", "stopPrice": "110.00", "timeInForce": None},
+            -1106,
+            "Parameter 'price' sent when not required.",
+        ),
+        (
+            {"type": "STOP_LOSS", "stopPrice": "110.00", "timeInForce": None, "price": None, "quantity": None},
+            -1102,
+            "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed.",
+        ),
+        (
+            {"type": "STOP_LOSS_LIMIT", "stopPrice": "110.00", "timeInForce": None},
+            -1102,
+            "Mandatory parameter 'timeInForce' was not sent, was empty/null, or malformed.",
         ),
         (
             {"type": "STOP_LOSS_LIMIT", "trailingDelta": "100"},
