@@ -124,6 +124,16 @@ class _UserSession:
         """A probe may be given up."""
         return False
 
+    @property
+    def delivered(self) -> bool:
+        """Whether it was subscribed to, and nothing spoke against it until it was replaced."""
+        return self.probing is not None and self.doubted is None
+
+    @property
+    def said_goodbye(self) -> bool:
+        """Whether the venue has closed it in order, behind everything that it had to tell."""
+        return self._api.said_goodbye
+
     def proven(self) -> None:
         """Note that the subscription delivers."""
         self.proven_at = self._stream.runtime.now()
@@ -263,9 +273,19 @@ class UserStream:
             self.tell(StreamOpened())
 
     def session_ended(self, session: _UserSession, detail: str) -> None:
-        """A connection is gone; if it was the one relied on, events may be missing."""
+        """A connection is gone; if it was the one relied on, events may be missing.
+
+        So they may on one that was replaced and had been good: what the venue told it before its goodbye came, and no
+        other connection has it from before its own beginning.
+        """
         if session is self._relied:
             self._cut(session, detail)
+        elif session.delivered and not session.said_goodbye and self._streaming:
+            logger.warning("a user-data connection that was replaced ended without a goodbye")
+            self.tell(
+                StreamCut(since=session.proven_at, detail="a connection that was replaced ended without a goodbye")
+            )
+            self.tell(StreamOpened())
 
     def leave(self, session: _UserSession, detail: str) -> None:
         """Open another connection in place of this one, which goes on delivering meanwhile."""

@@ -170,6 +170,11 @@ class ApiSession:
         self._table.fail_all(detail or "the connection was given up")
 
     @property
+    def said_goodbye(self) -> bool:
+        """Whether the other side has closed in order."""
+        return self._connection.protocol.close_rcvd is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a reply may still come, be it late."""
         return self._table.owed

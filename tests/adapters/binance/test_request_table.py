@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,13 +86,16 @@ class _Open:
 
     state = State.OPEN
 
+    def __init__(self, *, goodbye: bool) -> None:
+        self.protocol = SimpleNamespace(close_rcvd=1000 if goodbye else None)
+
     async def send(self, text: str) -> None:
         pass
 
 
-def a_connection() -> Any:
-    """One that is open, to nobody."""
-    return _Open()
+def a_connection(*, goodbye: bool = True) -> Any:
+    """One that is open, to nobody; in the end the other side has said goodbye."""
+    return _Open(goodbye=goodbye)
 
 
 def in_the_same_moment(then: Callable[[ApiSession], object], late: list[Answer]) -> Answer:

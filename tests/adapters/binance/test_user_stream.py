@@ -285,11 +285,12 @@ def test_a_fill_that_only_a_query_tells_of_is_a_cut_though_an_earlier_report_cam
     stream.expect(StreamOpened)
 
 
-def test_a_subscription_that_ends_as_it_begins_is_not_taken_for_one(stub: Stub, pool: Pool) -> None:
+def a_stream(stub: Stub, pool: Pool) -> UserStream:
+    """One without connections."""
     settings = settings_for(stub)
     queries = Queries(settings, signer=signer_of("paper-secret", None), runtime=pool)
     queries.clock._zero = float(now_ms())
-    stream = UserStream(
+    return UserStream(
         settings,
         runtime=pool,
         signer=signer_of("paper-secret", None),
@@ -298,6 +299,39 @@ def test_a_subscription_that_ends_as_it_begins_is_not_taken_for_one(stub: Stub, 
         orders_open=lambda: False,
         on_report=lambda _: None,
     )
+
+
+@pytest.mark.parametrize("goodbye", [True, False])
+def test_a_connection_that_was_replaced_and_ends_without_a_goodbye_may_have_had_more_to_say(
+    stub: Stub, pool: Pool, stream: Probe, *, goodbye: bool
+) -> None:
+    told = a_stream(stub, pool)
+
+    async def main() -> None:
+        told.listen(stream.ref)
+        sessions = []
+        for _ in range(2):
+            session = _UserSession(told, told._api(a_connection(goodbye=goodbye)))
+            opening = asyncio.create_task(session.open())
+            await asyncio.sleep(0)
+            session.take(b'{"id":1,"status":200,"result":{"subscriptionId":0}}')
+            await opening
+            sessions.append(session)
+        sessions[0].end("closed with 1000")
+        if goodbye:
+            sessions[1].end(None)
+
+    asyncio.run(main())
+    stream.expect(StreamOpened)
+    if goodbye:
+        stream.expect_none(within=0.05)
+    else:
+        stream.expect(StreamCut)
+        stream.expect(StreamOpened)
+
+
+def test_a_subscription_that_ends_as_it_begins_is_not_taken_for_one(stub: Stub, pool: Pool) -> None:
+    stream = a_stream(stub, pool)
 
     async def main() -> None:
         session = _UserSession(stream, stream._api(a_connection()))
