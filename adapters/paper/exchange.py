@@ -16,7 +16,8 @@ from itertools import islice
 
 from adapters.paper.account import DEFAULT_BALANCES, Account, Fees
 from adapters.paper.book import Book
-from adapters.paper.engine import Changes, Engine
+from adapters.paper.bookkeeping import Changes
+from adapters.paper.engine import Engine
 from adapters.paper.errors import (
     AMEND_UNKNOWN,
     CANCEL_RESTRICTED,
