@@ -17,6 +17,7 @@ from actors.failures import Failures
 from actors.follower import Follower
 from actors.halts import CRASH_LOOP, INVARIANT, graver
 from actors.journal import Journal, Store
+from actors.letters import execution_of
 from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.notifier import Notifier
 from actors.order_watcher.actor import OrderWatcher, WatcherSettings
@@ -181,6 +182,7 @@ class Daemon(Follower, Parent):
         self._word_timer: Timer | None = None
         self._broken_before, self._died_before = broken_before, died_before
         self._said = self._counted = False
+        self._about = ""
         self._ends_when_said = False
         self._farewell: Timer | None = None
         self._failed = Failures()
@@ -295,6 +297,9 @@ class Daemon(Follower, Parent):
             mode=self._settings.mode,
             version=self._settings.version,
         )
+        poisoned = self._failed.poisoned(self.runtime.wall_time())
+        if poisoned is not None and poisoned.execution_id not in self._quarantined:
+            self.append(poisoned)
         self.append(epoch, *self._halts_at_start())
         self._held_back = self._halt_reason == CRASH_LOOP or self._failed.halts(self.runtime.wall_time()) is not None
 
@@ -464,6 +469,11 @@ class Daemon(Follower, Parent):
         elif self._ending is None:
             self._fail(str(name), EXIT_ERROR, f"{name} stopped without being asked to")
 
+    def child_ended(self, ended: ChildFailed | ChildStopped) -> None:
+        """Take note of what it was about."""
+        self._about = execution_of(ended.about) if isinstance(ended, ChildFailed) else ""
+        super().child_ended(ended)
+
     def give_up(self, name: Hashable, cause: BaseException) -> None:
         """End the process: a critical actor has failed. After a broken promise, the next one starts halted."""
         code = EXIT_INVARIANT if isinstance(cause, InvariantBroken | ClaimBroken) else EXIT_ERROR
@@ -485,7 +495,7 @@ class Daemon(Follower, Parent):
     def _say_last(self, part: str, code: int, detail: str) -> None:
         """Have journalled what failed, and the halt that a broken promise asks for."""
         broken = code == EXIT_INVARIANT
-        failed = self._failed.next(part, detail, self.runtime.wall_time(), told=broken)
+        failed = self._failed.next(part, detail, self.runtime.wall_time(), of=self._about, told=broken)
         self._said = not graver(INVARIANT, self._halt_reason)
         halt = (TradingHalted(reason=INVARIANT, detail=detail),) if broken and not self._said else ()
         self.append(*halt, failed)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from messages.facts import Fact, PartFailed, StartRefused
+from messages.facts import ExecutionQuarantined, Fact, PartFailed, StartRefused
 
-TO_HALT, TO_REFUSE = 3, 6
-"""After so many failures of critical actors in a row a start is halted; after so many, nobody is started any more."""
+TO_QUARANTINE, TO_HALT, TO_REFUSE = 2, 3, 6
+"""After so many failures of critical actors in a row that are all about one execution, it is quarantined; after so many
+a start is halted; after so many, nobody is started any more."""
 
 APART_SECONDS = 600.0
 """In a row are those of which none came longer than that after the one before."""
@@ -18,20 +19,29 @@ class Failures:
 
     def __init__(self) -> None:
         self._count, self._at, self._part = 0, datetime.min.replace(tzinfo=UTC), ""
+        self._of, self._of_it = "", 0
 
     def fold(self, fact: Fact, at: datetime) -> None:
         """Take a fact of that moment."""
         match fact:
-            case PartFailed(in_a_row=count, part=part):
-                self._count, self._at, self._part = count, at, part
+            case PartFailed(in_a_row=count, part=part, execution_id=of):
+                self._of_it = self._of_it + 1 if of == self._of and count > 1 else 1
+                self._count, self._at, self._part, self._of = count, at, part, of
             case StartRefused():
                 self._count = 0
             case _:
                 pass
 
-    def next(self, part: str, detail: str, now: datetime, *, told: bool = False) -> PartFailed:
-        """Return the fact of one more; `told`: another alert says why."""
-        return PartFailed(part=part, detail=detail, in_a_row=self._lately(now) + 1, told=told)
+    def next(self, part: str, detail: str, now: datetime, *, of: str = "", told: bool = False) -> PartFailed:
+        """Return the fact of one more, about the execution `of`; `told`: another alert says why."""
+        return PartFailed(execution_id=of, part=part, detail=detail, in_a_row=self._lately(now) + 1, told=told)
+
+    def poisoned(self, now: datetime) -> ExecutionQuarantined | None:
+        """Return the fact that the execution is left alone of which others fail again and again."""
+        if not self._of or self._of_it < TO_QUARANTINE or not self._lately(now):
+            return None
+        detail = f"{self._part} failed of it, {self._of_it} starts in a row"
+        return ExecutionQuarantined(execution_id=self._of, detail=detail)
 
     def halts(self, now: datetime) -> str | None:
         """Say why a start must be halted, if it must."""

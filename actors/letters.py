@@ -1,13 +1,15 @@
-"""Dead letters that somebody waits for: what a command's sender is told, and which losses an operator should know."""
+"""What messages are about, and those that nobody takes: what a sender is told, which losses an operator should know."""
 
 from __future__ import annotations
 
 from typing import get_args
 
+from actors.order_watcher.inquiry import Answered
 from actors.runtime import Runtime
-from messages.control import TroubleOver, TroubleSeen
+from messages.control import Committed, TroubleOver, TroubleSeen
 from messages.execution import CommandAnswer, ExecutionCommand
-from messages.order import CancelReply, OrderReply, OrderReport
+from messages.ids import parse_child_id
+from messages.order import CancelReply, OrderReply, OrderReport, QueryFailed, Relay
 from messages.refs import Tells
 from messages.signal import SignalReceived
 
@@ -37,3 +39,21 @@ def what(letter: object) -> str:
         case _:
             of = str(getattr(letter, "client_order_id", ""))
     return f"{type(letter).__name__} {of}"
+
+
+def execution_of(message: object) -> str:
+    """Return the execution that a message is about, by its own word or by the id of a child; empty if it is of none."""
+    match message:
+        case Committed(fact=fact):
+            return fact.execution_id
+        case Answered(answer=inner) | Relay(query=inner) | QueryFailed(query=inner):
+            return execution_of(inner)
+        case OrderReport(order=order):
+            child = order.client_order_id
+        case _:
+            of = getattr(message, "execution_id", "")
+            if of:
+                return str(of)
+            child = str(getattr(message, "client_order_id", "") or getattr(message, "child", ""))
+    name = parse_child_id(child)
+    return "" if name is None else name.execution_id

@@ -20,10 +20,11 @@ from messages.refs import Tells
 
 @dataclass(frozen=True, slots=True)
 class ChildFailed:
-    """A child died of an exception."""
+    """A child died of an exception, at the message `about`; None if it was at none."""
 
     name: Hashable
     cause: BaseException
+    about: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Child(_WithHooks):
         """Tell the parent why."""
         super().on_failure(exception_type, exception_value, traceback)
         if exception_value is not None:
-            self._tell_parent(ChildFailed(self.child_name, exception_value))
+            self._tell_parent(ChildFailed(self.child_name, exception_value, self.actor_inbox.message))
 
     def _tell_parent(self, ended: ChildEnded) -> None:
         try:

@@ -52,3 +52,17 @@ def test_after_a_refusal_it_is_counted_anew() -> None:
     found.fold(refused, NOW)
     assert found.refuses(NOW) is None
     assert found.next("journal", "", NOW).in_a_row == 1
+
+
+def test_only_failures_in_a_row_that_are_all_about_one_execution_poison_it() -> None:
+    def found(*executions: str) -> str | None:
+        failures = Failures()
+        for number, of in enumerate(executions):
+            at = NOW + timedelta(seconds=number)
+            failures.fold(failures.next("exchange_actor", "", at, of=of), at)
+        poisoned = failures.poisoned(NOW)
+        return None if poisoned is None else poisoned.execution_id
+
+    assert found("a", "a") == "a"
+    assert found("b", "a", "a") == "a"
+    assert [found("a"), found("a", "b"), found("a", "b", "a"), found("", ""), found("a", "", "a")] == [None] * 5

@@ -6,12 +6,26 @@ from typing import Any
 
 import pytest
 
-from actors.letters import WORDS, heed, what
+from actors.letters import WORDS, execution_of, heed, what
+from actors.order_watcher.inquiry import Answered
+from actors.order_watcher.proof import Moment
+from actors.order_watcher.timers import TimedOut
 from actors.runtime import Simulation
-from messages.control import Ping, TroubleSeen
+from messages.control import Committed, Ping, TroubleSeen
 from messages.execution import CancelExecution, CommandAnswer
-from messages.order import Acknowledged, CancelFailed, NotSent, OrderReport, OutcomeUnknown, TimeFound
+from messages.order import (
+    Acknowledged,
+    CancelFailed,
+    NotSent,
+    OrderNotFound,
+    OrderReport,
+    OutcomeUnknown,
+    QueryOrder,
+    Relay,
+    TimeFound,
+)
 from messages.signal import SignalReceived
+from tests import factories
 from tests.factories import a_signal
 from tests.order_tools import an_order
 from tests.probe import Probe
@@ -64,3 +78,30 @@ def test_a_command_that_is_lost_is_answered(simulation: Simulation, probe: Probe
 def test_of_what_is_asked_again_nothing_is_said(simulation: Simulation, probe: Probe, letter: object) -> None:
     heed(letter, simulation, probe.ref)
     probe.expect_none(within=1.0)
+
+
+OURS = an_order(client_order_id=factories.CHILD)
+ABOUT: list[Any] = [
+    Committed(1, factories.NOW, factories.an_intent()),
+    CancelExecution(execution_id=factories.EXECUTION, reply_to=Nobody()),
+    OutcomeUnknown(client_order_id=factories.CHILD, detail=""),
+    OrderReport(order=OURS, report_id=1, execution_type="TRADE"),
+    TimedOut(factories.CHILD),
+    Relay(query=QueryOrder(symbol="BTCUSDT", client_order_id=factories.CHILD, reply_to=Nobody()), urgent=True),
+    Answered(Moment(0.0, 0.0), None, OrderNotFound(symbol="BTCUSDT", client_order_id=factories.CHILD)),
+]
+
+
+@pytest.mark.parametrize("message", ABOUT, ids=lambda message: type(message).__name__)
+def test_it_is_known_which_execution_a_message_is_about(message: Any) -> None:
+    assert execution_of(message) == factories.EXECUTION
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Ping(Nobody()), TimeFound(offset_milliseconds=0), None, "?"],
+    ids=["Ping", "TimeFound", "nothing", "text"],
+)
+def test_of_others_nothing_is_guessed(message: Any) -> None:
+    assert execution_of(message) == ""
+    assert execution_of(OrderReport(order=an_order(client_order_id="web_1"), report_id=1, execution_type="NEW")) == ""

@@ -41,12 +41,12 @@ def poison(kind: type[Any], patch: pytest.MonkeyPatch, heeds: Callable[[Any], bo
 
 
 def start_again(stage: Stage, most: int = 20) -> list[int]:
-    """Do as a service manager: start whatever ends with an error, but 76; return the codes. A life is a minute."""
+    """Do as a service manager: start whatever ends with an error, but 76; return the codes. A life is five minutes."""
     codes: list[int] = []
     while len(codes) < most:
         stage.world.crash()
         stage.world.launch()
-        stage.sim.run_until(lambda: stage.world.news.ended is not None, 60.0)
+        stage.sim.run_until(lambda: stage.world.news.ended is not None, 300.0)
         stage.sim.claim_failures()
         if stage.world.news.ended is None:
             break
@@ -99,15 +99,39 @@ def test_a_fact_on_which_an_actor_fails_at_every_start_ends_in_a_refusal_and_sen
     stage.check_safety()
 
 
+def places_of(*executions: str) -> Callable[[Any], bool]:
+    return lambda message: isinstance(message, PlaceChild) and message.execution_id in executions
+
+
+def test_an_execution_of_which_another_fails_twice_is_quarantined_and_the_others_go_on(simulation: Simulation) -> None:
+    stage = Stage(simulation).start()
+    poisoned = stage.accepted("0.5", id="poisoned", twap=FIVE)
+    other = stage.accepted("0.5", id="other", price="43000", twap=FIVE)
+    stage.until("ChildClosed", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        poison(ExchangeActor, patch, places_of(poisoned), KeyError("x"))
+        simulation.run_until(lambda: stage.world.news.ended is not None, 60.0)
+        simulation.claim_failures()
+        assert start_again(stage) == [1]
+        assert stage.world.news.readiness is Readiness.READY
+        assert stage.report(other).total_filled == D("0.5")
+        assert stage.report(poisoned).stop_reason.startswith("QUARANTINED: exchange_actor failed of it, 2 starts in")
+    assert [line["execution_id"] for line in stage.lines("ExecutionQuarantined")] == [poisoned]
+    stage.check()
+
+
 def test_what_fails_only_while_it_trades_is_halted_after_the_third_time_and_goes_on_watching(
     simulation: Simulation,
 ) -> None:
     stage = Stage(simulation).start()
     resting = stage.accepted("0.4", id="resting", twap={"num_chunks": 1, "child": "passive", "interval_seconds": 600})
     stage.until("ChildAcknowledged")
-    poisoned = stage.accepted("0.5", id="poisoned", price="43000", twap=FIVE)
+    slowly = {"num_chunks": 5, "interval_seconds": 30}
+    first = stage.accepted("0.5", id="first", price="43000", twap=slowly)
+    second = stage.accepted("0.5", id="second", price="44000", twap=slowly)
+    stage.until("ChildClosed", 2)
     with pytest.MonkeyPatch.context() as patch:
-        poison(ExchangeActor, patch, lambda m: isinstance(m, PlaceChild) and m.execution_id == poisoned, KeyError("x"))
+        poison(ExchangeActor, patch, places_of(first, second), KeyError("x"))
         simulation.run_until(lambda: stage.world.news.ended is not None, 60.0)
         simulation.claim_failures()
         codes = start_again(stage)
@@ -121,8 +145,8 @@ def test_what_fails_only_while_it_trades_is_halted_after_the_third_time_and_goes
     # A person has mended it.
     assert stage.world.news.up is not None
     stage.world.news.up.exchange.tell(ResumeTrading())
-    assert stage.report(poisoned).total_filled == D("0.5")
-    stage.report(resting)
+    for execution in (first, second, resting):
+        stage.report(execution)
     stage.check()
 
 
