@@ -17,6 +17,7 @@ import pytest
 from adapters.config import Config
 from adapters.paper.server.connection import Stall
 from adapters.paper.server.control import StreamsOrder
+from adapters.paper.server.faults import Fault, Plan, WireFault
 from adapters.storage.memory import MemoryStore
 from messages.control import (
     Committed,
@@ -29,9 +30,18 @@ from messages.control import (
     Readiness,
     ShutDown,
 )
-from messages.facts import ChildAcknowledged, ChildIntended, Fact, StreamGap, TradeBooked
+from messages.facts import (
+    AlertRaised,
+    ChildAcknowledged,
+    ChildIntended,
+    Fact,
+    StreamGap,
+    TradeBooked,
+    TradingHalted,
+)
 from messages.signal import Side, Signal, SignalReceived, TwapOptions, Verdict
 from run import settings_of, start_daemon
+from tests.adapters.binance.stub import until
 from tests.adapters.binance.worlds import OverTheWire, wired
 from tests.slowness import at_most
 
@@ -126,6 +136,22 @@ def test_a_stream_that_dies_silently_is_noticed_and_its_fills_are_known_within_t
             booked = daemon.fact(TradeBooked, within=30.0)
             daemon.fact(StreamGap, within=30.0)
         assert (booked.quantity, booked.maker) == (Decimal("0.4"), True)
+
+
+def test_a_key_that_only_the_user_stream_is_refused_for_halts_trading_with_one_alert() -> None:
+    with a_daemon() as daemon:
+        server = daemon.world.server
+        refused = Fault(kind=WireFault.REFUSE, on=("session",), via="ws", probability=1.0, code=-2015, status=401)
+        daemon.world.call(lambda: server.desk.faults.set(Plan(faults=(refused,))))
+        daemon.world.call(lambda: server.misbehave(StreamsOrder(action="cut", which="user")))
+        assert daemon.fact(TradingHalted).reason == "KEY_REVOKED"
+        assert daemon.fact(AlertRaised).kind == "halt"
+        until(lambda: daemon.world.call(lambda: int(str(server.desk.faults.state()[0]["strikes"]))) >= 3)
+        daemon.world.call(lambda: server.desk.faults.set(Plan()))
+        daemon.fact(StreamGap)  # It is subscribed again.
+        seen = daemon.seen()
+        assert sum(isinstance(fact, TradingHalted) for fact in seen) == 1
+        assert [fact.kind for fact in seen if isinstance(fact, AlertRaised)] == ["halt"]
 
 
 def test_a_cap_on_participation_counts_what_the_exchange_streams_of_others_trades() -> None:
