@@ -65,7 +65,9 @@ PLENTY = Decimal(10) ** 12
 
 @dataclass(frozen=True, slots=True)
 class _Quote:
-    """Time for the next quotes."""
+    """Time for the next quote of a symbol."""
+
+    symbol: str
 
 
 VenueMessage = VenueCommand | WatchMarket | _Quote
@@ -74,7 +76,7 @@ VenueMessage = VenueCommand | WatchMarket | _Quote
 class InstantVenue(Actor):
     """Fills each order completely at the touch: reply, reports and balances as the real venue words them.
 
-    Every `QUOTE_SECONDS` each watched symbol is quoted. `on_trade` is called with the client order
+    Every `QUOTE_SECONDS` each watched symbol is quoted, one after the other and not all at once. `on_trade` is called with the client order
     id just before anybody is told of its trade.
     """
 
@@ -89,22 +91,24 @@ class InstantVenue(Actor):
         assets = dict.fromkeys(asset for rules in RULES.values() for asset in (rules.base, rules.quote))
         self._balances = tuple((asset, PLENTY, ZERO) for asset in assets)
         self._quotes = {symbol: _quotes_of(symbol) for symbol in RULES}
-        self._turn = 0
+        self._turns = dict.fromkeys(RULES, 0)
 
     def on_start(self) -> None:
         """Begin to quote."""
-        self.runtime.tell_after(QUOTE_SECONDS, self.actor_ref, _Quote())
+        for number, symbol in enumerate(RULES):
+            self.runtime.tell_after(QUOTE_SECONDS * number / len(RULES), self.actor_ref, _Quote(symbol))
 
     def on_receive(self, message: VenueMessage) -> None:
         """Answer at once."""
         match message:
             case SendOrder():
                 self._fill(message)
-            case _Quote():
-                self._turn += 1
-                for symbol, listener in self._watched.items():
+            case _Quote(symbol):
+                self._turns[symbol] += 1
+                listener = self._watched.get(symbol)
+                if listener is not None:
                     with suppress(pykka.ActorDeadError):  # The daemon ends before its venue does.
-                        listener.tell(self._quotes[symbol][self._turn % 2])
+                        listener.tell(self._quotes[symbol][self._turns[symbol] % 2])
                 self.runtime.tell_after(QUOTE_SECONDS, self.actor_ref, message)
             case WatchMarket(symbol=symbol, listener=listener):
                 self._watched[symbol] = listener

@@ -35,3 +35,16 @@ def test_what_is_not_due_is_not_told() -> None:
     for at, count in ((0.05, 0), (0.1, 1), (0.15, 1), (0.2, 2)):
         assert len(list(board.turns(at))) == 1
         assert len(told) == count
+
+
+def test_the_books_of_several_symbols_are_told_one_after_the_other_each_at_its_pace() -> None:
+    desk = Desk(PaperExchange(now=0), ServerSettings(), lambda _events: None)
+    board, told = Board(desk), list[str]()
+    symbols = [symbol.lower() for symbol in desk.exchange.engine.books]
+    assert len(symbols) == 4
+    for symbol in symbols:
+        board.subscribe(f"{symbol}@depth5@100ms", Listener(lambda name, _payload: told.append(name)), 0.0)
+    told.clear()
+    for tick in range(4, 12):
+        list(board.turns(tick * 0.025))
+    assert told == [f"{symbol}@depth5@100ms" for symbol in (*symbols, *symbols)]
