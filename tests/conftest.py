@@ -73,6 +73,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares | 
     return Shares(config, log) if config.getoption("dist") == "loadscope" else None
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Refuse a set of parameters: each worker would find the tests in an order of its own, and none would be run."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if isinstance(mark.args[1], set | frozenset):
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: a set of parameters has no order: sort it")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests in turn where workers share them; alone, they stay as they are written."""
     if hasattr(config, "workerinput"):

@@ -76,8 +76,8 @@ VenueMessage = VenueCommand | WatchMarket | _Quote
 class InstantVenue(Actor):
     """Fills each order completely at the touch: reply, reports and balances as the real venue words them.
 
-    Every `QUOTE_SECONDS` each watched symbol is quoted, one after the other and not all at once. `on_trade` is called with the client order
-    id just before anybody is told of its trade.
+    Every `QUOTE_SECONDS` each watched symbol is quoted, one after the other and not all at once. `on_trade` is called
+    with the client order id just before anybody is told of its trade.
     """
 
     name = "instant-venue"

@@ -289,7 +289,7 @@ def holds(path: Path, row: Row, ends: Any) -> None:
 # Subscriptions ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signal", SUBSCRIPTIONS)
+@pytest.mark.parametrize("signal", sorted(SUBSCRIPTIONS))
 def test_a_subscription_that_is_refused_is_made_on_a_new_connection_unless_it_is_there_already(signal: str) -> None:
     row = BY_SIGNAL[signal]
     assert row.code is not None
