@@ -6,7 +6,7 @@ the market, of the use of limits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -62,6 +62,7 @@ class Kind(StrEnum):
     """What a step is."""
 
     APPEND = "append"
+    READ = "reading of the journal"
     ORDER = "order"
     CANCEL = "cancel"
     QUERY_ORDER = "query of an order"
@@ -115,6 +116,7 @@ DELAYS = {Do.DELAY: 3.0, Do.LONG_DELAY: 12.0}
 
 EXCLUDED: dict[tuple[Do, Kind], str] = {
     (Do.DUPLICATE, Kind.ORDER): "TLS forbids it: the exchange would execute the second copy under the same id",
+    (Do.DUPLICATE, Kind.READ): "what is read twice is the same",
 }
 """What is not done, and why: there the step is left alone."""
 
@@ -153,7 +155,7 @@ class Steps:
 
 
 class SteppedStore(MemoryStore):
-    """A store whose appends are steps."""
+    """A store whose appends and reads are steps. (Nothing is archived in the first quarter of an hour.)"""
 
     def __init__(self, steps: Steps, crash: Callable[[], None], journal_id: str) -> None:
         super().__init__(journal_id, check_codec=False)
@@ -170,6 +172,19 @@ class SteppedStore(MemoryStore):
         if do is Do.DUPLICATE:
             super().append(records)
         elif do is Do.CRASH_AFTER:
+            self._crash()
+
+    def read(self, *what: Any, **which: Any) -> Iterator[Committed]:
+        """Read; what a test reads, outside of the daemon, is no step."""
+        do = None if self._steps.sim.here is None else self._steps.take(Kind.READ)
+        if do is Do.CRASH_BEFORE:
+            self._crash()
+        elif do in {Do.FAIL, Do.FAIL_STORED}:
+            raise StoreFailed("the disk cannot be read")
+        elif do in DELAYS and self.wait is not None:
+            self.wait(DELAYS[do])
+        yield from super().read(*what, **which)
+        if do is Do.CRASH_AFTER:
             self._crash()
 
 
