@@ -35,8 +35,8 @@ class SymbolSpec:
     """A symbol with its filters. A zero bound, step or tick means that there is none (protocol §9).
 
     `old_min_notional` and `multiplier_up`, `multiplier_down` are those of MIN_NOTIONAL and PERCENT_PRICE, which older
-    symbols have in place of NOTIONAL and PERCENT_PRICE_BY_SIDE. What bounds icebergs, stop orders and order
-    lists is told and binds nothing, for there are none.
+    symbols have in place of NOTIONAL and PERCENT_PRICE_BY_SIDE. What bounds icebergs and order lists is told and
+    binds nothing, for there are none. `max_algo_orders` bounds the stop orders that wait.
     """
 
     symbol: str
