@@ -95,6 +95,35 @@ async def test_its_models_take_every_reply_of_rest(world: World) -> None:
     assert [row.count for row in await asked(rest.rate_limit_order)] == [0, 0]
 
 
+async def test_its_models_take_stop_orders_prevented_orders_and_the_price_range(world: World) -> None:
+    rest = a_client(world).rest_api
+    stop = await asked(
+        rest.new_order,
+        symbol="BTCUSDT",
+        side="SELL",
+        type="STOP_LOSS_LIMIT",
+        time_in_force="GTC",
+        quantity=0.01,
+        price=49400.0,
+        stop_price=49500.0,
+        new_order_resp_type="FULL",
+    )
+    assert (stop.status, stop.working_time) == ("NEW", -1)
+    (waiting,) = await asked(rest.get_open_orders, symbol="BTCUSDT")
+    assert (waiting.type, waiting.stop_price, waiting.is_working) == ("STOP_LOSS_LIMIT", "49500.00000000", False)
+    prices = {"symbol": "BTCUSDT", "type": "LIMIT", "time_in_force": "GTC", "price": 50000.5}
+    await asked(rest.new_order, side="SELL", quantity=0.03, **prices)
+    taker = await asked(
+        rest.new_order, side="BUY", quantity=0.02, self_trade_prevention_mode="DECREMENT", strategy_id=7, **prices
+    )
+    prevented = await asked(rest.get_order, symbol="BTCUSDT", order_id=taker.order_id)
+    assert (prevented.status, prevented.prevented_quantity) == ("EXPIRED_IN_MATCH", "0.02000000")
+    assert (prevented.strategy_id, prevented.prevented_match_id > 0) == (7, True)
+    await world.control("market", symbol="BTCUSDT", price_range={"bidLimitMultUp": "1.0001"})
+    (rule,) = (await asked(rest.execution_rules, symbol="BTCUSDT")).symbol_rules[0].rules
+    assert (rule.rule_type, rule.bid_limit_mult_up) == ("PRICE_RANGE", "1.00010000")
+
+
 async def test_it_places_fills_in_part_cancels_and_finds_its_orders_again(world: World) -> None:
     rest = a_client(world).rest_api
     order = await asked(

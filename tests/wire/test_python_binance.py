@@ -102,6 +102,24 @@ async def test_it_places_fills_in_part_cancels_and_finds_its_orders_again(world:
         assert [row["interval"] for row in await client.get_current_order_count()] == ["SECOND", "DAY"]
 
 
+async def test_its_stop_orders_wait_are_cancelled_and_go_at_their_price(world: World) -> None:
+    async with a_client(world) as client, sockets(world, client).user_socket() as user:
+        limits = {"timeInForce": "GTC", "quantity": "0.01", "price": "49400.00"}
+        stop = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_LOSS_LIMIT", "stopPrice": "49500.00", **limits}
+        first = await client.create_order(**stop, newClientOrderId="stop-1")
+        (waiting,) = await client.get_open_orders(symbol="BTCUSDT")
+        assert (waiting["clientOrderId"], waiting["stopPrice"]) == ("stop-1", "49500.00000000")
+        assert waiting["isWorking"] is False
+        assert (await client.cancel_order(symbol="BTCUSDT", orderId=first["orderId"]))["status"] == "CANCELED"
+        await client.create_order(**stop, newClientOrderId="stop-2", strategyId=3)
+        await world.control("market", symbol="BTCUSDT", trade=["SELL", "49500.00", "0.1"])
+        filled = await received(user, e="executionReport", X="FILLED")
+        assert (filled["c"], filled["j"]) == ("stop-2", 3)
+        with pytest.raises(BinanceAPIException) as refused:
+            await client.create_oco_order(**{**stop, "type": None, "quantity": "0.01"})
+        assert refused.value.status_code == 404
+
+
 async def test_it_trades_over_the_websocket_api(world: World) -> None:
     async with a_client(world) as client:
         await client.ws_ping()
