@@ -481,8 +481,11 @@ class Daemon(Follower, Parent):
 
     def _fail(self, name: str, code: int, detail: str) -> None:
         """End once the journal has what the next start must know, or when that has had its time."""
-        if self._readiness is Readiness.FAILED:
-            return  # The end is under way already, and for a reason that came first.
+        if self._readiness is Readiness.FAILED:  # The end is under way already, and for a reason that came first.
+            if code == EXIT_INVARIANT and name != JOURNAL and self._ending is not None and self._ending[0] != code:
+                self._ending = code, detail  # This one is graver.
+                self._say_last(name, code, detail)
+            return
         self._ending = code, detail
         self._ends_when_said = True
         self._said = not graver(INVARIANT, self._halt_reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pykka
@@ -10,11 +12,14 @@ import pytest
 from actors.exchange.actor import ExchangeActor
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Actor, Simulation
+from actors.signal_gate.actor import SignalGate
 from adapters.paper.faults import Fault, FaultKind
+from adapters.unsaid import Unsaid
 from messages.control import Committed, HaltTrading, InvariantBroken, Readiness
 from messages.facts import ChildAbsent
 from messages.order import ProbeStream
 from messages.signal import Reason
+from run import start_daemon
 from tests.simulation.whole import D, Stage
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
@@ -83,6 +88,27 @@ def test_the_door_itself_may_break_a_promise(simulation: Simulation, monkeypatch
         assert stage.world.news.ended.exit_code == 70
         assert len(simulation.claim_failures()) == 1
         stage.start()
+    halted(stage, "INVARIANT")
+
+
+def test_a_promise_that_is_broken_while_the_process_ends_for_a_lesser_reason_halts_all_the_same(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(_: ExchangeActor, message: ProbeStream) -> None:
+        raise InvariantBroken(f"of a test: {message}")
+
+    monkeypatch.setattr(ExchangeActor, "_probe", broken)
+    stage = Stage(simulation).start()
+    actor_ref(SignalGate).tell("what is this?")
+    actor_ref(ExchangeActor).tell(ProbeStream(probe=1))
+    stage.run(3.0)
+    assert len(simulation.claim_failures()) == 2
+    ended = stage.world.news.ended
+    assert ended is not None
+    assert ended.exit_code == 70
+    Unsaid(tmp_path).keep(ended)
+    stage.world.start_daemon = partial(start_daemon, broken_before=Unsaid(tmp_path).broken)
+    stage.start()
     halted(stage, "INVARIANT")
 
 
