@@ -522,7 +522,16 @@ class StreamProbed:
     probe: int
 
 
-UserEvent = OrderReport | BalancesSeen | StreamOpened | StreamCut | StreamProbed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateRefusal:
+    """The venue's refusal of an order whose request had been given up, so that it counts as unknown."""
+
+    client_order_id: str
+    code: int
+    message: str
+
+
+UserEvent = OrderReport | BalancesSeen | StreamOpened | StreamCut | StreamProbed | LateRefusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

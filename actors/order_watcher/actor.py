@@ -73,6 +73,7 @@ from messages.order import (
     CancelChild,
     CancelFailed,
     CancelReply,
+    LateRefusal,
     NotSent,
     OpenOrdersFound,
     OrderFound,
@@ -192,6 +193,8 @@ class OrderWatcher(Follower, Child):
                 self.runtime.send(self._exchange, message)
             case StreamOpened() | StreamCut():
                 self._take_stream(message)
+            case LateRefusal():
+                self._take_late_refusal(message)
             case StreamProbed(probe=probe):
                 self._prover.stream_alive(probe)
             case VenueTime(zero=zero):
@@ -329,6 +332,12 @@ class OrderWatcher(Follower, Child):
             self._settle(ledger, ledger.attempt.refused(refused.code, refused.message))
         else:
             self._take_unknown(ledger, f"{refused.code}: {refused.message}")
+
+    def _take_late_refusal(self, late: LateRefusal) -> None:
+        """Take the venue's own word that an unknown order was never taken; it goes for nothing if it was seen since."""
+        ledger = self._register.open(late.client_order_id) if self.caught_up else None
+        if ledger is not None and effect_of(late.code, late.message) is Effect.REFUSED:
+            self._settle(ledger, ledger.attempt.refused(late.code, late.message))
 
     def _take_unknown(self, ledger: Ledger, detail: str) -> None:
         self._settle(ledger, ledger.attempt.unknown(detail))

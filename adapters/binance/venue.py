@@ -38,6 +38,7 @@ from messages.order import (
     Acknowledged,
     CancelAcknowledged,
     CancelReply,
+    LateRefusal,
     OpenOrdersFound,
     OpenUserStream,
     OrderFound,
@@ -258,9 +259,15 @@ class BinanceVenue:
                 self._open.gone(reply.client_order_id)
 
     def _take_late_order(self, order: SendOrder, answer: Answer) -> None:
-        """A reply that nobody waits for any more still says what was filled."""
+        """A reply that nobody waits for any more still says what was filled, or that nothing was."""
         if not answer.good:
             logger.warning("%s was refused after it was given up: %s", order.client_order_id, answer)
+            late = order_failure(order.client_order_id, answer)
+            if isinstance(late, Refused):
+                self._open.gone(late.client_order_id)
+                self._stream.tell(
+                    LateRefusal(client_order_id=late.client_order_id, code=late.code, message=late.message)
+                )
             return
         try:
             reply = codec.acknowledged(order, answer.body)

@@ -34,6 +34,7 @@ from messages.order import (
     CancelAcknowledged,
     CancelChild,
     CancelFailed,
+    LateRefusal,
     NotSent,
     OrderFound,
     OrderNotFound,
@@ -839,3 +840,21 @@ def test_after_a_limit_was_hit_polls_are_half_as_frequent_for_a_while(world: Wor
     world.asked()
     world.wait(2.1)
     assert world.q_open in world.asked()
+
+
+def test_a_refusal_that_comes_late_settles_an_unknown_order(sent: World) -> None:
+    sent.tell(OutcomeUnknown(client_order_id=CHILD, detail="no answer in time"))
+    sent.tell(LateRefusal(client_order_id=CHILD, code=-1007, message="timeout"))
+    assert sent.kinds() == [ChildUnknown]
+    sent.tell(LateRefusal(client_order_id=CHILD, code=-1021, message="outside of the recvWindow"))
+    assert sent.kinds() == [ChildUnknown, ChildRefused]
+    sent.tell(LateRefusal(client_order_id=CHILD, code=-1021, message="outside of the recvWindow"))
+    sent.tell(LateRefusal(client_order_id=OTHER_CHILD, code=-1021, message="of nobody"))
+    assert sent.kinds() == [ChildUnknown, ChildRefused]
+
+
+def test_a_refusal_that_comes_late_is_not_believed_of_an_order_that_was_seen(sent: World) -> None:
+    sent.tell(OutcomeUnknown(client_order_id=CHILD, detail="no answer in time"))
+    sent.tell(report(an_order("NEW")))
+    sent.tell(LateRefusal(client_order_id=CHILD, code=-2010, message="no"))
+    assert sent.kinds() == [ChildUnknown, ChildAcknowledged]

@@ -23,6 +23,7 @@ from messages.order import (
     Acknowledged,
     CancelAcknowledged,
     CancelFailed,
+    LateRefusal,
     LimitsSeen,
     NotSent,
     OpenUserStream,
@@ -176,7 +177,7 @@ def test_a_socket_on_which_an_answer_did_not_come_is_replaced_but_still_heard(
     assert len(stub.handshakes) == count + 1  # Not one for each.
 
 
-def test_a_late_refusal_is_no_report(stub: Stub, make_venue: MakeVenue, listener: Probe, stream: Probe) -> None:
+def test_a_late_refusal_is_told_too(stub: Stub, make_venue: MakeVenue, listener: Probe, stream: Probe) -> None:
     stub.handlers["order.place"] = lambda _: Say(status=400, code=-2010, message="no", after=0.15)
     venue = make_venue(order_seconds=0.05)
     venue.tell(OpenUserStream(listener=stream.ref))
@@ -184,7 +185,11 @@ def test_a_late_refusal_is_no_report(stub: Stub, make_venue: MakeVenue, listener
     connected(venue)
     venue.tell(an_order(listener.ref))
     listener.expect(OutcomeUnknown)
-    stream.expect_none(within=0.2)
+    stream.expect(LateRefusal(client_order_id=CHILD, code=-2010, message="no"))
+    stub.handlers["order.place"] = lambda _: Say(status=503, code=-1007, message="no", after=0.15)
+    venue.tell(an_order(listener.ref))
+    listener.expect(OutcomeUnknown)
+    stream.expect_none(within=0.2)  # That one says nothing.
     stub.handlers["order.place"] = a_placed
     venue.tell(an_order(listener.ref))
     listener.expect(Acknowledged)
