@@ -181,6 +181,7 @@ class ExchangeActor(Follower, Child):
         self._not_after: dict[str, float] = {}
         self._cancels: dict[str, int] = {}
         self._held_cancels: list[CancelChild] = []
+        self._held_words: list[LimitsSeen | VenueAlarm | HaltTrading | ResumeTrading] = []
         self._adopted: dict[str, None] = {}
         self._opened = False
         self._look_timer: Timer | None = None
@@ -208,6 +209,8 @@ class ExchangeActor(Follower, Child):
                 self._cancel(message)
             case Relay(query=query, urgent=urgent):
                 self._relay(query, Priority.PROOF if urgent else Priority.POLL)
+            case LimitsSeen() | VenueAlarm() | HaltTrading() | ResumeTrading() if not self.caught_up:
+                self._held_words.append(message)  # The past would be folded over what follows from it.
             case LimitsSeen():
                 self._learn_limits(message)
             case VenueAlarm(code=code, detail=detail):
@@ -346,6 +349,9 @@ class ExchangeActor(Follower, Child):
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """The past is folded: now the venue may be asked about the present."""
         self._tell_sign(TroubleOver(kind="venue_alarm", subject="venue", text="this start has read everything anew"))
+        held, self._held_words = self._held_words, []
+        for word in held:
+            self.on_receive(word)
         self._take_held_cancels()
         self._open()
 

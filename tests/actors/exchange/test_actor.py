@@ -205,6 +205,34 @@ def test_the_venue_is_not_asked_before_the_journal_is_folded(simulation: Simulat
     venue.expect(OpenUserStream)
 
 
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        (VenueAlarm(code=403, detail="no"), "FIREWALL"),
+        (LimitsSeen(retry_at=EPOCH + timedelta(seconds=60), banned=True), "BANNED"),
+        (HaltTrading(reason="MANUAL", detail="now"), "MANUAL"),
+    ],
+)
+def test_a_halt_that_is_due_before_the_past_is_folded_is_not_undone_by_it(
+    simulation: Simulation, word: object, reason: str
+) -> None:
+    journal, parent, venue = (Probe(simulation, name) for name in ("journal", "parent", "venue"))
+    exchange = ExchangeActor.start(parent.ref, "exchange", journal=journal.ref, venue=venue.ref, settings=SETTINGS)
+    exchange.tell(ConnectExchange(watcher=parent.ref, gate=parent.ref))
+    exchange.tell(word)
+    journal.expect(Follow)
+    journal.expect_none(within=0.0)
+    exchange.tell(Committed(1, EPOCH, TradingHalted(reason="MANUAL", detail="long ago")))
+    exchange.tell(Committed(2, EPOCH, TradingResumed(detail="long ago")))
+    exchange.tell(CaughtUp(2, "journal"))
+    simulation.run(0.0)
+    halts = [fact for append in journal.messages() for fact in append.facts if isinstance(fact, TradingHalted)]
+    assert [halt.reason for halt in halts] == [reason]
+    actor = exchange._actor_weakref()
+    assert actor is not None
+    assert actor._door.halt_reason == reason
+
+
 def test_a_failed_query_is_asked_again_ever_more_slowly(simulation: Simulation) -> None:
     world = started(simulation)
     world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
