@@ -262,7 +262,7 @@ def test_one_path_that_fails_leaves_it_unknown(scene: Scene, query: type[Query])
 SICK = {"query": QueryTrades, "lists": QueryOrder}
 
 
-@pytest.mark.parametrize("seconds", [25.0, 70.0, 200.0, 700.0, 4000.0])
+@pytest.mark.parametrize("seconds", [25.0, 70.0, 200.0, 1300.0])
 @pytest.mark.parametrize("path", ["query", "lists"])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "no stream"])
 def test_as_long_as_one_path_answers_an_order_that_it_shows_is_known_within_two_seconds(
