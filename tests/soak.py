@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -129,6 +130,9 @@ class Soak:
         ]
 
 
+Span = tuple[datetime, datetime]
+
+
 @dataclass(slots=True)
 class Result:
     """What came of it: the audit's word, executions that never ended, and figures."""
@@ -136,7 +140,9 @@ class Result:
     found: Audit
     unfinished: int
     struck: dict[str, int]
-    cuts: int
+    cuts: list[Span]
+    unnoticed: list[Span]
+    """Cuts at whose moment, by the journal, the user stream was whole. One may come while it is not yet whole again."""
     seconds: float
     kinds: Counter[str]
     reasons: Counter[str] = field(default_factory=Counter)
@@ -150,7 +156,7 @@ class Result:
         """Say it for people."""
         names = ("ChildIntended", "TradeBooked", "ChildUnknown", "ChildAbsent", "StreamGap", "RateLimited")
         lines = [
-            f"{self.seconds:.0f} s, {self.cuts} times all streams cut; "
+            f"{self.seconds:.0f} s, {len(self.cuts)} times all streams cut; "
             + ", ".join(f"{self.kinds[name]} {name}" for name in names),
             "struck: " + ", ".join(f"{name} {count}" for name, count in self.struck.items()),
             "ended: " + ", ".join(f"{reason} {count}" for reason, count in self.reasons.most_common()),
@@ -222,24 +228,33 @@ def run(soak: Soak, directory: Path, *, shown: bool = False) -> Result:
         unfinished=soak.executions - len(news.closed),
         struck=struck,
         cuts=cuts,
+        unnoticed=[
+            cut for cut in cuts if not any(since <= cut[1] and cut[0] <= until for since, until in _gaps(journal))
+        ],
         seconds=seconds,
         kinds=Counter(str(line["type"]) for line in journal),
         reasons=Counter(closed.report.stop_reason.partition(":")[0] for closed in news.closed.values()),
     )
 
 
-def _trade(soak: Soak, up: DaemonUp, rest: str, began: float, news: _News, *, shown: bool) -> int:
-    """Hand everything in and wait for the end, cutting streams meanwhile; return how often they were cut."""
+def _gaps(journal: Sequence[dict[str, Any]]) -> list[Span]:
+    gaps = [line for line in journal if line["type"] == "StreamGap"]
+    return [(datetime.fromisoformat(gap["since"]), datetime.fromisoformat(gap["until"])) for gap in gaps]
+
+
+def _trade(soak: Soak, up: DaemonUp, rest: str, began: float, news: _News, *, shown: bool) -> list[Span]:
+    """Hand everything in and wait for the end, cutting streams meanwhile; return when they were cut."""
     up.journal.tell(Follow(follower=news, kinds=(ExecutionClosed,)))
     for signal in soak.signals():
         up.gate.tell(SignalReceived(signal, reply_to=news))
     deadline = began + (soak.slices + 2) * soak.interval + soak.patience
-    cuts, told = 0, 0.0
+    cuts, told = list[Span](), 0.0
     while len(news.closed) < soak.executions and (now := time.monotonic()) < deadline:
         news.listen(0.1)
-        if now >= began + (cuts + 1) * soak.cut_every and now < began + soak.slices * soak.interval:
-            cuts += 1
+        if now >= began + (len(cuts) + 1) * soak.cut_every and now < began + soak.slices * soak.interval:
+            before = datetime.now(UTC)
             control(rest, "streams", {"action": "cut"})
+            cuts.append((before, datetime.now(UTC)))
         if shown and now >= told + 10:
             told = now
             _say(f"{now - began:4.0f} s: {len(news.closed)} of {soak.executions} executions ended")

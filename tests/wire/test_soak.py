@@ -24,8 +24,9 @@ def test_whatever_goes_wrong_on_the_wire_journal_and_exchange_agree(tmp_path: Pa
     assert result.seconds >= SHORT.slices * SHORT.interval - SHORT.interval
     assert result.reasons.keys() <= {"COMPLETED", "LIQUIDITY"}, result.text()  # Doubt may outlast the slots.
     assert result.reasons["COMPLETED"] > SHORT.executions / 2, result.text()
-    assert result.cuts >= 3
-    assert result.kinds["StreamGap"] >= result.cuts, "a cut that nobody noticed"
+    assert len(result.cuts) >= 3
+    assert not result.unnoticed, f"cuts that nobody noticed: {result.unnoticed}"
+    assert result.kinds["StreamGap"] >= 2
     assert len(result.struck) == len(SHORT.plan())
     assert all(result.struck.values()), f"a fault that never struck proves nothing: {result.struck}"
     assert result.kinds["ChildUnknown"] >= 3, "the daemon was hardly in doubt"
