@@ -173,6 +173,7 @@ class OrderWatcher(Follower, Child):
         self._sweep: Timer | None = None
         self._rechecks: dict[str, Timer] = {}
         self._polls: dict[str, Timer] = {}
+        self._listed: dict[str, float] = {}
         self._early: dict[str, _Early] = {}
         self._before_start: list[OrderReply | CancelReply | QueryAnswer | OrderReport] = []
         self._cut: StreamCut | None = None
@@ -341,8 +342,10 @@ class OrderWatcher(Follower, Child):
 
     def _take_unknown(self, ledger: Ledger, detail: str) -> None:
         self._settle(ledger, ledger.attempt.unknown(detail))
-        if ledger.attempt.life.open:
-            self._prover.begin(ledger.intent.symbol)
+        watch = self._watches.get(ledger.intent.client_order_id)
+        if watch is not None and ledger.attempt.life.open:
+            polled = self.runtime.now() - watch.sent_at >= self._settings.poll_interval_seconds
+            self._prover.begin(ledger.intent.symbol, at_once=polled, searched=polled)
 
     def _settle(self, ledger: Ledger, fact: Fact | None) -> None:
         """Append what became of an order, if that is news."""
@@ -402,7 +405,11 @@ class OrderWatcher(Follower, Child):
     def _take_not_found(self, child: str) -> None:
         """Say so if the venue has long known nothing of an order that it had acknowledged: it may have been reset."""
         watch = self._watches.get(child)
-        if watch is None or watch.ledger.final or watch.ledger.attempt.life is not Life.ACKED:
+        if watch is None or watch.ledger.final:
+            return
+        if watch.ledger.attempt.life is Life.INTENDED:
+            self._look_in_the_list(watch.ledger.intent.symbol)
+        if watch.ledger.attempt.life is not Life.ACKED:
             return
         now = self.runtime.now()
         watch.missing_since = now if watch.missing_since is None else watch.missing_since
@@ -410,6 +417,16 @@ class OrderWatcher(Follower, Child):
             watch.vanished = True
             text = f"the exchange knows nothing any more of {child}, which it had acknowledged; its execution waits"
             self._tell_trouble(TroubleSeen(kind="order_vanished", subject=child, level="error", text=text))
+
+    def _look_in_the_list(self, symbol: str) -> None:
+        """Ask once a poll for all orders, as an order of which nobody has heard has not been shown by its own query."""
+        now = self.runtime.now()
+        if now < self._listed.get(symbol, -math.inf) + self._settings.poll_interval_seconds / 2:
+            return
+        self._listed[symbol] = now
+        unheard = [watch.ledger.intent for watch in self._watches.of(symbol) if watch.ledger.attempt.order_id is None]
+        since = min(intent.request_timestamp for intent in unheard) - BEFORE_TIMESTAMP_MS
+        self._relay(QueryAllOrders(symbol=symbol, since=since, reply_to=self.actor_ref))
 
     def _is_there(self, watch: Watch) -> None:
         """End that trouble, also one that an earlier life told of."""

@@ -9,7 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.order_watcher.attempt import FENCE_CANCEL
-from actors.order_watcher.inquiry import FIRST_GAPS_SECONDS, GAP_SECONDS, Answered, Asker, Inquiry, search_gaps
+from actors.order_watcher.inquiry import (
+    FIRST_GAPS_SECONDS,
+    GAP_SECONDS,
+    LIST_FROM_ROUND,
+    Answered,
+    Asker,
+    Inquiry,
+    search_gaps,
+)
 from actors.order_watcher.proof import Moment, Path, Proof, StreamHealth
 from actors.order_watcher.register import Register
 from actors.order_watcher.settings import WatcherSettings
@@ -108,14 +116,17 @@ class Prover:
 
     # Rounds ---------------------------------------------------------------------------------------
 
-    def begin(self, symbol: str, *, at_once: bool = False) -> None:
-        """Search for the unknown orders of a symbol from now on, in short rounds at first."""
+    def begin(self, symbol: str, *, at_once: bool = False, searched: bool = False) -> None:
+        """Search for the unknown orders of a symbol from now on, in short rounds at first.
+
+        What polls have `searched` for by its own query is looked for in the list of all at once.
+        """
         inquiry = self._inquiries.get(symbol)
         if inquiry is None:
             inquiry = self._inquiries[symbol] = Inquiry()
         elif not at_once and inquiry.comes_by(self._runtime.now() + GAP_SECONDS):
             return  # Soon enough: were it put off for each, it would never come where one follows the other.
-        inquiry.round = 0
+        inquiry.round = LIST_FROM_ROUND if searched else 0
         self._schedule(symbol, inquiry, 0.0 if at_once else FIRST_GAPS_SECONDS[0])
 
     def hurry(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from messages.control import DaemonStands, Readiness
 from messages.ids import child_id, microseconds, milliseconds
 from messages.order import LimitsSeen, OrderStatus, SendOrder
 from messages.signal import Reason, Side
-from tests.simulation.whole import D, Stage
+from tests.simulation.whole import PROMPT, D, Stage
 
 FIVE = {"num_chunks": 5, "interval_seconds": 30}
 DIRECT = {"num_chunks": 1}
@@ -120,6 +121,23 @@ def test_while_the_stream_is_dead_an_order_is_known_within_two_seconds_of_its_be
     stage.until("ChildAcknowledged", seconds=120.0)
     assert shown_after <= waited(stage, "ChildAcknowledged") <= shown_after + 2.0
     assert stage.count("ChildAbsent") == 0
+
+
+@pytest.mark.parametrize("path", ["query", "lists", "both"])
+@pytest.mark.parametrize("shown_after", [0.5, 4.05, 8.05, 12.0])
+def test_before_the_reply_is_given_up_it_is_known_as_soon(
+    simulation: Simulation, shown_after: float, path: str
+) -> None:
+    """A client waits ten seconds for a reply: until then polls ask for what is silent."""
+    lags = [
+        Fault(kind=kind, probability=1.0, milliseconds=1e9 if SHOWN.get(path) is kind else 1000 * shown_after)
+        for kind in SHOWN.values()
+    ]
+    patient = replace(PROMPT, unknown_after_ms=10_000)
+    stage = Stage(simulation, Fault(kind=FaultKind.LOST_REPLY, nth=(1,)), DEAD, *lags, latency=patient).start()
+    stage.accepted("0.01", twap=DIRECT)
+    stage.until("ChildAcknowledged", seconds=120.0)
+    assert shown_after <= waited(stage, "ChildAcknowledged") <= shown_after + 2.0
 
 
 def test_one_that_is_shown_only_after_its_absence_was_proven_is_found_by_the_next_look_at_the_lists(
