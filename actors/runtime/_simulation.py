@@ -111,6 +111,7 @@ class Simulation(Runtime):
         self.seed = seed
         self.dead_letters: list[object] = []
         """Messages that nobody handled, oldest first."""
+        self._lost: list[object] = []
         self.here: Life | None = None
         """The life of the node on whose behalf things happen now; None outside of all nodes."""
         self._streams: dict[str, random.Random] = {}
@@ -251,6 +252,8 @@ class Simulation(Runtime):
         """Keep a message that nobody will ever handle; what is lost in closing does not count."""
         if not self._closing:
             self.dead_letters.append(message)
+            if isinstance(message, self.critical_letters):  # What is critical later was not, when nobody waited for it.
+                self._lost.append(message)
             super().dead_letter(message)
 
     def story(self) -> str:
@@ -369,7 +372,7 @@ class Simulation(Runtime):
         self._ready.clear()
 
     def _unclaimed(self) -> UnclaimedFailures | None:
-        lost = [letter for letter in self.dead_letters if isinstance(letter, self.critical_letters)]
+        lost = [letter for letter in self._lost if any(letter is known for known in self.dead_letters)]
         if self.failures or lost:
             return UnclaimedFailures(self.seed, self.failures, lost)
         return None

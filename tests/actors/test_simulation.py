@@ -181,6 +181,15 @@ def test_dead_letters_are_kept_and_critical_ones_fail_the_test() -> None:
         body(critical=(Fill,))
 
 
+def test_what_is_critical_only_later_was_not_when_it_was_lost() -> None:
+    with Simulation() as simulation:
+        gone = Victim.start()
+        gone.stop()
+        simulation.send(gone, Fill("1"))
+        simulation.critical_letters = (Fill,)
+    assert simulation.dead_letters == [Fill("1")]
+
+
 def test_mail_that_is_lost_in_closing_is_no_dead_letter() -> None:
     with Simulation() as simulation:
         simulation.critical_letters = (Fill,)

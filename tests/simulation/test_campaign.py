@@ -106,6 +106,10 @@ def test_every_command_has_its_answer_though_actors_fail(seed: int) -> None:
     assert endure(seed, Level.HEAVY, DAEMON).violations == ()
 
 
+def test_what_comes_late_for_a_daemon_that_has_stopped_in_order_is_not_lost() -> None:
+    assert endure(24638, Level.HEAVY, DAEMON).violations == ()
+
+
 @pytest.mark.parametrize("seed", FOUND)
 def test_nothing_is_broken_in_long_scenarios(seed: int) -> None:
     assert endure(seed, Level.HEAVY, DAEMON, scenario=drawn(seed, short=False)).violations == ()
