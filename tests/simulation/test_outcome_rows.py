@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from actors.order_watcher.outcomes import Effect, effect_of
 from actors.runtime import Simulation
 from adapters.binance.limits import Limits
 from adapters.binance.outcomes import (
     ROWS,
     Answer,
+    Meaning,
     RequestNotSent,
     RequestUnknown,
     Row,
@@ -236,6 +238,16 @@ BY_SIGNAL = {row.signal: row for row in ROWS}
 
 def test_every_row_is_played_on_a_request_that_it_is_about() -> None:
     assert {*PLACED, *CANCELLED, *QUERIED, *ELSEWHERE} == set(BY_SIGNAL)
+
+
+@pytest.mark.parametrize("signal", [signal for signal in PLACED if BY_SIGNAL[signal].transport is None])
+def test_the_daemons_own_table_says_of_an_orders_answer_what_the_adapters_does(signal: str) -> None:
+    row = BY_SIGNAL[signal]
+    bounds = row.code or row.status or (-4242, -4242)
+    effects = {effect_of(code, row.text or "text") for code in bounds}
+    refused = PLACED[signal].child == "ChildRefused"
+    assert effects == {Effect.REFUSED} if refused else effects <= {Effect.UNKNOWN, Effect.EARLIER_IS_OPEN}
+    assert refused is (row.meaning is Meaning.REFUSED) or row.text == "Duplicate order sent."
 
 
 def watch(play: Play, follows: Follows, failed_at: float) -> None:
