@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -238,8 +238,12 @@ def run(soak: Soak, directory: Path, *, shown: bool = False) -> Result:
 
 
 def _gaps(journal: Sequence[dict[str, Any]]) -> list[Span]:
+    """When the user stream was not whole; what had been sent before a cut may be read a moment after it."""
     gaps = [line for line in journal if line["type"] == "StreamGap"]
-    return [(datetime.fromisoformat(gap["since"]), datetime.fromisoformat(gap["until"])) for gap in gaps]
+    return [
+        (datetime.fromisoformat(gap["since"]) - timedelta(seconds=1), datetime.fromisoformat(gap["until"]))
+        for gap in gaps
+    ]
 
 
 def _trade(soak: Soak, up: DaemonUp, rest: str, began: float, news: _News, *, shown: bool) -> list[Span]:
