@@ -34,7 +34,10 @@ from messages.order import (
 from messages.refs import Tells
 
 ANSWER_SECONDS, AGAIN_SECONDS = 30.0, 1.0
-TIMESTAMP_REFUSED = -1021
+NO_SUCH_SYMBOL = -1121
+KEY_REFUSED = frozenset({401, -1002, -1022, -2008, -2014, -2015})
+"""What the exchange says to a key or a signature that it will not have: of orders it says nothing."""
+
 DAY_MS = 86_400_000
 NAMED = 3
 """So many orders are named to the user."""
@@ -75,7 +78,7 @@ def find_own_orders(
 ) -> OwnOrders:
     """Ask for the orders of each symbol, again and again where there is no answer.
 
-    Raises `Exit` if the time is over before all is known.
+    Raises `Exit` if the key is refused, or the time is over before all is known.
     """
     ear = _Ear()
     waiting: dict[Query, None] = {}
@@ -101,8 +104,10 @@ def find_own_orders(
                 found |= {one.client_order_id: one for one in answer.orders if parse_child_id(one.client_order_id)}
             case QueryFailed(query=query):
                 detail = answer.detail
-                if answer.code not in {None, TIMESTAMP_REFUSED} and answer.until is None:
-                    waiting.pop(query, None)  # A definite no, which the daemon will meet as well.
+                if answer.code in KEY_REFUSED:
+                    raise Exit(exits.KEY_REFUSED, f"the exchange refuses this key: {detail}. Check venue.api_key")
+                if answer.code == NO_SUCH_SYMBOL:
+                    waiting.pop(query, None)  # Where it never was, no orders of ours can be.
                 else:
                     runtime.tell_after(AGAIN_SECONDS, venue, query)
             case _:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.runtime import Pool
-from adapters.exits import DAMAGED, UNAVAILABLE, Exit
+from adapters.exits import DAMAGED, KEY_REFUSED, UNAVAILABLE, Exit
 from adapters.lost_journal import (
     OwnOrders,
     find_own_orders,
@@ -88,10 +88,25 @@ def test_a_timestamp_that_is_refused_says_nothing_of_orders_and_is_asked_again()
         assert len(find_own_orders(pool, Venue(later), ("BTCUSDT",), 5).ids) == 2
 
 
-def test_a_definite_no_is_left_to_the_daemon_which_meets_it_as_well() -> None:
+def test_of_a_symbol_that_there_is_not_there_are_no_orders() -> None:
     with Pool(1) as pool:
-        refused = Venue(lambda query, _: QueryFailed(query=query, detail="key", code=-2015))
-        assert find_own_orders(pool, refused, ("BTCUSDT",), 5) == OwnOrders((), 0)
+        unknown = Venue(lambda query, _: QueryFailed(query=query, detail="Invalid symbol.", code=-1121))
+        assert find_own_orders(pool, unknown, ("NOSUCH",), 5) == OwnOrders((), 0)
+
+
+@pytest.mark.parametrize("code", [401, -1002, -1022, -2008, -2014, -2015])
+def test_who_does_not_have_the_key_to_ask_does_not_start_as_if_there_were_no_orders(code: int) -> None:
+    with Pool(1) as pool, pytest.raises(Exit, match="refuses this key: no") as end:
+        find_own_orders(pool, Venue(lambda query, _: QueryFailed(query=query, detail="no", code=code)), ("X",), 5)
+    assert end.value.code == KEY_REFUSED
+
+
+@pytest.mark.parametrize("code", [-1000, -1100, -2011])
+def test_any_other_no_says_nothing_of_orders_either(code: int) -> None:
+    venue = Venue(lambda query, _: QueryFailed(query=query, detail="odd", code=code))
+    with Pool(1) as pool, pytest.raises(Exit, match="could not be found out: odd") as end:
+        find_own_orders(pool, venue, ("X",), 5, 0.05)
+    assert end.value.code == UNAVAILABLE
 
 
 def test_a_new_journal_is_one_that_never_let_a_signal_in_nor_was_rebuilt() -> None:
