@@ -161,6 +161,8 @@ class PaperVenue(Actor):
     def on_receive(self, message: VenueMessage) -> None:
         """Do what a client, or an own timer, asks."""
         match message:
+            case OpenUserStream(listener=who) | ReportLimits(listener=who) | WatchMarket(listener=who) if _gone(who):
+                pass  # It outlived its sender on the way: the connection that asked is closed, and replaces none.
             case SendOrder():
                 self._place(message)
             case SendCancel():

@@ -110,6 +110,10 @@ def test_what_comes_late_for_a_daemon_that_has_stopped_in_order_is_not_lost() ->
     assert endure(24638, Level.HEAVY, DAEMON).violations == ()
 
 
+def test_what_a_dead_daemon_had_asked_for_does_not_take_the_stream_from_the_next_one() -> None:
+    assert endure(407210, Level.HEAVY, DAEMON).violations == ()
+
+
 @pytest.mark.parametrize("seed", FOUND)
 def test_nothing_is_broken_in_long_scenarios(seed: int) -> None:
     assert endure(seed, Level.HEAVY, DAEMON, scenario=drawn(seed, short=False)).violations == ()

@@ -376,6 +376,27 @@ def test_a_new_listener_takes_the_place_of_the_old_one(venue: Venue) -> None:
     assert venue.stream.messages() == []
 
 
+def test_what_a_dead_client_had_asked_for_takes_nothing_from_the_one_that_lives(venue: Venue) -> None:
+    venue.open_stream()
+    venue.watch(hot=False)
+    limits = Probe(venue.simulation, "limits")
+    venue.link.tell(ReportLimits(listener=limits.ref))
+    dead = Probe(venue.simulation, "dead")
+    dead.ref.stop()
+    for late in (
+        OpenUserStream(listener=dead.ref),
+        ReportLimits(listener=dead.ref),
+        WatchMarket(symbol="BTCUSDT", hot=True, listener=dead.ref),
+    ):
+        venue.link.tell(late)
+    venue.quotes.messages()
+    venue.send()
+    venue.stream.expect(OrderReport)
+    limits.expect(LimitsSeen)
+    venue.market.set_levels([("100.00", "3")], [("101.00", "3")])
+    venue.quotes.expect(QuoteSeen, within=2.0)
+
+
 # Market data --------------------------------------------------------------------------------------
 
 
