@@ -91,7 +91,8 @@ soak: $(VENV)/.dev
 	$(PY) -m tests.kills --rounds $(or $(ROUNDS),200)
 	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py
 	TIDEGATE_CHAOS=all $(PY) -m pytest -q -m acceptance $(LONG)
-	TIDEGATE_STEPS=all $(PY) -m pytest -q -n 2 tests/simulation/test_every_step.py tests/simulation/test_crashes.py
+	TIDEGATE_STEPS=all $(PY) -m pytest -q -n 2 tests/simulation/test_every_step.py tests/simulation/test_crashes.py \
+		tests/simulation/test_resting.py
 	$(PY) -m pytest -q --seeds 100 tests/actors/test_retention.py
 	$(PY) -m pytest -q --seeds 1000 tests/simulation/test_drawn.py
 	TIDEGATE_EXAMPLES=20 $(PY) -m pytest -q -n 2 -m hypothesis --timeout 1800

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -44,8 +45,11 @@ def test_a_private_key_that_is_encrypted_is_opened_by_its_passphrase(tmp_path: P
 
     pem = tmp_path / "key.pem"
     key = ECC.generate(curve="ed25519")
-    protection = "PBKDF2WithHMAC-SHA512AndAES256-CBC"
-    pem.write_text(key.export_key(format="PEM", passphrase="sesame", use_pkcs8=True, protection=protection))
+    protection: dict[str, Any] = {
+        "protection": "PBKDF2WithHMAC-SHA512AndAES256-CBC",
+        "prot_params": {"iteration_count": 10},  # Few, for they cost a second.
+    }
+    pem.write_text(key.export_key(format="PEM", passphrase="sesame", use_pkcs8=True, **protection))
 
     def settings(passphrase: str) -> BinanceSettings:
         venue = {"api_key": "k", "private_key_file": pem, "private_key_passphrase": passphrase}

@@ -30,7 +30,7 @@ from tests.simulation.whole import DAEMON, a_daemon
 CAUGHT = 7
 """The first seed that catches a daemon which sends everything twice."""
 
-HEAVY_SEEDS, LIGHT_SEEDS, POLICY_SEEDS, PARTS = 500, 60, 140, 4
+HEAVY_SEEDS, LIGHT_SEEDS, POLICY_SEEDS, PARTS = 500, 60, 80, 4
 
 
 def paper(seed: int) -> PaperSettings:

@@ -17,7 +17,7 @@ from adapters.scenarios import Scenario, TimedSignal
 from adapters.simulation import parse_export, simulate
 from messages.control import HaltTrading, ResumeTrading
 from messages.execution import ExecutionReport
-from tests.simulation.test_crashes import DOWN_SECONDS, everything_known, restarted
+from tests.simulation.test_crashes import DOWN_SECONDS, EVERY_MESSAGE, everything_known, restarted
 from tests.simulation.test_physics import SIGNED
 from tests.simulation.whole import D, Stage, a_daemon, by_hand, check_outcome
 
@@ -161,8 +161,8 @@ def crashed_at(simulation: Simulation, message: int, *, comes: bool) -> Stage | 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("comes", [False, True], ids=["nobody comes", "the market comes through"])
 def test_a_crash_at_any_message_while_children_rest_ends_where_an_undisturbed_run_would(*, comes: bool) -> None:
-    """Every second message, the even ones or the odd ones."""
-    for message in count(1 + comes, 2):
+    """Every fourth message, the even ones or the odd ones; each with `TIDEGATE_STEPS=all` (`make soak`)."""
+    for message in count(1) if EVERY_MESSAGE else count(1 + comes, 4):
         with Simulation(message) as simulation:
             stage = crashed_at(simulation, message, comes=comes)
             if stage is None:
