@@ -6,6 +6,8 @@ import asyncio
 import gc
 import inspect
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -57,7 +59,23 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         if session.config.pluginmanager.hasplugin("_cov"):
             import_all()
         with uncounted():
+            _import_tests(session.config)
             return (yield)
+
+
+def _import_tests(config: pytest.Config) -> None:
+    """Import all tests, each worker from another place on: one finds compiled what others have come by already.
+
+    Where nothing is compiled yet, to write each assertion so that it tells its figures is most of the work.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args != config.getini("testpaths"):
+        return
+    files = sorted((config.rootpath / "tests").rglob("test_*.py"))
+    first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        with suppress(Exception, pytest.skip.Exception):  # What fails is told where it is collected.
+            import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
 
 
 @pytest.hookimpl(wrapper=True)

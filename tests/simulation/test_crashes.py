@@ -97,8 +97,8 @@ def judge(stage: Stage) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_crash_at_any_message_of_an_execution_ends_where_an_undisturbed_run_would() -> None:
-    """Every second message; in `make soak` each, and each step to the world (test_every_step.py)."""
-    for message in count(1, 1 if EVERY_MESSAGE else 2):
+    """Every third message; in `make soak` each, and each step to the world (test_every_step.py)."""
+    for message in count(1, 1 if EVERY_MESSAGE else 3):
         with Simulation(message) as simulation:
             stage = crashed_at(simulation, message)
             if stage is None:
