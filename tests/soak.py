@@ -33,7 +33,7 @@ from adapters.paper.audit import Audit, Limits, audit
 from adapters.paper.process import truth_of
 from adapters.storage.codec import export_line
 from messages.control import Committed, DaemonUp, FactNews, Follow
-from messages.facts import ExecutionClosed
+from messages.facts import ExecutionClosed, StreamGap
 from messages.money import use_money_context
 from messages.signal import Side, Signal, SignalReceived, TwapOptions, Verdict
 from run import begin
@@ -167,12 +167,13 @@ class Result:
 
 
 class _News:
-    """Hears verdicts and the ends of executions, from any thread."""
+    """Hears verdicts, the ends of executions and those of gaps in the user stream, from any thread."""
 
     def __init__(self) -> None:
         self._mail: queue.SimpleQueue[Verdict | FactNews] = queue.SimpleQueue()
         self.verdicts: list[Verdict] = []
         self.closed: dict[str, ExecutionClosed] = {}
+        self.whole_since = datetime.min.replace(tzinfo=UTC)
 
     def tell(self, message: Verdict | FactNews, /) -> None:
         self._mail.put(message)
@@ -188,6 +189,8 @@ class _News:
                 self.verdicts.append(message)
             case Committed(fact=ExecutionClosed() as closed):
                 self.closed[closed.execution_id] = closed
+            case Committed(fact=StreamGap() as gap):
+                self.whole_since = gap.until
             case _:
                 pass
 
@@ -247,8 +250,8 @@ def _gaps(journal: Sequence[dict[str, Any]]) -> list[Span]:
 
 
 def _trade(soak: Soak, up: DaemonUp, rest: str, began: float, news: _News, *, shown: bool) -> list[Span]:
-    """Hand everything in and wait for the end, cutting streams meanwhile; return when they were cut."""
-    up.journal.tell(Follow(follower=news, kinds=(ExecutionClosed,)))
+    """Hand everything in, cut streams, and wait until all have ended and the user stream is back; return the cuts."""
+    up.journal.tell(Follow(follower=news, kinds=(ExecutionClosed, StreamGap)))
     for signal in soak.signals():
         up.gate.tell(SignalReceived(signal, reply_to=news))
     deadline = began + (soak.slices + 2) * soak.interval + soak.patience
@@ -262,6 +265,8 @@ def _trade(soak: Soak, up: DaemonUp, rest: str, began: float, news: _News, *, sh
         if shown and now >= told + 10:
             told = now
             _say(f"{now - began:4.0f} s: {len(news.closed)} of {soak.executions} executions ended")
+    while cuts and news.whole_since < cuts[-1][0] and time.monotonic() < deadline:
+        news.listen(0.1)  # A stream that is cut again and again is opened again after ever longer pauses.
     return cuts
 
 
