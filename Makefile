@@ -67,7 +67,7 @@ demo: $(VENV)/.run
 # Processes that tests start find the modules compiled, also where the environment asks for no such files.
 # Three workers keep two cores busy, for some tests wait (tests/turns.py).
 test: $(VENV)/.dev
-	$(PYTEST) -n 3 -m "not acceptance" --cov --cov-report= $(ARGS)
+	$(PYTEST) -n 4 -m "not acceptance" --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 acceptance: $(VENV)/.dev
@@ -95,7 +95,7 @@ soak: $(VENV)/.dev
 		tests/simulation/test_resting.py
 	$(PY) -m pytest -q --seeds 100 tests/actors/test_retention.py
 	$(PY) -m pytest -q --seeds 1000 tests/simulation/test_drawn.py
-	TIDEGATE_EXAMPLES=20 $(PY) -m pytest -q -n 2 -m hypothesis --timeout 1800
+	TIDEGATE_EXAMPLES=30 $(PY) -m pytest -q -n 2 -m hypothesis --timeout 1800
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py
 
 # First runs in which nothing goes wrong but the market: no fault must be needed to excuse anything.

@@ -25,7 +25,7 @@ DEFAULT_SEEDS = 20
 
 # A busy machine may hold up any example for seconds: that fails no test.
 settings.register_profile(
-    "tidegate", max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "tidegate", max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tidegate")
 

@@ -378,4 +378,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=examples(50), stateful_step_count=30)
+TestLedgerMachine.settings = settings(max_examples=examples(30), stateful_step_count=30)

@@ -156,5 +156,5 @@ class Account(RuleBasedStateMachine):
         assert not twin.attempt.life.open
 
 
-Account.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=25)
+Account.TestCase.settings = settings(max_examples=examples(24), stateful_step_count=25)
 TestAccount = Account.TestCase

@@ -300,4 +300,4 @@ class AnyCourse(RuleBasedStateMachine):
 
 
 TestAnyCourse = AnyCourse.TestCase
-TestAnyCourse.settings = settings(max_examples=examples(50), stateful_step_count=40)
+TestAnyCourse.settings = settings(max_examples=examples(30), stateful_step_count=40)

@@ -355,7 +355,7 @@ def kind_of(judgement: Judgement) -> tuple[str, str | None]:
             return "conflict", judgement.execution_id
 
 
-@settings(max_examples=examples(120))
+@settings(max_examples=examples(72))
 @given(steps, FINGERPRINTS, st.integers(9_990, 10_030))
 def test_any_course_of_events_is_judged_as_the_rules_say_also_after_a_restart(
     course: list[tuple[Signal | int, int]], fingerprint: Literal["without_id", "always"], mid: int

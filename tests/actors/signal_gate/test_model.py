@@ -177,7 +177,7 @@ def take(course: Course, step: Step) -> None:
             course.restart()
 
 
-@settings(max_examples=examples(70))
+@settings(max_examples=examples(42))
 @given(st.lists(steps, max_size=60), st.integers(0, 2**32))
 def test_any_course_of_events_gets_the_models_verdicts_and_one_execution_for_each_accepted_signal(
     course: list[Step], seed: int

@@ -185,7 +185,7 @@ def play(course: Course, happenings: list[tuple[str, Any]], last: Callable[[], D
     raise AssertionError("never ends")
 
 
-@settings(max_examples=examples(120))
+@settings(max_examples=examples(72))
 @given(drawn_plan=plans, happenings=turns)
 def test_whatever_happens_each_child_is_legal_no_slot_early_and_the_end_comes(
     drawn_plan: tuple[Decimal, Decimal, dict[str, Any]], happenings: list[tuple[str, Any]]
@@ -200,7 +200,7 @@ def test_whatever_happens_each_child_is_legal_no_slot_early_and_the_end_comes(
         assert execution.target - execution.executed < minimum_at(course.plan, PRICE) * 2
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(36))
 @given(drawn_plan=plans)
 def test_undisturbed_every_plan_fills_to_the_last_step(drawn_plan: tuple[Decimal, Decimal, dict[str, Any]]) -> None:
     quantity, least, options = drawn_plan
@@ -212,7 +212,7 @@ def test_undisturbed_every_plan_fills_to_the_last_step(drawn_plan: tuple[Decimal
     assert [child.quantity for child in course.execution.children.values()] == list(schedule.slices)
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(36))
 @given(drawn_plan=plans, misses=st.integers(1, 30))
 def test_after_a_stall_of_any_length_no_interval_carries_more_than_the_cap(
     drawn_plan: tuple[Decimal, Decimal, dict[str, Any]], misses: int

@@ -31,7 +31,7 @@ from tests.adapters.intake.world import TOKEN, World
 from tests.factories import D
 from tests.fuzz_bodies import bodies
 
-COUNT = int(os.environ.get("TIDEGATE_FUZZ", "400"))
+COUNT = int(os.environ.get("TIDEGATE_FUZZ", "250"))
 SEED = int(os.environ.get("TIDEGATE_FUZZ_SEED", "1"))
 BLOCKS_A_BODY = 2
 """Memory blocks that may be left over for each body, on average: a leak leaves dozens."""

@@ -314,7 +314,7 @@ def must_be_sound(signal: Signal | Verdict) -> None:
     assert signal.timestamp is None or signal.timestamp.tzinfo is UTC
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(90))
 @given(changes)
 @example({"id": "\ud800"})
 @example({"quantity": "1E+99999999"})
@@ -322,7 +322,7 @@ def test_whatever_the_fields_hold_nothing_raises_and_nothing_invalid_gets_throug
     must_be_sound(decode_signal(json.dumps({**GOOD, **fields}).encode("utf-8", "surrogatepass")))
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(90))
 @given(st.binary(max_size=200))
 @example(b"[" * 1_000)
 @example(b'{"a":1}' + b"\x00")
@@ -332,7 +332,7 @@ def test_whatever_the_bytes_are_nothing_raises(text: bytes) -> None:
         must_be_sound(item)
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(90))
 @given(st.text(alphabet='{}[]":,\\ue1-.0aN\n ', max_size=60))
 def test_whatever_looks_like_json_nothing_raises(text: str) -> None:
     value = parse(text.encode())

@@ -616,7 +616,7 @@ def _act(world: World, number: int, action: tuple[str, str, int, int, str]) -> N
         )
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(24))
 @given(_orders, st.booleans())
 def test_whatever_is_ordered_no_money_appears_or_vanishes(
     actions: list[tuple[str, str, int, int, str]], bnb: bool
