@@ -94,11 +94,11 @@ def undisturbed() -> tuple[Kind, ...]:
 
 
 def sample(do: Do) -> list[int]:
-    """Choose steps: some by number, and of every third kind of step the one in the middle; for each `do` others."""
+    """Choose steps: some by number, and of every fourth kind of step the one in the middle; for each `do` others."""
     order, taken = list(Do).index(do), undisturbed()
-    kinds = list(Kind)[order % 3 :: 3]
+    kinds = list(Kind)[order % 4 :: 4]
     places = [[at for at, kind in enumerate(taken, 1) if kind is wanted] for wanted in kinds]
-    return sorted({*range(5 + 3 * order, len(taken), 67), *(at[len(at) // 2] for at in places)})
+    return sorted({*range(5 + 3 * order, len(taken), 111), *(at[len(at) // 2] for at in places)})
 
 
 @pytest.mark.timeout(3600 if ALL else 60)
