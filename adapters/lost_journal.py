@@ -35,7 +35,7 @@ from messages.refs import Tells
 
 ANSWER_SECONDS, AGAIN_SECONDS = 30.0, 1.0
 NO_SUCH_SYMBOL = -1121
-KEY_REFUSED = frozenset({401, -1002, -1022, -2008, -2014, -2015})
+BAD_KEY = frozenset({401, -1002, -1022, -2008, -2014, -2015})
 """What the exchange says to a key or a signature that it will not have: of orders it says nothing."""
 
 DAY_MS = 86_400_000
@@ -104,7 +104,7 @@ def find_own_orders(
                 found |= {one.client_order_id: one for one in answer.orders if parse_child_id(one.client_order_id)}
             case QueryFailed(query=query):
                 detail = answer.detail
-                if answer.code in KEY_REFUSED:
+                if answer.code in BAD_KEY:
                     raise Exit(exits.KEY_REFUSED, f"the exchange refuses this key: {detail}. Check venue.api_key")
                 if answer.code == NO_SUCH_SYMBOL:
                     waiting.pop(query, None)  # Where it never was, no orders of ours can be.

@@ -242,7 +242,7 @@ class Proof:
     def _used(self) -> tuple[Path, ...]:
         """The paths that could show this order; one that never rests is never among the open ones."""
         at_once = self.intent.order_type == "MARKET" or self.intent.time_in_force in {"IOC", "FOK"}
-        return tuple(path for path in Path if not (at_once and path is Path.OPEN))
+        return tuple(path for path in PATHS if not (at_once and path is Path.OPEN))
 
     def suspects(self, answer: TradesFound, known: Callable[[str, int], bool]) -> bool:
         """Whether a trade may be this order's: it fits, and nobody knows its (symbol, order id).
