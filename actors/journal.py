@@ -31,7 +31,7 @@ from messages.control import (
     StoreFailed,
     Unfollow,
 )
-from messages.facts import ChildAcknowledged, ExecutionPlanned, ExecutionStarted, Fact
+from messages.facts import ChildAcknowledged, ExecutionPlanned, ExecutionStarted, Fact, SignalAccepted
 from messages.refs import Tells
 
 PATIENT: frozenset[type[Fact]] = frozenset({ExecutionPlanned, ExecutionStarted, ChildAcknowledged})
@@ -40,8 +40,12 @@ PATIENT: frozenset[type[Fact]] = frozenset({ExecutionPlanned, ExecutionStarted, 
 A commit of their own would hold those up, so they are committed with what comes next.
 """
 
+FOLLOWED: frozenset[type[Fact]] = PATIENT | {SignalAccepted}
+"""Facts that others follow at once. An acceptance's verdict waits for it, but so does its first child: one commit
+for both is sooner over than two."""
+
 LINGER_SECONDS = 0.005
-"""If nothing comes, patient facts are committed after this."""
+"""If nothing comes, those are committed after this."""
 
 REPLAY_SLICE = 250
 """Old facts that one turn tells a new follower; between two slices others may append.
@@ -234,7 +238,7 @@ class Journal(Child):
         self._buffer.append(append)
         if self._flush_asked:
             return
-        if not all(type(fact) in PATIENT for fact in append.facts):
+        if not all(type(fact) in FOLLOWED for fact in append.facts):
             self._ask_for_a_flush()
         elif self._linger is None or not self._linger.pending:
             self._linger = self.runtime.tell_after(LINGER_SECONDS, self.actor_ref, _Lingered())
@@ -349,7 +353,8 @@ class Journal(Child):
                 if follower is not writer:
                     news.setdefault(follower, []).append(committed)
             self._routes.note(committed.fact)
-            self._newborn.note(committed)
+            if not self._routes.attended(committed.fact.execution_id):
+                self._newborn.note(committed)
             if self._round is not None:
                 self._round.touch(committed.fact)
         for follower, concerning in news.items():
@@ -362,12 +367,17 @@ class Journal(Child):
     def _follow(self, follow: Follow) -> None:
         """Begin with the old facts; those that are buffered now come after them, as all new ones.
 
-        Not so an execution's own, for which the commit is waited for: its actor must know that it was accepted,
-        and, started again, what it has said in its life before.
+        An execution of which nothing but the acceptance is buffered has no old ones. Other buffered facts of its own
+        are waited for: its actor, started again, must know what it has said in its life before.
         """
         self._forget(follow.follower)
         of = follow.execution_id
-        if of is not None and any(fact.execution_id == of for append in self._buffer for fact in append.facts):
+        buffered = () if of is None else self._buffered(of)
+        if buffered == (SignalAccepted,):
+            self._routes.add(follow)
+            _tell(follow.follower, CaughtUp(self._store.last_seq(), self._store.journal_id))
+            return
+        if buffered:
             self._held.append(follow)
             self._ask_for_a_flush()
             return
@@ -380,6 +390,12 @@ class Journal(Child):
         self._routes.add(follow)
         self._replays[follow.follower] = replay
         self._go_on(replay)
+
+    def _buffered(self, execution_id: str) -> tuple[type[Fact], ...]:
+        """Return the kinds of an execution's facts that no commit has made durable yet."""
+        return tuple(
+            type(fact) for append in self._buffer for fact in append.facts if fact.execution_id == execution_id
+        )
 
     def _go_on(self, replay: _Replay) -> None:
         """Tell one slice of what is old, and in the end what came meanwhile."""

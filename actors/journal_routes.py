@@ -89,6 +89,10 @@ class Routes:
         found += self._by_kind.get(None, ())
         return found
 
+    def attended(self, execution_id: str) -> bool:
+        """Whether an execution has a follower of its own."""
+        return execution_id in self._by_execution
+
     def note(self, fact: Fact) -> None:
         """Remember executions that are over: their followers will stop, and no fact will show it."""
         if isinstance(fact, ExecutionClosed) and fact.execution_id in self._by_execution:

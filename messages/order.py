@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
+from messages.facts import SignalAccepted
 from messages.market import Choice, Quote, SymbolRules
 from messages.refs import Tells
 from messages.signal import Side
@@ -64,7 +65,8 @@ class PlaceChild:
     `waited_seconds` how long the guards made the child wait (`waited_for` failed first),
     `timed_seconds` how long it then waited for the pressure at the touch, and `fit_mid` the mid before
     that. A LIMIT_MAKER child may rest for `rest_seconds` from its intent on. `market_volume` is what the
-    market has traded since the execution's first look at it, where that bounds the child.
+    market has traded since the execution's first look at it, where that bounds the child. `accepted` comes
+    with it as long as it is not durable yet; the journal has it, and will make no intent durable before it.
     """
 
     execution_id: str
@@ -94,6 +96,7 @@ class PlaceChild:
     market_volume: Decimal | None = None
     choice: Choice | None = None
     """Why a child of kind `auto` rests or takes."""
+    accepted: SignalAccepted | None = None
 
 
 class Decline(StrEnum):

@@ -374,6 +374,8 @@ class ExchangeActor(Follower, Child):
 
     def _place(self, place: PlaceChild) -> None:
         child = child_id(self._settings.environment, place.execution_id, place.slice, place.attempt)
+        if place.accepted is not None and not self._door.exposures.knows(place.execution_id):
+            self._door.exposures.fold(place.accepted)
         now = self.runtime.now()
         venue = None if self._venue_zero is None else self._venue_milliseconds()
         declined = self._door.judge(place, child, now, venue)

@@ -230,7 +230,8 @@ class Exposures:
         """Take in a fact; kinds that say nothing of exposure are left aside."""
         execution_id = fact.execution_id
         if isinstance(fact, SignalAccepted):
-            self._executions[execution_id] = Exposure(fact.quantity, fact.symbol)
+            # Its first child may have been decided on, and counted here, while this was on its way to the disk.
+            self._executions.setdefault(execution_id, Exposure(fact.quantity, fact.symbol))
             return
         exposure = self._executions.get(execution_id)
         if isinstance(fact, AttemptReappeared):

@@ -108,6 +108,9 @@ TWAPMessage = FactNews | Awaited | MidsMarked | ChildDeclined | RulesChanged | E
 class TWAPActor(Follower, Child):
     """Works one execution; its name is the execution's id.
 
+    It begins while its signal's acceptance is on its way to the disk: all that it causes is written behind that, and
+    nothing leaves the house before it is written.
+
     It does one thing at a time: waits for a slot, for its guards, for ExchangeActor's answer, for a
     child's fate, or for a last look at the market before its report. It ends itself when
     `ExecutionClosed` is durable; started again on a closed execution it ends at once.
@@ -130,6 +133,7 @@ class TWAPActor(Follower, Child):
         self._rules, self._settings = rules, settings
         self._exchange, self._market = exchange, market
         self._execution = Execution(accepted, rules.base, rules.quote, forgiven(settings))
+        self._durable = False
         self._mid = MidIntegral()
         self._markouts = Markouts(accepted.side)
         self._clock = Clock(self.runtime)
@@ -205,6 +209,7 @@ class TWAPActor(Follower, Child):
 
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold a fact; a wall clock that has stepped must neither hold up the schedule nor hurry it."""
+        self._durable = self._durable or isinstance(fact, SignalAccepted)
         if not self.caught_up:
             self._old.append((fact, at))
             return
@@ -484,6 +489,7 @@ class TWAPActor(Follower, Child):
             volume,
             rest_seconds=self._rest_seconds(serve, awaited),
             not_after=self._clock.moment(serve.slot_end),
+            durable=self._durable,
             reply_to=self.actor_ref,
         )
 

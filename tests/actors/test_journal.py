@@ -154,6 +154,39 @@ def test_a_plan_is_committed_with_the_intent_that_follows_it(house: House, simul
     house.writer.expect_none()
 
 
+def test_an_acceptance_its_plan_and_its_first_intent_are_one_commit_and_only_after_it_are_they_told(
+    house: House, a_probe: Probes, simulation: Simulation
+) -> None:
+    exchange, execution = a_probe("exchange"), a_probe("execution")
+    house.append(an_accepted())
+    house.follow(execution, execution=EXECUTION)
+    assert news(execution) == [CaughtUp(0, ID)]
+    house.append(a_planned(), writer=execution)
+    simulation.run(journal.LINGER_SECONDS / 2)
+    assert [probe.messages() for probe in (house.writer, exchange, execution)] == [[], [], []]
+    assert house.store.last_seq() == 0
+    house.append(an_intent(), writer=exchange)
+    assert news(house.writer) == [1]
+    assert news(exchange) == [3]
+    assert news(execution) == [1, 2, 3]
+    assert house.store.appends == 1
+
+
+def test_an_acceptance_that_nothing_follows_is_durable_after_a_moment(house: House, simulation: Simulation) -> None:
+    house.append(an_accepted())
+    house.writer.expect_none(within=journal.LINGER_SECONDS * 0.9)
+    simulation.run(journal.LINGER_SECONDS * 0.2)
+    assert news(house.writer) == [1]
+
+
+def test_an_acceptance_behind_what_somebody_waits_for_is_committed_with_it(house: House) -> None:
+    house.append(epoch(1))
+    house.append(an_accepted())
+    house.append(paused(1))
+    assert news(house.writer) == [1, 2, 3]
+    assert house.store.appends == 1
+
+
 def test_an_acknowledgement_is_committed_with_the_trade_that_follows_it(house: House) -> None:
     house.append(an_acknowledged())
     house.append(a_trade_booked())
@@ -183,27 +216,49 @@ def test_who_follows_an_execution_is_told_what_was_appended_before_it_asked(hous
     assert news(house.writer) == [1]
 
 
-def test_executions_let_in_together_are_told_so_after_the_one_commit_of_them_all(house: House, a_probe: Probes) -> None:
+def test_executions_let_in_together_begin_at_once_and_are_durable_by_one_commit(
+    house: House, a_probe: Probes, simulation: Simulation
+) -> None:
     executions = [f"{number:013}" for number in range(5)]
     followers = [a_probe(execution) for execution in executions]
     for execution, follower in zip(executions, followers, strict=True):
         house.append(an_accepted(execution_id=execution, key=execution))
         house.follow(follower, execution=execution)
+    simulation.run(1.0)
     for number, follower in enumerate(followers, 1):
-        assert news(follower) == [number, CaughtUp(5, ID)]
+        assert news(follower) == [CaughtUp(0, ID), number]
     assert house.store.appends == 1
 
 
 @pytest.mark.parametrize("failure", [StoreFailed("the disk is full"), ClaimBroken("the signal's key is held")])
-def test_an_execution_whose_acceptance_could_not_be_stored_never_begins(
+def test_of_an_execution_whose_acceptance_could_not_be_stored_nothing_else_is(
     house: House, a_probe: Probes, failure: StoreFailed
 ) -> None:
-    follower = a_probe("follower")
+    execution, exchange = a_probe("execution"), a_probe("exchange")
     house.store.fail_next(failure)
     house.append(an_accepted())
-    house.follow(follower, execution=EXECUTION)
+    house.follow(execution, execution=EXECUTION)
+    execution.expect(CaughtUp)
+    house.append(a_planned(), writer=execution)
+    house.append(an_intent(), writer=exchange)
     house.parent.expect(JournalFailed)
-    follower.expect_none(within=3600)
+    house.append(an_intent(client_order_id=child_id("p", EXECUTION, 1, 0)), writer=exchange)
+    for probe in (execution, exchange, house.writer):
+        probe.expect_none(within=3600)
+    assert house.store.last_seq() == 0
+
+
+def test_who_takes_up_an_execution_again_is_told_all_that_its_forerunner_has_said(
+    house: House, a_probe: Probes
+) -> None:
+    forerunner, successor = a_probe("forerunner"), a_probe("successor")
+    house.append(an_accepted())
+    house.follow(forerunner, execution=EXECUTION)
+    house.append(a_planned(), writer=forerunner)
+    house.follow(successor, execution=EXECUTION)
+    assert news(successor) == [1, 2, CaughtUp(2, ID)]
+    house.append(an_intent())
+    assert news(successor) == [3]
 
 
 def test_whoever_waits_for_a_fact_of_its_own_is_told_before_those_who_only_listen(
@@ -240,12 +295,16 @@ def test_whoever_waits_for_a_fact_of_its_own_is_told_before_those_who_only_liste
 
 
 def test_who_no_longer_follows_when_the_commit_comes_is_told_nothing(house: House, a_probe: Probes) -> None:
-    follower = a_probe("follower")
+    follower, held = a_probe("follower"), a_probe("held")
     house.append(an_accepted())
     house.follow(follower, execution=EXECUTION)
+    house.append(a_planned(execution_id=OTHER))
+    house.follow(held, execution=OTHER)
     house.ref.tell(Unfollow(follower.ref))
+    house.ref.tell(Unfollow(held.ref))
     house.writer.expect(Committed)
-    follower.expect_none(within=60)
+    assert news(follower) == [CaughtUp(0, ID)]
+    held.expect_none(within=60)
 
 
 def test_who_follows_an_execution_hurries_nobody_else(house: House, a_probe: Probes) -> None:
@@ -385,7 +444,7 @@ def test_only_the_latest_executions_are_kept_at_hand(
 ) -> None:
     monkeypatch.setattr(journal_routes, "REMEMBERED_NEWBORN", 1)
     asked = read_of(house.store, monkeypatch)
-    house.append(an_accepted(), an_accepted(execution_id=OTHER, key="k2"))
+    house.append(an_accepted(), an_accepted(execution_id=OTHER, key="k2"), epoch(1))
     house.writer.messages()
     for execution in (EXECUTION, OTHER):
         follower = a_probe(execution)

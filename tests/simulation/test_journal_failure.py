@@ -38,7 +38,7 @@ def ended(stage: Stage, seconds: float) -> DaemonEnded:
     return news.ended
 
 
-@pytest.mark.parametrize("nth", range(1, 9))
+@pytest.mark.parametrize("nth", range(1, 8))
 def test_after_a_failed_commit_nothing_is_sent_and_it_ends_with_74_within_five_seconds(
     simulation: Simulation, nth: int
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_start_waits_until_more_may_be_asked_where_earlier_starts_have_used_up
 ) -> None:
     stage = Stage(simulation).start()
     stage.accepted("0.5", twap={"num_chunks": 2, "interval_seconds": 60})
+    stage.until("ChildClosed")  # One that is under way would have to be asked about too.
     stage.world.crash()
     exchange = stage.world.exchange
     exchange.limits.add_weight(5_300, exchange.time(microseconds(simulation.wall_time())))

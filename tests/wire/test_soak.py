@@ -29,4 +29,4 @@ def test_whatever_goes_wrong_on_the_wire_journal_and_exchange_agree(tmp_path: Pa
     assert result.kinds["StreamGap"] >= 2
     assert len(result.struck) == len(SHORT.plan())
     assert all(result.struck.values()), f"a fault that never struck proves nothing: {result.struck}"
-    assert result.kinds["ChildUnknown"] >= 3, "the daemon was hardly in doubt"
+    assert result.kinds["ChildUnknown"], "the daemon was never in doubt"

@@ -320,6 +320,30 @@ def test_a_place_becomes_a_journalled_intent_and_then_one_order(held: World) -> 
     assert not held.orders()
 
 
+def test_the_first_place_of_an_execution_may_come_before_its_acceptance_is_durable(simulation: Simulation) -> None:
+    world = connected(simulation)
+    world.journal.held = True
+    world.place(quantity=D("0.3"), accepted=an_accepted())
+    world.twap.expect_none()
+    assert world.sent() == []
+    world.journal.commit(*EXECUTION_FACTS)
+    simulation.run(1.0)
+    assert world.sent() == []
+    world.journal.release()
+    assert world.venue.expect(SendOrder).quantity == D("0.3")
+    world.place(slice=1, quantity=D("0.3"))
+    assert world.declined().reason is Decline.OVER_QUANTITY, "the acceptance that came later has undone the first"
+
+
+def test_a_place_that_brings_the_acceptance_of_an_execution_that_is_known_changes_nothing(world: World) -> None:
+    world.place(quantity=D("0.5"), accepted=an_accepted())
+    world.place(slice=1, quantity=D("0.1"), accepted=an_accepted())
+    assert world.declined().reason is Decline.OVER_QUANTITY
+    world.journal.commit(ExecutionCancelRequested(execution_id=EXECUTION))
+    world.place(slice=1, quantity=D("0.1"), accepted=an_accepted())
+    assert world.declined().reason is Decline.CANCELLED
+
+
 def test_each_place_is_answered_exactly_once(world: World) -> None:
     world.place()
     world.place()

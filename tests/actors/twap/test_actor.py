@@ -121,8 +121,18 @@ def test_a_due_slot_is_two_messages_away_from_its_child(simulation: Simulation) 
         mid_seconds=D(0),
         reply_to=stage.actor,
         waited_seconds=D("0.25"),
+        accepted=stage.accepted,
     )
     assert simulation.now() == 0.0
+
+
+def test_a_child_brings_the_acceptance_until_that_is_durable(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    first = stage.placed()
+    assert first.accepted is stage.accepted
+    stage.journal.commit(stage.accepted)
+    stage.fill(first)
+    assert stage.placed(within=30.0).accepted is None
 
 
 def test_five_slices_fill_half_a_bitcoin_exactly_each_in_its_slot(simulation: Simulation) -> None:
