@@ -201,8 +201,6 @@ class Journal(Child):
 
     def end(self) -> None:
         """Commit what was asked for before the stop."""
-        if self._linger is not None:
-            self._linger.cancel()
         self._flush()
 
     def on_receive(self, message: JournalCommand | Ping | _Flush | _Lingered | _NextSlice | _Tidy) -> None:
@@ -215,8 +213,11 @@ class Journal(Child):
         match message:
             case Append():
                 self._take(message)
-            case _Flush() | _Lingered():
+            case _Flush():
                 self._flush()
+            case _Lingered():
+                if not self._flush_asked:  # Else that is the next thing to be done, with what has come meanwhile.
+                    self._flush()
             case Follow():
                 self._follow(message)
             case _NextSlice():
@@ -251,6 +252,8 @@ class Journal(Child):
 
     def _flush(self) -> None:
         self._flush_asked = False
+        if self._linger is not None:
+            self._linger.cancel()
         if self._failed or not self._buffer:
             return
         records, writers = [], []

@@ -179,6 +179,29 @@ def test_an_acceptance_that_nothing_follows_is_durable_after_a_moment(house: Hou
     assert news(house.writer) == [1]
 
 
+def test_patience_counts_anew_for_what_comes_after_a_commit(house: House, simulation: Simulation) -> None:
+    house.append(a_planned())
+    simulation.run(journal.LINGER_SECONDS * 0.8)
+    house.append(an_intent())
+    assert news(house.writer) == [1, 2]
+    house.append(an_accepted(execution_id=OTHER, key="k2"))
+    simulation.run(journal.LINGER_SECONDS * 0.9)
+    assert house.store.appends == 1, "it was committed when the patience for what was before it was over"
+    simulation.run(journal.LINGER_SECONDS * 0.2)
+    assert house.store.appends == 2
+
+
+def test_patience_that_is_over_while_a_commit_is_asked_for_makes_one_commit_and_no_second(
+    house: House, simulation: Simulation
+) -> None:
+    house.append(an_intent())
+    house.ref.tell(journal._Lingered())
+    house.append(a_planned())
+    simulation.run(0.0)
+    assert news(house.writer) == [1, 2]
+    assert house.store.appends == 1
+
+
 def test_an_acceptance_behind_what_somebody_waits_for_is_committed_with_it(house: House) -> None:
     house.append(epoch(1))
     house.append(an_accepted())
