@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 import threading
@@ -9,7 +10,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import pykka
-from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
 from actors.runtime._mailbox import Mailbox, NodeCrashed
@@ -25,10 +25,12 @@ A = TypeVar("A", bound="Actor")
 WaitHook: TypeAlias = "Callable[[Future, float | None], None]"
 """Waits until a future is done, for so many seconds at the most."""
 
-_names = random.Random()  # noqa: S311 - names of actors, which decide nothing
+_family = random.Random().getrandbits(72)  # noqa: S311 - names of actors, which decide nothing
 
-_FIXED_BITS, _VERSION_4 = 0xF000_C000 << 48, 0x4000_8000 << 48
-"""Of a UUID: those that say its kind, and what they say of one that is drawn (RFC 4122, section 4.4)."""
+_URN = f"urn:uuid:{_family >> 40:08x}-{_family >> 24 & 0xFFFF:04x}-4{_family >> 12 & 0xFFF:03x}-8{_family & 0xFFF:03x}-"
+"""What the names of a process's actors begin with: those of a drawn UUID (RFC 4122, section 4.4), then they count."""
+
+_numbers = itertools.count(1)
 
 current_runtime: ContextVar[Runtime] = ContextVar("current_runtime")
 wait_hook: ContextVar[WaitHook | None] = ContextVar("wait_hook", default=None)
@@ -86,7 +88,7 @@ class Ref(pykka.ActorRef[A]):
             if self.actor_inbox.vanished:
                 return
             raise pykka.ActorDeadError(f"{self} not found")
-        self.actor_inbox.put(Envelope(message))
+        self.actor_inbox.put(message)
 
 
 class Actor(pykka.Actor):
@@ -109,7 +111,7 @@ class Actor(pykka.Actor):
         if runtime is None:
             raise NoRuntime(f"start {type(self).__name__} inside `with Pool()` or `with Simulation()`")
         self.runtime = runtime
-        self.actor_urn = f"urn:uuid:{_names.getrandbits(128) & ~_FIXED_BITS | _VERSION_4:032x}"
+        self.actor_urn = f"{_URN}{next(_numbers):012x}"
         self.actor_inbox = self._create_actor_inbox()
         self.actor_stopped = Stopped()
         self._actor_ref = Ref(self)

@@ -71,7 +71,10 @@ class Timer:
         ref, message = self.ref, self.message
         self.ref = self.message = None
         if ref is not None:
-            runtime.send(ref, message)
+            try:  # As `send`.
+                ref.tell(message)
+            except pykka.ActorDeadError:
+                runtime.dead_letter(message)
 
     def aim(self) -> Life | None:
         """Return the life of the node that the receiver is on, if it is on one."""

@@ -8,19 +8,18 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pykka
+from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pykka._envelope import Envelope
-
     from actors.runtime._actor import Actor
     from actors.runtime._base import Runtime
     from actors.runtime._nodes import Life
 
-PYKKAS_OWN = frozenset({_ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr})
-"""Messages by which Pykka stops an actor and serves proxies."""
+PYKKAS_OWN = frozenset({Envelope, _ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr})
+"""What its own loop must handle: questions, and the messages by which it stops an actor and serves proxies."""
 
 
 class TurnOver(Exception):
@@ -41,6 +40,8 @@ class Mailbox:
     The lock `turn` is such a flag: it is tried, never waited for. Whoever gets it hands the
     mailbox to the runtime; it is let go when the turn is over, and then the queue is looked at
     once more. So no message is left lying, and no two workers run the same actor.
+
+    Messages that were told lie in the queue as they are, what is asked in an envelope with its future.
     """
 
     __slots__ = (
@@ -60,13 +61,13 @@ class Mailbox:
     submit: Callable[[Mailbox], object]
 
     def __init__(self) -> None:
-        self.queue: deque[Envelope[Any]] = deque()
+        self.queue: deque[object] = deque()
         self.turn = threading.Lock()
         self.turn.acquire()  # The first turn lets go of it: nothing runs before `open`.
         self.actor: Actor | None = None
         self.life: Life | None = None
         self.started = False
-        self.current: Envelope[Any] | None = None
+        self.current: object = None
         self.budget = 0
         self.serial = 0
 
@@ -78,7 +79,7 @@ class Mailbox:
     @property
     def message(self) -> object:
         """What the actor is handling now; None between turns and while it starts."""
-        return None if self.current is None else self.current.message
+        return bare(self.current)
 
     def open(self, actor: Actor, runtime: Runtime) -> None:
         """Give the actor to its runtime, which will run its first turn."""
@@ -86,10 +87,10 @@ class Mailbox:
         self.actor = actor
         self.submit(self)
 
-    def put(self, envelope: Envelope[Any], /) -> None:
-        """Append a message, and see to it that a turn will come."""
-        self.queue.append(envelope)
-        if self.turn.acquire(blocking=False):
+    def put(self, message: object, /) -> None:
+        """Append a message, in an envelope if it asks, and see to it that a turn will come."""
+        self.queue.append(message)
+        if self.turn.acquire(False):  # Not by name: that is half as dear again, and nothing happens as often.
             self.submit(self)
 
     def get(self) -> Envelope[Any]:
@@ -97,7 +98,8 @@ class Mailbox:
         if self.budget <= 0 or not self.queue:
             raise TurnOver
         self.budget -= 1
-        self.current = envelope = self.queue.popleft()
+        message = self.queue.popleft()
+        self.current = envelope = message if isinstance(message, Envelope) else Envelope(message)
         return envelope
 
     def empty(self) -> bool:
@@ -121,16 +123,16 @@ class Mailbox:
                 budget -= 1
                 actor._actor_loop_setup()  # noqa: SLF001 - Pykka's own loop, as it is
             while queue and budget > 0 and not stopped._flag:  # noqa: SLF001 - as `Ref.tell`
-                envelope = queue[0]
-                if envelope.reply_to is not None or type(envelope.message) in PYKKAS_OWN:
+                message = queue[0]
+                if type(message) in PYKKAS_OWN:
                     self.budget = budget
                     actor._actor_loop_running()  # noqa: SLF001
                     break
                 budget -= 1
-                self.current = envelope
+                self.current = message
                 queue.popleft()
                 try:
-                    actor.on_receive(envelope.message)
+                    actor.on_receive(message)
                 except Exception:  # noqa: BLE001
                     self._fail(actor)
         except TurnOver:
@@ -148,7 +150,7 @@ class Mailbox:
             return
         self.current = None
         self.turn.release()
-        if queue and self.turn.acquire(blocking=False):
+        if queue and self.turn.acquire(False):
             self.submit(self)
 
     @staticmethod
@@ -166,9 +168,7 @@ class Mailbox:
         if actor is not None:
             actor.actor_stopped.set()
         while self.queue:
-            envelope = self.queue.popleft()
-            if envelope.reply_to is not None:
-                _refuse(envelope, "the actor's node crashed")
+            _refuse(self.queue.popleft(), "the actor's node crashed")
 
     def _end(self) -> None:
         """Let go of the stopped actor; mail that still comes will be scheduled, and refused."""
@@ -179,25 +179,36 @@ class Mailbox:
             self.submit(self)
 
     def _refuse_current(self, why: str) -> None:
-        envelope, self.current = self.current, None
-        if envelope is not None and envelope.reply_to is not None:
-            _refuse(envelope, why)
+        current, self.current = self.current, None
+        _refuse(current, why)
 
     def _bury(self) -> None:
         """Answer what the stopped actor will not: asks are refused, the rest are dead letters."""
         while self.queue:
-            envelope = self.queue.popleft()
-            stop = isinstance(envelope.message, _ActorStop)
-            if envelope.reply_to is None:
-                if not stop:
-                    self.runtime.dead_letter(envelope.message)
-            elif stop:
-                envelope.reply_to.set(None)
-            else:
-                _refuse(envelope, "the actor stopped before it came to the message")
+            message = self.queue.popleft()
+            future = asked(message)
+            if not isinstance(bare(message), _ActorStop):
+                if future is None:
+                    self.runtime.dead_letter(bare(message))
+                else:
+                    _refuse(message, "the actor stopped before it came to the message")
+            elif future is not None:
+                future.set(None)
 
 
-def _refuse(envelope: Envelope[Any], why: str) -> None:
-    assert envelope.reply_to is not None
-    error = pykka.ActorDeadError(why)
-    envelope.reply_to.set_exception((pykka.ActorDeadError, error, None))
+def bare(message: object) -> object:
+    """Take a message out of its envelope, if it is in one."""
+    return message.message if isinstance(message, Envelope) else message
+
+
+def asked(message: object) -> pykka.Future[Any] | None:
+    """Return the future that waits for the answer to what lies in a queue; None if it was merely told."""
+    return message.reply_to if isinstance(message, Envelope) else None
+
+
+def _refuse(message: object, why: str) -> None:
+    """Tell whoever asked, if anybody did, that there will be no answer."""
+    future = asked(message)
+    if future is not None:
+        error = pykka.ActorDeadError(why)
+        future.set_exception((pykka.ActorDeadError, error, None))

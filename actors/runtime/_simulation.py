@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import pykka
 
 from actors.runtime._base import Failure, Runtime, Timer
-from actors.runtime._mailbox import Mailbox, NodeCrashed
+from actors.runtime._mailbox import Mailbox, NodeCrashed, bare
 from actors.runtime._nodes import Node
 from messages.money import use_money_context
 
@@ -88,7 +88,8 @@ class _LateTimer(Timer):
     __slots__ = ("due", "simulation")
 
     def __init__(self, ref: Tells[M], message: M, simulation: Simulation, due: float) -> None:
-        super().__init__(ref, message, simulation.here)
+        # As `Timer`, without its call: in a campaign each timer is one of these.
+        self.ref, self.message, self.origin = ref, message, simulation.here
         self.simulation, self.due = simulation, due
 
     def cancel(self) -> None:
@@ -244,9 +245,9 @@ class Simulation(Runtime):
         """Tell `message` when `now()` reaches `due`, at once if that is past."""
         if self.here is not None and self.here.over:
             raise NodeCrashed(self.here.node.name)
-        if self._late_probability:
-            return self._set_timer(due, _LateTimer(ref, message, self, due))
-        return self._set_timer(due, Timer(ref, message, self.here))
+        timer = _LateTimer(ref, message, self, due) if self._late_probability else Timer(ref, message, self.here)
+        heapq.heappush(self._timers, (due, next(self._timer_ids), timer))
+        return timer
 
     def dead_letter(self, message: object) -> None:
         """Keep a message that nobody will ever handle; what is lost in closing does not count."""
@@ -260,7 +261,7 @@ class Simulation(Runtime):
         """Tell the seed, the time, the last messages and what was lost, for a failed test."""
         lines = [f"Simulation(seed={self.seed}) at {self._now:.6f} s; its last messages:"]
         for now, actor, message in self._recent:
-            lines.append(f"{now:14.6f}  {actor.label if actor else '(stopped)'}  {message!r}")
+            lines.append(f"{now:14.6f}  {actor.label if actor else '(stopped)'}  {bare(message)!r}")
         lines += [f"dead letter: {letter!r}" for letter in self.dead_letters]
         lines += [f"failed: {failure}" for failure in self.failures]
         return "\n".join(lines) + "\n"
@@ -320,7 +321,7 @@ class Simulation(Runtime):
         outer, queue = self.here, mailbox.queue
         self.here = life = mailbox.life
         self._stepping = True
-        self._recent.append((self._now, mailbox.actor, queue[0].message if mailbox.started and queue else START))
+        self._recent.append((self._now, mailbox.actor, queue[0] if mailbox.started and queue else START))
         try:
             mailbox.run(1)
         finally:

@@ -19,7 +19,7 @@ from messages.money import use_money_context
 CLOSE_SECONDS = 10.0
 
 
-class PlainInbox(queue.Queue[Envelope[Any]]):
+class PlainInbox(queue.Queue[object]):
     """`ThreadingActor`'s queue, with what the project's references and failure notes ask of a mailbox."""
 
     vanished = False
@@ -28,7 +28,8 @@ class PlainInbox(queue.Queue[Envelope[Any]]):
 
     def get(self, block: bool = True, timeout: float | None = None) -> Envelope[Any]:  # noqa: FBT001, FBT002
         """Take the next message, and remember it for whoever asks what the actor is at."""
-        envelope = super().get(block, timeout)
+        message = super().get(block, timeout)
+        envelope = message if isinstance(message, Envelope) else Envelope(message)
         self.message = envelope.message
         return envelope
 
