@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+_UNIT = 2.0**-53
 _POINTS = 4096
 NORMAL = tuple(NormalDist().inv_cdf((i + 0.5) / _POINTS) for i in range(_POINTS))
 """The standard normal distribution's value at each quantile."""
@@ -35,7 +36,10 @@ class Noise:
 
     def uniform(self, number: int) -> float:
         """Draw from [0, 1)."""
-        return (self.bits(number) >> 11) * 2.0**-53
+        a = (self._key + number * _GOLDEN) & _MASK  # As `bits`, without its call.
+        a = ((a ^ (a >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        a = ((a ^ (a >> 27)) * 0x94D049BB133111EB) & _MASK
+        return ((a ^ (a >> 31)) >> 11) * _UNIT
 
     def quantile(self, number: int) -> int:
         """Draw one of 4,096 equally likely numbers: the first 12 of its bits, which the last step leaves alone."""

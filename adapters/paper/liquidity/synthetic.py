@@ -137,14 +137,17 @@ class SyntheticMarket:
         self._start = float(start_price / tick)
         self._bp = self._start * 1e-4
         self._grid = max(1, round(preset.grid * self._bp))
+        self._gap = preset.gap
         self._far = max(1, ceil(preset.reach / preset.grid))
         steps_per_quote = 1.0 / float(step * start_price)
         self._touch_steps = preset.touch * steps_per_quote
         self._level_steps = preset.depth * (self._grid / self._bp) * steps_per_quote
         self._taker_steps = steps_per_quote
         self._rate = preset.takers * STEP / SECOND
-        self._walk = Walk(Noise(seed, "price"), preset.volatility / 4.0)
+        self._quiet = exp(-self._rate)
         self._sigma = preset.volatility / 4.0
+        self._walk = Walk(Noise(seed, "price"), self._sigma)
+        self._lead_sigma = self._sigma * _LEAD**0.5
         self._wide, self._queue, self._levels_noise = Noise(seed, "wide"), Noise(seed, "queue"), Noise(seed, "levels")
         self._mood, self._takers, self._halts = Noise(seed, "mood"), Noise(seed, "takers"), Noise(seed, "halts")
         self._now = origin
@@ -199,7 +202,7 @@ class SyntheticMarket:
     # The book -------------------------------------------------------------------------------------
 
     def _index(self) -> int:
-        return max(0, (self._now - self._origin) // STEP)
+        return (self._now - self._origin) // STEP
 
     def _touch(self, n: int) -> _Touch:
         if self._touched is not None and self._touched[0] == n:
@@ -214,7 +217,7 @@ class SyntheticMarket:
         gap = max(1, round(spread * self._bp))
         bid = floor(middle - (gap - 1) / 2)
         bid = max(bid, 1)
-        ahead = (self._walk.at(n + _LEAD) - walked) / (self._sigma * _LEAD**0.5)
+        ahead = (self._walk.at(n + _LEAD) - walked) / self._lead_sigma
         lean = tanh(0.25 * ahead + 0.7 * self._mood.normal(n >> 3))
         size = self._touch_steps * depth
         touch = _Touch(
@@ -234,15 +237,14 @@ class SyntheticMarket:
         yield first * self._tick, steps * self._step
         g = -(-first // self._grid) - 1 if buy else first // self._grid + 1
         cache, last = self._cache[buy], max(0, g - self._far) if buy else g + self._far
-        usual = touch.depth == 1.0
+        depth = None if touch.depth == 1.0 else touch.depth
         for k in range(g, last, -1 if buy else 1):
             epoch = (n + (k & 15) * 16) >> 8  # A level lasts 16 seconds; they are not all renewed at once.
-            entry = cache.get(k)
-            if entry is None or entry[0] != epoch:
+            if k not in cache or (entry := cache[k])[0] != epoch:
                 entry = self._renewed(cache, buy, k, epoch)
             level = entry[1]
             if level is not None:
-                yield level if usual else (level[0], self._scaled(level[1], touch.depth))
+                yield level if depth is None else (level[0], self._scaled(level[1], depth))
 
     def _scaled(self, quantity: Decimal, factor: float) -> Decimal:
         return max(1, round(float(quantity / self._step) * factor)) * self._step
@@ -257,7 +259,7 @@ class SyntheticMarket:
         """Draw what stands on the k-th level in this epoch."""
         number = (k << 34) + (epoch << 1) + buy
         level: Level | None = None
-        if not self._preset.gap or self._wide.uniform(-number) >= self._preset.gap:
+        if not self._gap or self._wide.uniform(-number) >= self._gap:
             steps = round(self._level_steps * _SCATTER[self._levels_noise.quantile(number)])
             level = (k * self._grid * self._tick, (steps or 1) * self._step)
         if len(cache) > _KEPT_LEVELS:
@@ -269,7 +271,7 @@ class SyntheticMarket:
 
     def _prints(self, n: int) -> list[Print]:
         noise, base = self._takers, n * 32
-        u, count, chance = noise.uniform(base), 0, exp(-self._rate)
+        u, count, chance = noise.uniform(base), 0, self._quiet
         total = chance
         while u >= total and count < _MOST_TAKERS:
             count += 1
@@ -281,7 +283,7 @@ class SyntheticMarket:
         coming = (self._walk.at(n + 16) - here) / (4 * self._sigma)
         crowd = 1.7 * self._mood.normal(-(n >> 3) - 1)
         prints: list[Print] = []
-        times = sorted(noise.uniform(base + 1 + 3 * i) for i in range(count))
+        times = sorted([noise.uniform(base + 1 + 3 * i) for i in range(count)])
         for i, into in enumerate(times):
             z = noise.normal(base + 2 + 3 * i)
             knows = 0.6 * (1.0 + 1.2 * max(0.0, z - 0.8))
