@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -102,6 +102,14 @@ def settings_of(config: Config, *, rebuild_since: int | None = None) -> DaemonSe
     )
 
 
+@lru_cache(maxsize=64)
+def _trading_only(settings: DaemonSettings, symbols: tuple[str, ...]) -> DaemonSettings:
+    """Leave out of the settings what is not among the symbols; a simulated daemon is started again and again."""
+    kept = tuple(symbol for symbol in settings.gate.symbols if symbol in symbols)
+    gate, exchange = replace(settings.gate, symbols=kept), replace(settings.exchange, symbols=kept)
+    return replace(settings, gate=gate, exchange=exchange)
+
+
 def start_daemon(
     observer: Tells[DaemonNews],
     *,
@@ -121,13 +129,13 @@ def start_daemon(
     With `symbols`, those that the settings name besides are not traded.
     """
     from actors.daemon import Daemon
-    from adapters.config import Config
 
-    settings = settings or settings_of(Config())
+    if settings is None:
+        from adapters.config import Config
+
+        settings = settings_of(Config())
     if symbols:
-        kept = tuple(symbol for symbol in settings.gate.symbols if symbol in symbols)
-        gate, exchange = replace(settings.gate, symbols=kept), replace(settings.exchange, symbols=kept)
-        settings = replace(settings, gate=gate, exchange=exchange)
+        settings = _trading_only(settings, tuple(symbols))
     return Daemon.start(
         observer,
         store=store,

@@ -241,6 +241,17 @@ KINDS: tuple[type[Fact], ...] = tuple(dict.fromkeys(rule.of for rule in RULES))
 """The facts that raise or end an alert."""
 
 
+def _by_fact(rules: tuple[Rule, ...]) -> dict[type[Fact], list[Rule]]:
+    """Find rules by the fact that they are of."""
+    by_fact: dict[type[Fact], list[Rule]] = {}
+    for rule in rules:
+        by_fact.setdefault(rule.of, []).append(rule)
+    return by_fact
+
+
+_BY_FACT = _by_fact(RULES)
+
+
 class Alerts:
     """Folds facts into what is the matter, and alerts into what was said; `due` is the difference.
 
@@ -249,9 +260,7 @@ class Alerts:
     """
 
     def __init__(self, rules: tuple[Rule, ...] = RULES) -> None:
-        self._rules: dict[type[Fact], list[Rule]] = {}
-        for rule in rules:
-            self._rules.setdefault(rule.of, []).append(rule)
+        self._rules = _BY_FACT if rules is RULES else _by_fact(rules)
         self._true: dict[Episode, AlertRaised | None] = {}
         self._said: dict[Episode, str] = {}
         self._over: dict[Episode, str] = {}

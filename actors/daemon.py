@@ -420,12 +420,13 @@ class Daemon(Follower, Parent):
     def _ping_everyone(self) -> None:
         now, silence = self.runtime.now(), self._settings.silence_seconds
         self._unheard = {str(name): None for name in self.children}
+        ping = Ping(self.actor_ref)
         for name, ref in self.children.items():
             heard = self._heard.setdefault(str(name), now)
             if now - heard > silence:
                 self._fail(str(name), EXIT_ERROR, f"{name} has not answered for {now - heard:.0f} s")
                 return
-            self.runtime.send(ref, Ping(self.actor_ref))
+            self.runtime.send(ref, ping)
         self.runtime.tell_after(self._settings.ping_seconds, self.actor_ref, _Tick())
 
     def _on_pong(self, name: str, *, reading: bool) -> None:

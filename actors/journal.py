@@ -364,8 +364,11 @@ class Journal(Child):
             replay = self._replays.get(follower)
             if replay is not None:  # It is being told old facts: these come in their turn.
                 replay.behind.extend(concerning)
-            elif not all(_tell(follower, committed) for committed in concerning):
-                self._forget(follower)
+                continue
+            for committed in concerning:
+                if not _tell(follower, committed):
+                    self._forget(follower)
+                    break
 
     def _follow(self, follow: Follow) -> None:
         """Begin with the old facts; those that are buffered now come after them, as all new ones.

@@ -103,7 +103,7 @@ class Notifier(Follower, Child):
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold."""
         self._alerts.fold(fact, at)
-        if fact == _journal_failed(self._failed_before or ""):
+        if self._failed_before is not None and fact == _journal_failed(self._failed_before):
             self._failed_before = None  # A life between that one and this has said so.
 
     def on_news_of(self, fact: Fact) -> None:

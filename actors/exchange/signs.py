@@ -43,20 +43,26 @@ class Signs:
 
     def of_limits(self, seen: LimitsSeen) -> Sign | None:
         """Judge the fullest of the venue's limits."""
-        shares = [(used / limit, f"{used} of {limit} orders in {window} s") for window, used, limit in _long(seen)]
+        used = [(count / limit, count, limit, window) for window, count, limit in _long(seen)]
         if seen.used_weight is not None and seen.weight_limit:
-            weight = f"{seen.used_weight} of {seen.weight_limit} request weight in a minute"
-            shares.append((seen.used_weight / seen.weight_limit, weight))
-        if not shares:
+            used.append((seen.used_weight / seen.weight_limit, seen.used_weight, seen.weight_limit, 0))
+        if not used:
             return None
-        share, text = max(shares)
+        share, count, limit, window = max(used)
         if share >= NEAR and not self._limits:
             self._limits = True
-            return TroubleSeen(kind="limits_near", subject="venue", level="warning", text=f"used {text}")
+            text = _in_words(count, limit, window)
+            return TroubleSeen(kind="limits_near", subject="venue", level="warning", text=text)
         if share < CLEAR and self._limits is not False:
             self._limits = False
-            return TroubleOver(kind="limits_near", subject="venue", text=f"used {text}")
+            return TroubleOver(kind="limits_near", subject="venue", text=_in_words(count, limit, window))
         return None
+
+
+def _in_words(count: int, limit: int, window: int) -> str:
+    """Say how much of a limit is used: orders in so many seconds, or request weight if the window is 0."""
+    what = f"orders in {window} s" if window else "request weight in a minute"
+    return f"used {count} of {limit} {what}"
 
 
 def _long(seen: LimitsSeen) -> list[tuple[int, int, int]]:

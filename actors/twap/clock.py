@@ -50,8 +50,10 @@ class Clock:
         That clock has made the same steps, but it is not known whether before or after `at`: what is nearer to
         now is right, for a commit takes less time than a step.
         """
-        now = self.now()
-        ours = at + (now - self._runtime.wall_time())
+        now, shown = self.now(), self._runtime.wall_time()
+        if now == shown:
+            return min(now, at)
+        ours = at + (now - shown)
         return min(now, min(at, ours, key=lambda moment: abs(now - moment)))
 
     def moment(self, at: datetime) -> float:

@@ -56,7 +56,10 @@ class Child:
 
     def first(self, kind: str) -> Line | None:
         """The first line of a kind."""
-        return next((line for line in self.lines if line.kind == kind), None)
+        for line in self.lines:
+            if line.kind == kind:
+                return line
+        return None
 
     def every(self, kind: str) -> list[Line]:
         """All lines of a kind."""
@@ -84,7 +87,10 @@ class Execution:
 
     def first(self, kind: str) -> Line | None:
         """The first line of a kind."""
-        return next((line for line in self.lines if line.kind == kind), None)
+        for line in self.lines:
+            if line.kind == kind:
+                return line
+        return None
 
     def every(self, kind: str) -> list[Line]:
         """All lines of a kind."""
