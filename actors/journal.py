@@ -182,6 +182,7 @@ class Journal(Child):
         self._store = store
         self._last_seq = store.last_seq()
         self._buffer: list[Append] = []
+        self._buffered: dict[str, list[type[Fact]]] = {}
         self._held: list[Follow] = []
         self._flush_asked = False
         self._linger: Timer | None = None
@@ -237,6 +238,8 @@ class Journal(Child):
 
     def _take(self, append: Append) -> None:
         self._buffer.append(append)
+        for fact in append.facts:
+            self._buffered.setdefault(fact.execution_id, []).append(type(fact))
         if self._flush_asked:
             return
         if not all(type(fact) in FOLLOWED for fact in append.facts):
@@ -262,7 +265,7 @@ class Journal(Child):
                 self._last_seq += 1
                 records.append(Committed(self._last_seq, append.at, fact))
                 writers.append(append.writer)
-        self._buffer = []
+        self._buffer, self._buffered = [], {}
         began = self.runtime.now()
         try:
             self._store.append(records)
@@ -280,7 +283,7 @@ class Journal(Child):
 
     def _fail(self, failure: StoreFailed) -> None:
         self._failed = True
-        self._buffer, self._held, self._replays, self._routes = [], [], {}, Routes()
+        self._buffer, self._buffered, self._held, self._replays, self._routes = [], {}, [], {}, Routes()
         self._last_words = isinstance(failure, ClaimBroken)
         logger.error("the journal has failed: %s", failure)
         self.runtime.send(self._told, JournalFailed(str(failure), invariant=self._last_words))
@@ -378,8 +381,8 @@ class Journal(Child):
         """
         self._forget(follow.follower)
         of = follow.execution_id
-        buffered = () if of is None else self._buffered(of)
-        if buffered == (SignalAccepted,):
+        buffered = None if of is None else self._buffered.get(of)
+        if buffered == [SignalAccepted]:
             self._routes.add(follow)
             _tell(follow.follower, CaughtUp(self._store.last_seq(), self._store.journal_id))
             return
@@ -396,12 +399,6 @@ class Journal(Child):
         self._routes.add(follow)
         self._replays[follow.follower] = replay
         self._go_on(replay)
-
-    def _buffered(self, execution_id: str) -> tuple[type[Fact], ...]:
-        """Return the kinds of an execution's facts that no commit has made durable yet."""
-        return tuple(
-            type(fact) for append in self._buffer for fact in append.facts if fact.execution_id == execution_id
-        )
 
     def _go_on(self, replay: _Replay) -> None:
         """Tell one slice of what is old, and in the end what came meanwhile."""
