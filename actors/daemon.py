@@ -22,7 +22,7 @@ from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.notifier import Notifier
 from actors.order_watcher.actor import OrderWatcher, WatcherSettings
 from actors.retention import RetentionSettings
-from actors.runtime import Timer
+from actors.runtime import Timer, stop_soon
 from actors.signal_gate.actor import SignalGate
 from actors.signal_gate.limits import GateSettings
 from actors.supervision import ChildFailed, ChildStopped, Parent
@@ -458,7 +458,7 @@ class Daemon(Follower, Parent):
 
     def _stop_next(self) -> None:
         if self._stopping:
-            self.children[self._stopping[-1]].stop(block=False)
+            stop_soon(self.children[self._stopping[-1]])
         else:
             self._end_as_said()
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pykka
 
-from actors.runtime import Actor
+from actors.runtime import Actor, stop_soon
 from messages.refs import Tells
 
 
@@ -143,7 +143,7 @@ class Parent(_WithHooks):
         """Ask a child to stop, and don't start it again even if it fails on the way."""
         if name in self.children:
             self._dismissed[name] = None
-            self.children[name].stop(block=False)
+            stop_soon(self.children[name])
 
     def on_receive(self, message: Any) -> Any:
         """Take note of a child's end; hand everything else on."""
@@ -217,4 +217,4 @@ class Parent(_WithHooks):
 
     def _stop_children(self) -> None:
         for ref in reversed(self.children.values()):
-            ref.stop(block=False)
+            stop_soon(ref)

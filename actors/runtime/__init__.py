@@ -7,7 +7,7 @@ and takes messages for later. The same actor runs unchanged on both.
 
 from __future__ import annotations
 
-from actors.runtime._actor import Actor, Future, NoRuntime
+from actors.runtime._actor import Actor, Future, NoRuntime, stop_soon
 from actors.runtime._base import Failure, Runtime, Timer
 from actors.runtime._collector import CalmCollector
 from actors.runtime._mailbox import NodeCrashed
@@ -31,4 +31,5 @@ __all__ = [
     "Simulation",
     "Timer",
     "UnclaimedFailures",
+    "stop_soon",
 ]

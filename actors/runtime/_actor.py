@@ -6,6 +6,7 @@ import itertools
 import random
 import sys
 import threading
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
@@ -89,6 +90,12 @@ class Ref(pykka.ActorRef[A]):
                 return
             raise pykka.ActorDeadError(f"{self} not found")
         self.actor_inbox.put(message)
+
+
+def stop_soon(ref: pykka.ActorRef[Any]) -> None:
+    """Ask an actor to stop after what it has in its mailbox, as `stop(block=False)` does, but with nobody to tell."""
+    with suppress(pykka.ActorDeadError):
+        ref.tell(_ActorStop())
 
 
 class Actor(pykka.Actor):

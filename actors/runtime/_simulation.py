@@ -119,6 +119,7 @@ class Simulation(Runtime):
         self._nodes: dict[str, Node] = {}
         self._ready: list[Mailbox] = []
         self._recent: deque[tuple[float, Actor | None, object]] = deque(maxlen=REMEMBERED_MESSAGES)
+        self._remembers = True
         self._pick = self.stream("scheduler").random
         self._stall_probability, self._stall_seconds = stall_probability, stall_seconds
         self._late_probability, self._late_seconds = 0.0, 0.0
@@ -178,7 +179,7 @@ class Simulation(Runtime):
 
     def remember(self, messages: int) -> None:
         """Let `story` tell so many messages from now on; 200 if it is never called."""
-        self._recent = deque(self._recent, maxlen=messages)
+        self._recent, self._remembers = deque(self._recent, maxlen=messages), messages > 0
 
     def step_clock(self, seconds: float) -> None:
         """Step the wall clock of every node; `now()` does not notice."""
@@ -321,7 +322,8 @@ class Simulation(Runtime):
         outer, queue = self.here, mailbox.queue
         self.here = life = mailbox.life
         self._stepping = True
-        self._recent.append((self._now, mailbox.actor, queue[0] if mailbox.started and queue else START))
+        if self._remembers:
+            self._recent.append((self._now, mailbox.actor, queue[0] if mailbox.started and queue else START))
         try:
             mailbox.run(1)
         finally:

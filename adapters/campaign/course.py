@@ -85,11 +85,14 @@ def endure(
     start_daemon: StartDaemon,
     *,
     paper: PaperSettings | None = None,
-    remembered: int = 20,
+    remembered: int = 0,
     weather: Weather | None = None,
     scenario: Scenario | None = None,
 ) -> Ordeal:
-    """Play one seed, and judge it. `remembered` is how many messages its story tells."""
+    """Play one seed, and judge it. `remembered` is how many messages its story tells; without any it has no journal.
+
+    Whoever wants to know more of a seed that has failed plays it again: it takes the same course.
+    """
     scenario = scenario or drawn(seed)
     with Simulation(seed) as sim:
         sim.remember(remembered)
@@ -103,7 +106,7 @@ def endure(
         except Exception as error:  # noqa: BLE001 - whatever it is, this seed has failed and the next shall run
             course.broken.append(f"{type(error).__name__}: {error}")
         course.judge_failures()
-        story = sim.story() if course.broken or remembered > 20 else ""
+        told = bool(course.broken or remembered)
         ordeal = Ordeal(
             seed=seed,
             level=level,
@@ -112,8 +115,8 @@ def endure(
             violations=tuple(course.broken),
             figures=course.figures(),
             seconds=sim.now(),
-            journal=course.world.export() if course.broken or remembered > 20 else b"",
-            story=story,
+            journal=course.world.export() if told else b"",
+            story=sim.story() if told else "",
         )
         course.world.daemon_node.crash()
         sim.claim_failures()

@@ -151,7 +151,7 @@ def _play(task: Task, seeds: Sequence[int]) -> list[Ordeal]:
 
 
 def _run_one(seed: int, task: Task, *, trace: bool, json: bool, journal: Path | None) -> int:
-    ordeal = task.endure(seed, remembered=TRACED_MESSAGES if trace or journal is not None else 20)
+    ordeal = task.endure(seed, remembered=TRACED_MESSAGES if trace or journal is not None else 0)
     if journal is not None:
         journal.write_bytes(ordeal.journal)
     if json:

@@ -9,7 +9,7 @@ from typing import Any
 import pykka
 import pytest
 
-from actors.runtime import Actor, NoRuntime, Pool, Runtime, Simulation
+from actors.runtime import Actor, NoRuntime, Pool, Runtime, Simulation, stop_soon
 from tests.probe import Probe
 
 
@@ -47,6 +47,29 @@ def test_an_actor_begins_then_handles_its_mail_in_order_then_ends(runtime: Runti
     for expected in ["began", *range(100), "ended"]:
         probe.expect(expected)
     probe.expect_none()
+
+
+def test_an_actor_that_is_told_to_stop_soon_handles_what_it_has_and_may_be_told_again(
+    runtime: Runtime, probe: Probe
+) -> None:
+    ref = Forwarder.start(probe)
+    ref.tell("first")
+    stop_soon(ref)
+    probe.expect_stopped(ref)
+    stop_soon(ref)
+    for expected in ("began", "first", "ended"):
+        probe.expect(expected)
+    probe.expect_none()
+
+
+def test_what_was_told_and_what_was_asked_is_handled_in_the_order_of_its_coming(runtime: Runtime, probe: Probe) -> None:
+    ref = Forwarder.start(probe)
+    ref.tell(1)
+    answer = ref.ask(2, block=False)
+    ref.tell(3)
+    assert answer.get(timeout=1) is None
+    for expected in ("began", 1, 2, 3):
+        probe.expect(expected)
 
 
 def test_an_ask_from_outside_is_answered(runtime: Runtime) -> None:
