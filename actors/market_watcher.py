@@ -158,7 +158,7 @@ class Market:
 
     def quote_at(self, now: float) -> Quote | None:
         """Return the last quote with its integral run on to `now`, as long as it is trusted."""
-        if self.quote is None or self.lost:
+        if self.quote is None or self.lost or self.quote.seen_at == now:
             return self.quote
         integral, seconds = self._integral_at(now)
         return replace(self.quote, integral=integral, integral_seconds=seconds)

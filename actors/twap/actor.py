@@ -248,7 +248,7 @@ class TWAPActor(Follower, Child):
         execution = self._execution
         if execution.plan is not None:
             limits = limits_of(self._rules, execution.plan.child, execution.accepted.arrival_price)
-            execution.terms = None if adapted(execution.plan, limits) == execution.plan else limits
+            execution.terms = None if adapted(execution.plan, limits) is execution.plan else limits
 
     def _count_trades(self) -> None:
         """Have the market's trades counted where they bound what may be sent."""

@@ -68,11 +68,13 @@ def limits_of(rules: SymbolRules, child: ChildKind, price: Decimal) -> Limits:
 
 
 def adapted(plan: Plan, limits: Limits) -> Plan:
-    """Return a plan by the bounds that the venue has now; its slices stay as they are planned.
+    """Return a plan by the bounds that the venue has now, the plan itself if they are its own; its slices stay.
 
     A step that is finer than the plan's changes nothing: what is left is whole steps of the plan's.
     """
     step = common_multiple(plan.step, limits.step)
+    if (step, limits.min_quantity, limits.min_notional) == (plan.step, plan.min_quantity, plan.min_notional):
+        return plan
     return replace(plan, step=step, min_quantity=limits.min_quantity, min_notional=limits.min_notional)
 
 

@@ -336,7 +336,8 @@ class PaperExchange:
 
     def set_status(self, symbol: str, status: SymbolStatus) -> None:
         """Open, halt or restrict a symbol."""
-        self.engine.change(symbol, status=status)
+        if self.engine.books[symbol].spec.status is not status:
+            self.engine.change(symbol, status=status)
 
     def set_filter(self, symbol: str, filter_type: str, fields: dict[str, str | int | bool]) -> None:
         """Change a filter, named and written as `exchangeInfo` does."""

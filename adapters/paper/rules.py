@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import cache
 
 from messages.market import SymbolRules
 from messages.money import ZERO
@@ -99,7 +100,12 @@ def _against_usdt(
 
 def built_in() -> dict[str, SymbolSpec]:
     """List the symbols that need no configuration."""
-    specs = (
+    return {spec.symbol: spec for spec in _built_in()}
+
+
+@cache
+def _built_in() -> tuple[SymbolSpec, ...]:
+    return (
         _against_usdt(
             "BTC",
             tick="0.01",
@@ -137,7 +143,6 @@ def built_in() -> dict[str, SymbolSpec]:
             min_notional=1,
         ),
     )
-    return {spec.symbol: spec for spec in specs}
 
 
 _FIELDS: dict[str, dict[str, str]] = {

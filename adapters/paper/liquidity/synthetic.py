@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, exp, floor, tanh
+from typing import NamedTuple
 
 from adapters.paper.limits import SECOND
 from adapters.paper.liquidity.base import Happening, Moved, Print, Taken
@@ -110,8 +111,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Touch:
+class _Touch(NamedTuple):
     bid: int
     ask: int
     bid_steps: int
