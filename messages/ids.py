@@ -14,6 +14,7 @@ Environment = Literal["p", "t", "d", "l"]
 
 EXECUTION_ID_LENGTH = 13
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND, _MILLISECOND = timedelta(microseconds=1), timedelta(milliseconds=1)
 _ENVIRONMENTS: dict[str, Environment] = {letter: letter for letter in get_args(Environment)}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CHILD = re.compile(
@@ -35,12 +36,12 @@ class ChildName:
 
 def microseconds(moment: datetime) -> int:
     """Count the microseconds since 1970 of an aware moment, exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def milliseconds(moment: datetime) -> int:
     """Count the whole milliseconds since 1970 of an aware moment."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(count: int) -> datetime:

@@ -39,7 +39,8 @@ class Node:
         self._simulation = simulation
         self._outer: list[Life | None] = []
         self._callbacks: list[Callable[[], None]] = []
-        self._crash_points: set[int] = set()
+        self.crash_points: set[int] = set()
+        """Numbers of messages after which it crashes."""
 
     def __enter__(self) -> Self:
         self._outer.append(self._simulation.here)
@@ -75,15 +76,14 @@ class Node:
 
     def crash_at(self, handled: int) -> None:
         """Crash right after the message that makes `self.handled` equal to `handled`."""
-        self._crash_points.add(handled)
+        self.crash_points.add(handled)
 
-    def count(self) -> None:
-        """Count a message just handled. Only the simulation does this."""
-        self.handled += 1
-        if self._crash_points and self.handled in self._crash_points:
-            self._crash_points.remove(self.handled)
+    def crash_if_due(self) -> None:
+        """Crash if the message just handled was one of the crash points. Only the simulation does this."""
+        if self.handled in self.crash_points:
+            self.crash_points.remove(self.handled)
             self.crash()
 
     def calm(self) -> None:
         """Forget all crash points that are still to come."""
-        self._crash_points.clear()
+        self.crash_points.clear()

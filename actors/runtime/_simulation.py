@@ -329,7 +329,10 @@ class Simulation(Runtime):
         finally:
             self.here, self._stepping = outer, False
         if life is not None and not life.over:
-            life.node.count()
+            node = life.node
+            node.handled += 1
+            if node.crash_points:
+                node.crash_if_due()
         return True
 
     def _fire_timer(self, deadline: float) -> bool:

@@ -139,6 +139,7 @@ class MemoryStore:
         """Yield the durable facts after `after` in order, of these kinds and this execution only."""
         of_all = execution_id is None
         facts = self.committed if of_all else self._of_execution.get(execution_id or "", [])
+        kinds = None if kinds is None else frozenset(kinds)
         position = max(after, 0) if of_all else bisect_right(facts, after, key=lambda record: record.seq)
         while position < len(facts):
             committed = facts[position]
