@@ -66,7 +66,8 @@ class PlaceChild:
     `timed_seconds` how long it then waited for the pressure at the touch, and `fit_mid` the mid before
     that. A LIMIT_MAKER child may rest for `rest_seconds` from its intent on. `market_volume` is what the
     market has traded since the execution's first look at it, where that bounds the child. `accepted` comes
-    with it as long as it is not durable yet; the journal has it, and will make no intent durable before it.
+    with it until ExchangeActor has answered once: the journal has it, and makes no intent durable before it, but
+    may not have told of it yet.
     """
 
     execution_id: str

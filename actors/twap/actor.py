@@ -133,7 +133,7 @@ class TWAPActor(Follower, Child):
         self._rules, self._settings = rules, settings
         self._exchange, self._market = exchange, market
         self._execution = Execution(accepted, rules.base, rules.quote, forgiven(settings))
-        self._durable = False
+        self._introduced = False
         self._mid = MidIntegral()
         self._markouts = Markouts(accepted.side)
         self._clock = Clock(self.runtime)
@@ -209,8 +209,8 @@ class TWAPActor(Follower, Child):
 
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold a fact; a wall clock that has stepped must neither hold up the schedule nor hurry it."""
-        self._durable = self._durable or isinstance(fact, SignalAccepted)
         if not self.caught_up:
+            self._introduced = True  # What is old, everybody else was told before.
             self._old.append((fact, at))
             return
         self._execution.fold(fact, self._clock.told(at))
@@ -264,6 +264,7 @@ class TWAPActor(Follower, Child):
             if (fact.slice, fact.attempt) != (asked.slice, asked.attempt):
                 return
             self._asked = self._hold_up = None
+            self._introduced = True
         if self.caught_up and isinstance(fact, TradeBooked):
             self._mark(fact)
         self._drive()
@@ -489,7 +490,7 @@ class TWAPActor(Follower, Child):
             volume,
             rest_seconds=self._rest_seconds(serve, awaited),
             not_after=self._clock.moment(serve.slot_end),
-            durable=self._durable,
+            introduced=self._introduced,
             reply_to=self.actor_ref,
         )
 
@@ -512,7 +513,7 @@ class TWAPActor(Follower, Child):
         asked = self._asked
         if asked is None or (declined.slice, declined.attempt) != (asked.slice, asked.attempt):
             return
-        self._asked = None
+        self._asked, self._introduced = None, True
         reaction = self._reaction(declined)
         if reaction.way not in {Way.WAIT, Way.HOLD} and self._retries(declined, asked, reaction):
             self._drive()

@@ -27,13 +27,13 @@ def place_of(
     *,
     rest_seconds: Decimal | None,
     not_after: float,
-    durable: bool = True,
+    introduced: bool = True,
     reply_to: Tells[ChildDeclined],
 ) -> PlaceChild | None:
     """Return the child of a slot on the quote that was awaited, None if the venue would find it too small.
 
-    It takes, or rests for `rest_seconds`. `not_after` is monotonic seconds, `durable` whether the acceptance is.
-    What is executed, open, unknown and asked for never exceeds the execution's quantity.
+    It takes, or rests for `rest_seconds`. `not_after` is monotonic seconds, `introduced` whether ExchangeActor
+    surely knows of the execution. What is executed, open, unknown and asked for never exceeds its quantity.
     """
     accepted, plan, quote = execution.accepted, execution.plan, awaited.quote
     assert plan is not None, "an execution without a plan"
@@ -79,5 +79,5 @@ def place_of(
         rest_seconds=rest_seconds,
         market_volume=None if volume is None else volume.traded,
         choice=awaited.choice,
-        accepted=None if durable else accepted,
+        accepted=None if introduced else accepted,
     )

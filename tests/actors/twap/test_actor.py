@@ -126,13 +126,37 @@ def test_a_due_slot_is_two_messages_away_from_its_child(simulation: Simulation) 
     assert simulation.now() == 0.0
 
 
-def test_a_child_brings_the_acceptance_until_that_is_durable(simulation: Simulation) -> None:
+@pytest.mark.parametrize("declined", [False, True])
+def test_a_child_brings_the_acceptance_until_another_was_answered(simulation: Simulation, declined: bool) -> None:
     stage = Stage(simulation)
     first = stage.placed()
     assert first.accepted is stage.accepted
-    stage.journal.commit(stage.accepted)
-    stage.fill(first)
+    if declined:
+        stage.decline(first, Decline.OVER_QUANTITY)
+    else:
+        stage.fill(first)
     assert stage.placed(within=30.0).accepted is None
+
+
+def test_a_child_brings_the_acceptance_also_after_that_is_durable_for_exchange_actor_may_be_told_later(
+    simulation: Simulation,
+) -> None:
+    stage = Stage(simulation)
+    await_ = stage.asked()
+    stage.journal.commit(stage.accepted)
+    stage.answer(await_)
+    assert stage.exchange.expect(PlaceChild).accepted is stage.accepted
+
+
+def test_who_takes_up_an_execution_again_brings_nothing_that_was_told_before(simulation: Simulation) -> None:
+    stage = Stage(simulation)
+    stage.asked()
+    stage.journal.commit(stage.accepted)
+    stage.actor.stop()
+    stage.market.expect(Unawait)
+    stage.start()
+    stage.simulation.run(0.1)
+    assert stage.placed().accepted is None
 
 
 def test_five_slices_fill_half_a_bitcoin_exactly_each_in_its_slot(simulation: Simulation) -> None:
