@@ -112,6 +112,11 @@ class _StillStarting:
 
 
 @dataclass(frozen=True, slots=True)
+class _DrainOver:
+    """What is under way has had its time to settle."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Farewell:
     """The last words and cancels have had their time."""
 
@@ -130,6 +135,7 @@ DaemonMessage = (
     | _Tick
     | _StartTooSlow
     | _StillStarting
+    | _DrainOver
     | _Farewell
 )
 
@@ -185,6 +191,8 @@ class Daemon(Follower, Parent):
         self._about = ""
         self._ends_when_said = False
         self._farewell: Timer | None = None
+        self._drain_timer: Timer | None = None
+        self._unsettled: dict[str, None] = {}
         self._failed = Failures()
         self._held_back = False  # The executions: what they ask for may be what the others fail of.
         self._epoch = 0
@@ -244,9 +252,12 @@ class Daemon(Follower, Parent):
                 self._weight_until = until
             case Pong(name, reading):
                 self._on_pong(name, reading=reading)
-            case Settled():
-                if self._readiness is Readiness.DRAINING:
+            case Settled(name):
+                self._unsettled.pop(name, None)
+                if not self._unsettled:
                     self._stop_in_reverse()
+            case _DrainOver():
+                self._stop_in_reverse()
             case ShutDown(reason, exit_code):
                 self._drain(reason, exit_code)
             case JournalFailed():
@@ -449,9 +460,17 @@ class Daemon(Follower, Parent):
         if exit_code == EXIT_ERROR:  # What is no actor has failed: the adapter to the venue.
             self.append(self._failed.next("venue", reason, self.runtime.wall_time()))
         deadline = self.runtime.now() + self._settings.drain_seconds
-        self.children[WATCHER].tell(ReportSettled(deadline, self.actor_ref))
+        self._drain_timer = self.runtime.tell_at(deadline, self.actor_ref, _DrainOver())
+        self._unsettled = {WATCHER: None, GATE: None}
+        for name in (WATCHER, GATE):
+            self.runtime.send(self.children[name], ReportSettled(deadline, self.actor_ref))
 
     def _stop_in_reverse(self) -> None:
+        """Stop all, once; unless something failed meanwhile, which ends it otherwise."""
+        if self._readiness is not Readiness.DRAINING or self._stopping:
+            return
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
         self._leave_dead_letters()
         self._stopping = list(self.children)
         self._stop_next()

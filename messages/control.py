@@ -204,15 +204,17 @@ class WeightUsedUp:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """No child is open or unknown any more (the answer to `ReportSettled`)."""
+    """No child is open or unknown any more, or no verdict waits (the answer to `ReportSettled`)."""
 
     name: str
-    open_children: int
+    open_children: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSettled:
-    """Asks OrderWatcher for one `Settled` when no child is open, or at `deadline` (monotonic s)."""
+    """Asks for one `Settled`: OrderWatcher when no child is open, or at `deadline` (monotonic s); SignalGate,
+    which lets nothing in by then, when every verdict is durable and told.
+    """
 
     deadline: float
     reply_to: Tells[Settled]

@@ -37,6 +37,8 @@ from messages.control import (
     Readiness,
     ReadinessChanged,
     RecoverExecutions,
+    ReportSettled,
+    Settled,
 )
 from messages.execution import (
     AmendExecution,
@@ -132,6 +134,7 @@ GateMessage = (
     | RulesChanged
     | BalancesChanged
     | ReadinessChanged
+    | ReportSettled
     | RecoverExecutions
     | ExecutionCommand
     | ChildStopped
@@ -195,6 +198,7 @@ class SignalGate(Follower, Parent, Child):
         self._accepting: dict[str, _Answers] = {}
         self._repeats: dict[str, _Repeats] = {}
         self._unstarted: dict[str, SignalAccepted] = {}
+        self._settling: Tells[Settled] | None = None
 
     def begin(self) -> None:
         """Ask for everything that the gate's state is a fold of."""
@@ -221,6 +225,9 @@ class SignalGate(Follower, Parent, Child):
                 self._free = dict(free)
             case ReadinessChanged():
                 self._on_readiness(message)
+            case ReportSettled(reply_to=reply_to):
+                self._settling = reply_to
+                self._tell_if_settled()
             case RecoverExecutions(quarantined):
                 self._recover_executions(tuple(quarantined))
             case PauseExecution() | ResumeExecution() | CancelExecution() | AmendExecution():
@@ -273,6 +280,7 @@ class SignalGate(Follower, Parent, Child):
             self.runtime.send(asker, answer)
         if isinstance(fact, SignalAccepted):
             self._accepting.pop(fact.execution_id, None)
+        self._tell_if_settled()
 
     def on_news_of(self, fact: Fact) -> None:
         """See a quarantined execution to its end."""
@@ -398,7 +406,7 @@ class SignalGate(Follower, Parent, Child):
         )
         verdict = Verdict(status=Status.ACCEPTED, execution_id=of, id=signal.id, label=label)
         self._accepting[of] = self._append_and_answer(accepted, reply_to, verdict)
-        self._start(accepted)  # Which begins when the journal tells it of this, so when it is durable.
+        self._start(accepted)  # All that it causes is written behind this.
 
     def _next_moment(self) -> datetime:
         """Return the time, never the same one twice: ids are made of it."""
@@ -582,6 +590,12 @@ class SignalGate(Follower, Parent, Child):
         if changed.readiness is Readiness.DRAINING:
             for of in tuple(self._repeats):
                 self._flush_repeats(of)
+
+    def _tell_if_settled(self) -> None:
+        """Say, to who wants to stop this, that nobody waits for a verdict any more."""
+        if self._settling is not None and not self._answers:
+            self.runtime.send(self._settling, Settled(self.name))
+            self._settling = None
 
 
 _HOW: Final[dict[Literal["id", "fingerprint"], str]] = {

@@ -73,6 +73,36 @@ def test_a_stop_waits_no_longer_than_it_may(simulation: Simulation) -> None:
     stage.check_safety()
 
 
+@pytest.mark.parametrize("start_at", [None, "2026-01-01T01:00:00Z"])
+@pytest.mark.parametrize("handled", [1, 5, 9])
+def test_a_stop_waits_for_the_verdict_of_a_signal_that_was_let_in(
+    simulation: Simulation, handled: int, start_at: str | None
+) -> None:
+    stage = Stage(simulation).start()
+    node = stage.world.daemon_node
+    twap = {} if start_at is None else {"twap": {"start_at": start_at}}
+    answer = stage.world.send({"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01", "id": "x", **twap})
+    goal = node.handled + handled
+    assert simulation.run_until(lambda: node.handled >= goal, 1.0)
+    asked = simulation.now()
+    assert stage.world.stop().exit_code == 0
+    assert simulation.now() - asked < 1.0
+    assert answer.verdict is not None
+    assert (answer.verdict.status == "accepted") is bool(stage.count("SignalAccepted"))
+
+
+def test_a_stop_waits_no_longer_than_it_may_for_a_verdict(simulation: Simulation) -> None:
+    stage = Stage(simulation).start()
+    stage.world.store.append_seconds = 22.0
+    answer = stage.world.send({"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01", "id": "x"})
+    simulation.tell_after(0.1, stage.world.daemon, ShutDown("asked to"))
+    assert simulation.run_until(lambda: stage.world.news.ended is not None, 100.0)
+    assert stage.world.news.ended is not None
+    assert stage.world.news.ended.exit_code == 0
+    assert answer.verdict is None, "the gate was stopped at the deadline"
+    stage.check_safety()
+
+
 def test_while_it_stops_signals_are_told_so_and_nothing_new_is_sent(simulation: Simulation) -> None:
     stage = Stage(simulation, Fault(kind=FaultKind.DROPPED_REQUEST, nth=(1,))).start()
     stage.accepted("0.5", twap={"num_chunks": 5, "interval_seconds": 1})
