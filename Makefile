@@ -8,7 +8,7 @@ PIP      = $(PY) -m pip install --quiet --disable-pip-version-check --require-ha
 COVERAGE = 95
 SOURCES  = messages actors adapters run.py tests bench
 ARGS     =
-PYTEST   = PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --dist loadscope --no-loadscope-reorder
+PYTEST   = PYTHONDONTWRITEBYTECODE= $(PY) -m pytest
 LONG     = tests/test_*.py tests/bench tests/browser tests/process tests/wire
 
 .PHONY: help venv run demo test acceptance check format bench soak campaign mutants lock clean
@@ -65,13 +65,13 @@ demo: $(VENV)/.run
 
 # `make test` is for while one works; what takes long in real time has a marker, and `.ci/run` runs both.
 # Processes that tests start find the modules compiled, also where the environment asks for no such files.
-# Three workers keep two cores busy, for some tests wait (tests/turns.py).
+# Four workers keep two cores busy, for some tests wait (tests/turns.py).
 test: $(VENV)/.dev
-	$(PYTEST) -n 4 -m "not acceptance" --cov --cov-report= $(ARGS)
+	$(PYTEST) --workers 4 -m "not acceptance" --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 acceptance: $(VENV)/.dev
-	$(PYTEST) -n 3 -m acceptance $(LONG) $(ARGS)
+	$(PYTEST) --workers 3 -m acceptance $(LONG) $(ARGS)
 
 check: $(VENV)/.dev
 	$(PY) -m ruff check .
@@ -91,11 +91,11 @@ soak: $(VENV)/.dev
 	$(PY) -m tests.kills --rounds $(or $(ROUNDS),200)
 	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py
 	TIDEGATE_CHAOS=all $(PY) -m pytest -q -m acceptance $(LONG)
-	TIDEGATE_STEPS=all $(PY) -m pytest -q -n 2 tests/simulation/test_every_step.py tests/simulation/test_crashes.py \
+	TIDEGATE_STEPS=all $(PY) -m pytest -q --workers 2 tests/simulation/test_every_step.py tests/simulation/test_crashes.py \
 		tests/simulation/test_resting.py
 	$(PY) -m pytest -q --seeds 100 tests/actors/test_retention.py
 	$(PY) -m pytest -q --seeds 1000 tests/simulation/test_drawn.py
-	TIDEGATE_EXAMPLES=30 $(PY) -m pytest -q -n 2 -m hypothesis --timeout 1800
+	TIDEGATE_EXAMPLES=30 $(PY) -m pytest -q --workers 2 -m hypothesis --timeout 1800
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py
 
 # First runs in which nothing goes wrong but the market: no fault must be needed to excuse anything.

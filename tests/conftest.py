@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
+import signal
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,8 +21,9 @@ from adapters.campaign.many import YOUNG_OBJECTS
 from adapters.importing import importing
 from tests.examples import examples
 from tests.probe import Probe
-from tests.turns import Shares, in_turn
+from tests.turns import in_turn
 from tests.uncounted import count_at_first, count_no_more, import_all, uncounted
+from tests.workers import Workers
 
 DEFAULT_SEEDS = 20
 
@@ -34,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("simulation")
     group.addoption("--seeds", type=int, metavar="N", help="run each test marked `seeds` over the seeds 0 to N-1")
     group.addoption("--seed", type=int, metavar="S", help="run each test marked `seeds` with this seed alone")
+    parser.addoption("--workers", type=int, default=0, metavar="N", help="share the tests among so many processes")
     parser.addoption("--plain-loops", action="store_true", help="let loops be asyncio's own, as where uvloop is not")
 
 
@@ -41,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)  # The usual 700 cost a simulated run a twentieth of its time.
     if config.getoption("--plain-loops"):
         loops._make = asyncio.new_event_loop
+    if workers := config.getoption("--workers"):
+        config.pluginmanager.register(Workers(workers))
     config.addinivalue_line(
         "markers", "seeds(default=20): run over so many seeds, given as the argument `seed`; see --seeds and --seed"
     )
@@ -58,24 +65,37 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     with importing():
         if session.config.pluginmanager.hasplugin("_cov"):
             import_all()
-        with uncounted():
-            _import_tests(session.config)
+        with uncounted(), _compiled_from_both_ends(session.config):
             return (yield)
 
 
-def _import_tests(config: pytest.Config) -> None:
-    """Import all tests, each worker from another place on: one finds compiled what others have come by already.
+@contextmanager
+def _compiled_from_both_ends(config: pytest.Config) -> Iterator[None]:
+    """Let a second process import the tests from the last one on: each finds compiled what the other has come by.
 
-    Where nothing is compiled yet, to write each assertion so that it tells its figures is most of the work.
+    To write each assertion so that it tells its figures is most of the work where nothing is compiled yet.
     """
-    worker = getattr(config, "workerinput", None)
-    if worker is None or config.args != config.getini("testpaths"):
-        return
     files = sorted((config.rootpath / "tests").rglob("test_*.py"))
-    first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
-    for file in files[first:] + files[:first]:
-        with suppress(Exception, pytest.skip.Exception):  # What fails is told where it is collected.
-            import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
+    whole = config.args == config.getini("testpaths")
+    if not (whole and config.getoption("--workers") and any(not _is_compiled(file) for file in files)):
+        yield
+        return
+    if not (process := os.fork()):
+        try:
+            for file in reversed(files):
+                with suppress(Exception, pytest.skip.Exception):  # What fails is told where it is collected.
+                    import_module(".".join(file.relative_to(config.rootpath).with_suffix("").parts))
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+
+
+def _is_compiled(file: Path) -> bool:
+    return any(file.parent.glob(f"__pycache__/{file.stem}.*-pytest-*"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,12 +105,6 @@ def pytest_runtestloop() -> Generator[None, object, object]:
         return (yield)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shares | None:
-    """Share the tests among workers as tests/turns.py says."""
-    return Shares(config, log) if config.getoption("dist") == "loadscope" else None
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Refuse a set of parameters: each worker would find the tests in an order of its own, and none would be run."""
     for mark in metafunc.definition.iter_markers("parametrize"):
@@ -98,9 +112,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             raise pytest.UsageError(f"{metafunc.definition.nodeid}: a set of parameters has no order: sort it")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests in turn where workers share them; alone, they stay as they are written."""
-    if hasattr(config, "workerinput"):
+    if config.getoption("--workers"):
         items[:] = in_turn(items)
 
 

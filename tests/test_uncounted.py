@@ -48,7 +48,17 @@ def test_coverage_looks_at_the_first_moments_of_each_test_in_a_worker_too(tmp_pa
     (tmp_path / "test_toy.py").write_text(TOY)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     data = tmp_path / "data"
-    command = [sys.executable, "-m", "pytest", "-c", str(tmp_path / "pytest.ini"), "-p", "tests.conftest", "-n", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        str(tmp_path / "pytest.ini"),
+        "-p",
+        "tests.conftest",
+        "--workers",
+        "1",
+    ]
     done = subprocess.run(
         [*command, f"--cov={tmp_path}", "--cov-report=", "--cov-config=/dev/null", str(tmp_path / "test_toy.py")],
         cwd=ROOT,

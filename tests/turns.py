@@ -11,7 +11,6 @@ from itertools import zip_longest
 from pathlib import PurePath
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 WAITING = ("browser", "process", "wire")
 APART = ("process", "simulation")
@@ -20,13 +19,6 @@ TOGETHER = ("test_commands.py", "test_physics.py", "test_tour.py")
 """Files there whose tests share what takes long to make, and so stay together, too."""
 
 Unit = list[pytest.Item]
-
-
-class Shares(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives a free worker the next of the units, in the order of the tests."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return unit_of(nodeid)
 
 
 def unit_of(nodeid: str) -> str:

@@ -50,7 +50,7 @@ def count_at_first() -> None:
     """
     if _looked_away and _looked_away[-1]:
         _before.append(signal.signal(signal.SIGVTALRM, lambda _number, _frame: _stop()))
-        _looked_away[-1][0].start()  # The second is of no use to a worker, and twice as dear.
+        _looked_away[-1][0].start()
         signal.setitimer(signal.ITIMER_VIRTUAL, COUNTED_SECONDS)
 
 
@@ -62,8 +62,14 @@ def count_no_more() -> None:
         signal.signal(signal.SIGVTALRM, _before.pop())
 
 
+def save_counts() -> None:
+    """Write what was counted into a file of this process, as a fork does before its end."""
+    for one in _looked_away[-1] if _looked_away else ():
+        one.save()
+
+
 def _stop() -> list[Coverage]:
-    """Stop all that measure: in a worker of xdist there are two, and the second goes on when the first is stopped."""
+    """Stop all that measure: where there are two, the second goes on when the first is stopped."""
     stopped: list[Coverage] = []
     while (current := Coverage.current()) is not None:
         current.stop()
