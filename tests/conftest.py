@@ -8,11 +8,12 @@ import inspect
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from _pytest.unittest import TestCaseFunction
 from hypothesis import HealthCheck, settings
 
 from actors.runtime import Pool, Runtime, Simulation
@@ -22,7 +23,7 @@ from adapters.importing import importing
 from tests.examples import examples
 from tests.probe import Probe
 from tests.turns import in_turn
-from tests.uncounted import count_at_first, count_no_more, import_all, uncounted
+from tests.uncounted import at_work, count_at_first, count_no_more, import_all, uncounted
 from tests.workers import Workers
 
 DEFAULT_SEEDS = 20
@@ -106,7 +107,7 @@ def pytest_runtestloop() -> Generator[None, object, object]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Refuse a set of parameters: each worker would find the tests in an order of its own, and none would be run."""
+    """Refuse a set of parameters: the tests would come in another order, under other names, at each run."""
     for mark in metafunc.definition.iter_markers("parametrize"):
         if isinstance(mark.args[1], set | frozenset):
             raise pytest.UsageError(f"{metafunc.definition.nodeid}: a set of parameters has no order: sort it")
@@ -128,10 +129,24 @@ def seeds_of(config: pytest.Config, marker: pytest.Mark) -> range:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup() -> Generator[None, None, None]:
-    """Let coverage look at a test's first moments, fixtures included, for it sees a thread from its start or never."""
-    count_at_first()
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Let coverage look at a test, fixtures included, for it sees a thread from its start or never."""
+    count_at_first(item.nodeid.partition("[")[0])
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    """Let coverage look at what a fixture does."""
+    with at_work():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """Let coverage look at what a test does."""
+    with at_work():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -139,7 +154,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Let the garbage collector look at what a test makes, not at all before it."""
     gc.freeze()
     try:
-        return (yield)
+        with at_work() if isinstance(item, TestCaseFunction) else nullcontext():
+            return (yield)
     finally:
         gc.unfreeze()
 
@@ -151,8 +167,8 @@ def pytest_runtest_teardown() -> Generator[None, None, None]:
     return (yield)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+@pytest.hookimpl(tryfirst=True, specname="pytest_pyfunc_call")
+def pytest_pyfunc_call_with_seeds(pyfuncitem: pytest.Function) -> bool | None:
     """Call a test marked `seeds` once a seed, with the same fixtures, until one fails."""
     marker = pyfuncitem.get_closest_marker("seeds")
     if marker is None:

@@ -81,6 +81,7 @@ class Stage:
         self.world = World(sim, daemon, SCRIPTED, latency, plan, check_codec, symbols=symbols)
         self._kinds: Counter[str] = Counter()
         self._counted: list[Committed] = []
+        self._looked_at = 0
         self._books: dict[str, tuple[Levels, Levels]] = {}
         self._breaths = 0
         for symbol in symbols:
@@ -143,10 +144,12 @@ class Stage:
     def count(self, kind: str) -> int:
         """Count the durable facts of a kind. It is asked after each message, so it looks at each fact once."""
         committed = self.world.store.committed
-        if committed is not self._counted or self._kinds.total() > len(committed):
-            self._counted = committed
+        if committed is not self._counted or self._looked_at > len(committed):
+            self._counted, self._looked_at = committed, 0
             self._kinds.clear()
-        self._kinds.update(type(one.fact).__name__ for one in committed[self._kinds.total() :])
+        if self._looked_at < len(committed):
+            self._kinds.update(type(one.fact).__name__ for one in committed[self._looked_at :])
+            self._looked_at = len(committed)
         return self._kinds[kind]
 
     def kinds(self) -> list[str]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from actors.signal_gate import load as loads
 from actors.signal_gate.dedup import DedupSettings
 from actors.signal_gate.limits import GateSettings, Limits, Market, Refusal, Sized
-from actors.signal_gate.load import REMEMBERED_ENDS, Load
+from actors.signal_gate.load import Load
 from actors.twap.settings import TwapSettings
 from messages.facts import ExecutionAmended, SignalAccepted
 from messages.market import Quote
@@ -347,9 +348,10 @@ def test_facts_of_executions_that_are_not_under_way_change_nothing() -> None:
     assert load.of_day(NOW) == 0
 
 
-def test_ends_of_ever_new_accounts_do_not_pile_up() -> None:
+def test_ends_of_ever_new_accounts_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loads, "REMEMBERED_ENDS", 100)
     load = Load(DEVIATION)
-    for number in range(REMEMBERED_ENDS + 1):
+    for number in range(100 + 1):
         load.accept(an_accepted(execution_id=str(number), signal=a_signal(account=str(number))))
         load.close(a_closed(execution_id=str(number)), NOW)
     assert load.ended("0", "BTCUSDT", Side.BUY) is None
