@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from adapters.command_line import app
 from adapters.paper.latency import Latency
 from adapters.paper.limits import LimitSettings
 from adapters.paper.server import process
 from adapters.paper.server.process import ProcessSettings
 from adapters.paper.server.settings import ServerSettings
+from tests.command_line import invoke
 
 Call = Callable[..., Result]
 
@@ -31,7 +31,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["paper-exchange", *arguments], catch_exceptions=False)
+        return invoke(monkeypatch, ["paper-exchange", *arguments])
 
     return run
 

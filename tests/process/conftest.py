@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import run as _program  # noqa: F401 - it adds the commands that need actors
 from adapters.binance.rest import import_client
-from adapters.command_line import app
+from tests.command_line import invoke
 from tests.process.programs import Done, Running, run
 
 import_client()  # Where a house does, it does so in a thread, in which a test's filters of warnings would end it.
@@ -61,10 +60,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Give the command line, called without a process of its own: an exception would come up here."""
     monkeypatch.chdir(tmp_path)
-    runner = CliRunner()
 
     def call(*arguments: str) -> Done:
-        result = runner.invoke(app, arguments, catch_exceptions=False)
+        result = invoke(monkeypatch, arguments)
         return Done(result.exit_code, result.stdout, result.stderr)
 
     return call

@@ -49,7 +49,7 @@ def rested(stage: Stage) -> None:
 
 
 def cancels(stage: Stage) -> list[tuple[float, str]]:
-    lines = [line for line in parse_export(stage.world.export()) if line["type"] == "ChildCancelRequested"]
+    lines = stage.lines("ChildCancelRequested")
     return [(line["at"], line["reason"]) for line in lines]
 
 
@@ -73,7 +73,7 @@ def test_what_the_market_comes_through_is_made(stage: Stage) -> None:
     rested(stage)
     stage.touch("41999.90", "41999.95")
     stage.run(1.0)
-    (closed,) = [line for line in parse_export(stage.world.export()) if line["type"] == "ChildClosed"]
+    (closed,) = stage.lines("ChildClosed")
     assert (closed["outcome"], closed["executed_quantity"]) == ("FILLED", "0.2")
     assert open_orders(stage) == []
     ends_whole(stage)
@@ -134,7 +134,7 @@ def test_a_fill_that_the_cancel_comes_too_late_for_counts(simulation: Simulation
     stage.until("ChildCancelRequested")
     stage.touch("41999.90", "41999.95")
     stage.run(1.0)
-    (closed,) = [line for line in parse_export(stage.world.export()) if line["type"] == "ChildClosed"]
+    (closed,) = stage.lines("ChildClosed")
     assert D(closed["executed_quantity"]) == D("0.2")
     ends_whole(stage)
 

@@ -23,6 +23,7 @@ from adapters.paper.faults import Fault, FaultPlan
 from adapters.paper.markets import MarketChoice
 from adapters.paper.venue import LatencySettings
 from adapters.simulation import Answer, Outcome, StartDaemon, World, parse_export
+from adapters.storage.codec import export_line
 from messages.control import Committed
 from messages.execution import CommandAnswer, ExecutionReport
 from messages.facts import ExecutionClosed
@@ -158,7 +159,8 @@ class Stage:
 
     def lines(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The journal's export, or what it has of a kind."""
-        return [line for line in parse_export(self.world.export()) if kind in (None, line["type"])]
+        facts = [one for one in self.world.store.read() if kind in (None, type(one.fact).__name__)]
+        return parse_export(b"".join(export_line(one) for one in facts))
 
     def command(self, kind: Any, execution_id: str, **fields: Any) -> CommandAnswer:
         """Tell a command and return its answer."""
