@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from typing import Any, TypeVar
-from urllib.request import ProxyHandler, Request, build_opener
 
 import orjson
 
@@ -93,10 +93,9 @@ class OverTheWire(World):
         self.venue._loop.call(stop)
 
     def _steer(self, order: dict[str, object]) -> None:
-        url = f"{self.server.url}/paper/market"
-        address = Request(url, orjson.dumps(order), method="POST")  # noqa: S310 - loopback
-        with build_opener(ProxyHandler({})).open(address, timeout=5) as answer:
-            assert answer.status == 200
+        with closing(HTTPConnection(self.server.url.removeprefix("http://"), timeout=5)) as line:
+            line.request("POST", "/paper/market", orjson.dumps(order))
+            assert line.getresponse().status == 200
 
     def call(self, function: Callable[[], T]) -> T:
         """Do something where the server lives."""
