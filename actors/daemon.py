@@ -262,8 +262,8 @@ class Daemon(Follower, Parent):
                 self._drain(reason, exit_code)
             case JournalFailed():
                 self._journal_failed(message)
-            case ExecutionGivenUp(execution_id, detail, unreported):
-                self.append(ExecutionQuarantined(execution_id=execution_id, detail=detail, unreported=unreported))
+            case ExecutionGivenUp():
+                self._quarantine(message)
             case ChildStopped() | ChildFailed():
                 super().on_receive(message)
             case _Tick():
@@ -274,6 +274,12 @@ class Daemon(Follower, Parent):
                 self._end_as_said()
             case _:
                 assert_never(message)
+
+    def _quarantine(self, given_up: ExecutionGivenUp) -> None:
+        """Have journalled that an execution is left alone; the start after a failure finds out for itself."""
+        of, detail, unreported = given_up.execution_id, given_up.detail, given_up.unreported
+        if self._readiness is not Readiness.FAILED:
+            self.append(ExecutionQuarantined(execution_id=of, detail=detail, unreported=unreported))
 
     def on_fact(self, fact: Fact, at: datetime) -> None:
         """Fold epochs, quarantines and halts."""

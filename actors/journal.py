@@ -31,7 +31,15 @@ from messages.control import (
     StoreFailed,
     Unfollow,
 )
-from messages.facts import ChildAcknowledged, ExecutionPlanned, ExecutionStarted, Fact, SignalAccepted
+from messages.facts import (
+    ChildAcknowledged,
+    ExecutionPlanned,
+    ExecutionStarted,
+    Fact,
+    PartFailed,
+    SignalAccepted,
+    TradingHalted,
+)
 from messages.refs import Tells
 
 PATIENT: frozenset[type[Fact]] = frozenset({ExecutionPlanned, ExecutionStarted, ChildAcknowledged})
@@ -43,6 +51,9 @@ A commit of their own would hold those up, so they are committed with what comes
 FOLLOWED: frozenset[type[Fact]] = PATIENT | {SignalAccepted}
 """Facts that others follow at once. An acceptance's verdict waits for it, but so does its first child: one commit
 for both is sooner over than two."""
+
+LAST_WORDS: frozenset[type[Fact]] = frozenset({TradingHalted, PartFailed})
+"""What is kept when a claim was broken: why. Nothing of an execution, whose acceptance may not have been stored."""
 
 LINGER_SECONDS = 0.005
 """If nothing comes, those are committed after this."""
@@ -161,7 +172,7 @@ class Journal(Child):
 
     A follower that has stopped is forgotten without a word. After a failed commit nothing is
     appended or delivered any more: the parent is told `JournalFailed`, once. If a broken claim was
-    the reason, the store can still be used: then the parent alone may append, its last words.
+    the reason, the store can still be used: then the parent alone may append `LAST_WORDS`.
     """
 
     pinned: ClassVar[bool] = True
@@ -289,7 +300,9 @@ class Journal(Child):
         self.runtime.send(self._told, JournalFailed(str(failure), invariant=self._last_words))
 
     def _keep_last_words(self, append: Append) -> None:
-        """Make durable what the next start must know, and nothing of anybody else."""
+        """Make durable what the next start must know, and nothing else."""
+        if not all(type(fact) in LAST_WORDS for fact in append.facts):
+            return
         self._last_seq = self._store.last_seq()
         try:
             records = [Committed(self._last_seq + n, append.at, fact) for n, fact in enumerate(append.facts, 1)]

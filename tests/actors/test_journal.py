@@ -36,6 +36,7 @@ from messages.facts import (
     ChildNotSent,
     EpochStarted,
     ExecutionPaused,
+    ExecutionQuarantined,
     ExecutionResumed,
     ExecutionStarted,
     Fact,
@@ -716,6 +717,16 @@ def test_after_a_broken_claim_the_parent_alone_may_append_its_last_words(house: 
         house.ref.tell(Append((halted,), NOW, house.parent.ref))
     house.parent.expect_none()
     assert [type(one.fact).__name__ for one in house.store.read()] == ["ChildIntended", "TradingHalted"]
+
+
+def test_the_last_words_are_of_no_execution_whose_acceptance_was_not_stored(house: House) -> None:
+    house.store.fail_next(ClaimBroken("the signal's key is held"))
+    house.append(an_accepted())
+    house.parent.expect(JournalFailed)
+    given_up = ExecutionQuarantined(execution_id=EXECUTION, detail="its actor failed three times meanwhile")
+    house.ref.tell(Append((given_up,), NOW, house.parent.ref))
+    house.parent.expect_none()
+    assert house.store.last_seq() == 0
 
 
 def test_a_failure_among_the_last_words_finds_nobody(house: House, simulation: Simulation) -> None:
