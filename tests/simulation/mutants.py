@@ -23,7 +23,8 @@ from actors.bounds import Breach, judge
 from actors.exchange.actor import ExchangeActor
 from actors.exchange.budget import Budget
 from actors.exchange.door import Door
-from actors.exchange.exposure import Exposure
+from actors.exchange.exposure import Exposure, Exposures
+from actors.journal import Journal
 from actors.order_watcher import actor as watcher_module
 from actors.order_watcher.actor import OrderWatcher
 from actors.order_watcher.ledger import Ledger
@@ -39,7 +40,7 @@ from messages.control import Readiness
 from messages.facts import ChildCancelRequested, ChildIntended, Fact, SignalAccepted
 from messages.market import Bounds, Quote
 from messages.money import ZERO
-from messages.order import order_of
+from messages.order import PlaceChild, order_of
 from tests.simulation.whole import DAEMON
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -239,6 +240,54 @@ def ignores_a_halt(patch: pytest.MonkeyPatch) -> None:
             self.halted, self.readiness = halted, readiness
 
     patch.setattr(Door, "_shut", open_door)
+
+
+@mutant("begins an execution's count anew when its acceptance comes later than its first child")
+def late_acceptance_resets(patch: pytest.MonkeyPatch) -> None:
+    folded = Exposures.fold
+
+    def fold(self: Exposures, fact: Fact) -> None:
+        if isinstance(fact, SignalAccepted):
+            self._executions.pop(fact.execution_id, None)
+        folded(self, fact)
+
+    patch.setattr(Exposures, "fold", fold)
+    asks_once_more(patch)
+
+
+def asks_once_more(patch: pytest.MonkeyPatch) -> None:
+    """Ask for each child again when it was sent: exposure is the second wall, so one must be over the first."""
+    placed, sent = ExchangeActor._place, ExchangeActor._send
+    asked: dict[tuple[str, int, int], PlaceChild] = {}
+
+    def place(self: Any, wish: PlaceChild) -> None:
+        asked[wish.execution_id, wish.slice, wish.attempt] = wish
+        placed(self, wish)
+
+    def send(self: Any, intent: ChildIntended) -> None:
+        sent(self, intent)
+        wish = asked.pop((intent.execution_id, intent.slice, intent.attempt), None)
+        exposure, child = self._door.exposures.get(intent.execution_id), intent.client_order_id
+        if wish is None or exposure is None or intent.quantity < exposure.quantity:
+            return
+        if exposure.intent_of(child) is not None or not exposure.has_seen(child):  # Else it was not sent after all.
+            placed(self, replace(wish, attempt=wish.attempt + 7))
+
+    patch.setattr(ExchangeActor, "_place", place)
+    patch.setattr(ExchangeActor, "_send", send)
+
+
+@mutant("tells who takes up an execution again nothing of what its forerunner has just said")
+def forgets_its_forerunner(patch: pytest.MonkeyPatch) -> None:
+    followed = Journal._follow
+
+    def follow(self: Journal, message: Any) -> None:
+        of = message.execution_id
+        if of in self._buffered:
+            self._buffered[of] = [SignalAccepted]
+        followed(self, message)
+
+    patch.setattr(Journal, "_follow", follow)
 
 
 # Signals, schedule and guards ---------------------------------------------------------------------
