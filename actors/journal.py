@@ -290,7 +290,8 @@ class Journal(Child):
             self._forget(gone)
         held, self._held = self._held, []
         for follow in held:
-            self._follow(follow)
+            if not self._failed:
+                self._follow(follow)
 
     def _fail(self, failure: StoreFailed) -> None:
         self._failed = True

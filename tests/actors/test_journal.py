@@ -744,6 +744,17 @@ class Unreadable(MemoryStore):
         raise StoreFailed("page 7 is damaged")
 
 
+def test_a_journal_that_cannot_be_read_says_so_once_however_many_wait_for_it(
+    simulation: Simulation, a_probe: Probes
+) -> None:
+    house = House(a_probe, store=Unreadable())
+    for execution in (EXECUTION, OTHER):
+        house.append(a_planned(execution_id=execution))
+        house.follow(a_probe(execution), execution=execution)
+    house.parent.expect(JournalFailed)
+    house.parent.expect_none(within=1.0)
+
+
 def test_a_journal_that_cannot_be_read_fails(simulation: Simulation, a_probe: Probes) -> None:
     house, follower = House(a_probe, epoch(1), store=Unreadable()), a_probe("follower")
     house.follow(follower)
