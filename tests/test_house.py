@@ -108,6 +108,28 @@ def test_a_new_environment_brings_pip_and_nothing_else(tmp_path: Path) -> None:
     assert [line.partition("==")[0] for line in listed.split()] == ["pip"]
 
 
+def suits(python: Path) -> bool:
+    script = "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"
+    return python.exists() and subprocess.run([python, "-c", script], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.acceptance
+@pytest.mark.skipif(not suits(Path("/usr/bin/python3")), reason="no Python of a distribution's is here")
+def test_a_distributions_python_comes_before_a_plain_build_that_is_first_on_the_path(tmp_path: Path) -> None:
+    plain = tmp_path / "python3"
+    plain.write_text("#!/bin/sh\nexit 0\n")
+    plain.chmod(0o755)
+    subprocess.run(
+        ["/bin/sh", ROOT / ".ci" / "make-venv", tmp_path / "venv"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        check=True,
+        timeout=100,
+    )
+
+    assert "home = /usr/bin\n" in (tmp_path / "venv" / "pyvenv.cfg").read_text()
+
+
 def test_pyproject_names_the_build_backend_and_nothing_else() -> None:
     text = (ROOT / "pyproject.toml").read_text()
 
