@@ -6,6 +6,8 @@ BIN      = $(VENV)/bin
 PY       = $(BIN)/python
 PIP      = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 COVERAGE = 95
+# Workers are forks, which a Mac does not bear once it was asked for its proxies: there one process runs all.
+workers  = --workers $(if $(filter Darwin,$(shell uname)),0,$(1))
 SOURCES  = messages actors adapters run.py tests bench
 ARGS     =
 PYTEST   = PYTHONDONTWRITEBYTECODE= $(PY) -m pytest
@@ -67,11 +69,11 @@ demo: $(VENV)/.run
 # Processes that tests start find the modules compiled, also where the environment asks for no such files.
 # Four workers keep two cores busy, for some tests wait (tests/turns.py).
 test: $(VENV)/.dev
-	$(PYTEST) --workers 4 -m "not acceptance" --cov --cov-report= $(ARGS)
+	$(PYTEST) $(call workers,4) -m "not acceptance" --cov --cov-report= $(ARGS)
 	$(PY) -m coverage report --fail-under=$(COVERAGE)
 
 acceptance: $(VENV)/.dev
-	$(PYTEST) --workers 3 -m acceptance $(LONG) $(ARGS)
+	$(PYTEST) $(call workers,3) -m acceptance $(LONG) $(ARGS)
 
 check: $(VENV)/.dev
 	$(PY) -m ruff check .
@@ -91,11 +93,11 @@ soak: $(VENV)/.dev
 	$(PY) -m tests.kills --rounds $(or $(ROUNDS),200)
 	TIDEGATE_CHAOS=all $(PY) -m pytest -q tests/wire/test_chaos.py
 	TIDEGATE_CHAOS=all $(PY) -m pytest -q -m acceptance $(LONG)
-	TIDEGATE_STEPS=all $(PY) -m pytest -q --workers 2 tests/simulation/test_every_step.py tests/simulation/test_crashes.py \
+	TIDEGATE_STEPS=all $(PY) -m pytest -q $(call workers,2) tests/simulation/test_every_step.py tests/simulation/test_crashes.py \
 		tests/simulation/test_resting.py
 	$(PY) -m pytest -q --seeds 100 tests/actors/test_retention.py
 	$(PY) -m pytest -q --seeds 1000 tests/simulation/test_drawn.py
-	TIDEGATE_EXAMPLES=30 $(PY) -m pytest -q --workers 2 -m hypothesis --timeout 1800
+	TIDEGATE_EXAMPLES=30 $(PY) -m pytest -q $(call workers,2) -m hypothesis --timeout 1800
 	TIDEGATE_FUZZ=$(or $(BODIES),100000) $(PY) -m pytest -q tests/adapters/intake/test_fuzz.py
 
 # First runs in which nothing goes wrong but the market: no fault must be needed to excuse anything.
