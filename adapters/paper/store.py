@@ -23,8 +23,14 @@ CREATE TABLE IF NOT EXISTS orders (symbol TEXT, id INTEGER, body BLOB NOT NULL, 
 CREATE TABLE IF NOT EXISTS trades (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS received (number INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """
-_PRAGMAS: Mapping[str, str | int] = {"journal_mode": "wal", "synchronous": "normal", "busy_timeout": 2000}
-"""A commit survives the process, but need not survive the machine: nothing waits for the disk."""
+_PRAGMAS: Mapping[str, str | int] = {
+    "page_size": 1024,
+    "journal_mode": "wal",
+    "synchronous": "normal",
+    "busy_timeout": 2000,
+}
+"""A commit survives the process, but need not survive the machine: nothing waits for the disk. An order changes a
+few hundred bytes in each of five tables: with pages of 4 kB who trades here would wait for three times as much."""
 
 _VERSION = 1
 MEMORY = ":memory:"

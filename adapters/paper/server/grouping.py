@@ -10,8 +10,8 @@ from adapters.paper.records import LiveOrder, TradeRecord
 from adapters.paper.store import AccountFile
 from adapters.storage.log_keeper import LOOK_SECONDS, LogKeeper
 
-LONGEST_LOG = 8_000
-"""Pages of 4 kB in the log before a save writes it back, if nobody else has."""
+LONGEST_LOG = 32_000
+"""Pages of 1 kB in the log before a save writes it back, if nobody else has."""
 
 KEPT_SAVES = 100
 """Saves after which the log is written back: about a thousand pages."""
