@@ -41,18 +41,11 @@ class Line(Record):
     child_id: str
 
 
-@dataclass(slots=True)
-class Child:
-    """A child order as the journal tells it: `lines` are all its facts, oldest first."""
+class _Told:
+    """What has lines, oldest first."""
 
-    client_order_id: str
-    execution_id: str
-    lines: list[Line] = field(default_factory=list)
-
-    @property
-    def intent(self) -> Line | None:
-        """The line that announced it."""
-        return self.first("ChildIntended")
+    __slots__ = ()
+    lines: list[Line]
 
     def first(self, kind: str) -> Line | None:
         """The first line of a kind."""
@@ -64,6 +57,20 @@ class Child:
     def every(self, kind: str) -> list[Line]:
         """All lines of a kind."""
         return [line for line in self.lines if line.kind == kind]
+
+
+@dataclass(slots=True)
+class Child(_Told):
+    """A child order as the journal tells it: `lines` are all its facts, oldest first."""
+
+    client_order_id: str
+    execution_id: str
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def intent(self) -> Line | None:
+        """The line that announced it."""
+        return self.first("ChildIntended")
 
     @property
     def end(self) -> Line | None:
@@ -78,23 +85,12 @@ class Child:
 
 
 @dataclass(slots=True)
-class Execution:
+class Execution(_Told):
     """An execution as the journal tells it: `lines` are all its facts, its children's included."""
 
     execution_id: str
     lines: list[Line] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
-
-    def first(self, kind: str) -> Line | None:
-        """The first line of a kind."""
-        for line in self.lines:
-            if line.kind == kind:
-                return line
-        return None
-
-    def every(self, kind: str) -> list[Line]:
-        """All lines of a kind."""
-        return [line for line in self.lines if line.kind == kind]
 
     @property
     def closed(self) -> Line | None:
