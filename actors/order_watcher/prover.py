@@ -23,6 +23,7 @@ from actors.order_watcher.register import Register
 from actors.order_watcher.settings import WatcherSettings
 from actors.order_watcher.watch import Watch, Watches
 from actors.runtime import Runtime
+from messages.ids import milliseconds
 from messages.order import (
     AllOrdersFound,
     CancelChild,
@@ -90,6 +91,15 @@ class Prover:
         now = self._runtime.now()
         return Moment(now, self._venue_zero + 1000 * now)
 
+    def venue_now(self) -> float:
+        """Return the venue's time in ms since 1970, by our own clock while it is not known."""
+        moment = self.moment()
+        return milliseconds(self._runtime.wall_time()) if moment is None else moment.venue
+
+    def asked_now(self) -> Moment:
+        """Return the moment of a question; one of which the venue's time is not known can prove nothing away."""
+        return self.moment() or Moment(self._runtime.now(), 0.0)
+
     @property
     def _health(self) -> StreamHealth:
         if self._opened_at is None or self._venue_zero is None:
@@ -149,9 +159,7 @@ class Prover:
         if not watches:
             del self._inquiries[symbol]
             return
-        moment = self.moment()
-        # Without the venue's clock nothing can be proven away, but everything can be found.
-        asked = moment or Moment(self._runtime.now(), 0.0)
+        moment, asked = self.moment(), self.asked_now()
         proofs = [watch.proven_by(self._settings) for watch in watches]
         for watch, proof in zip(watches, proofs, strict=True):
             if moment is not None and proof.wants_fence(moment):

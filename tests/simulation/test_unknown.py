@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.order_watcher.actor import FIRST_SWEEP_SECONDS
+from actors.order_watcher.absentees import FIRST_SWEEP_SECONDS
 from actors.runtime import Simulation
 from adapters.paper.audit import Limits, audit
 from adapters.paper.faults import Fault, FaultKind

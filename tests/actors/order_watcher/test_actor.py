@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.order_watcher.actor import SPARING_SECONDS, OrderWatcher, WatcherSettings
+from actors.order_watcher.actor import OrderWatcher, WatcherSettings
+from actors.order_watcher.chaser import SPARING_SECONDS
 from actors.runtime import EPOCH, Simulation
 from messages.control import ActorReady, CaughtUp, HaltTrading, Ping, Pong, ReportSettled, Settled
 from messages.execution import ChildOutcome
