@@ -11,7 +11,7 @@ from messages.control import HaltTrading, Readiness, ReadinessChanged
 from messages.facts import ChildCancelRequested, ExecutionQuarantined, Fact, TradingHalted
 from messages.ids import cancel_id
 from messages.order import CancelChild, ConnectExchange, SendCancel
-from tests.actors.exchange.test_actor import EXECUTION_FACTS, World, connected, started
+from tests.actors.exchange.stage import EXECUTION_FACTS, World, connected, started
 from tests.factories import CHILD, EXECUTION, a_child_closed, an_acknowledged, an_intent
 
 POSTED = an_intent(order_type="LIMIT_MAKER", time_in_force=None)

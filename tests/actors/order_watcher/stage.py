@@ -8,13 +8,12 @@ from typing import Any
 from actors.order_watcher.actor import OrderWatcher, WatcherSettings
 from actors.runtime import EPOCH, Simulation
 from messages.control import ActorReady
-from messages.facts import (
-    Fact,
-)
+from messages.facts import Fact
 from messages.ids import child_id, milliseconds
 from messages.order import (
     Acknowledged,
     BalancesFound,
+    CancelChild,
     OpenOrdersFound,
     OrderReport,
     OrderSnapshot,
@@ -28,11 +27,7 @@ from messages.order import (
     Trade,
     TradesFound,
 )
-from tests.factories import (
-    CHILD,
-    EXECUTION,
-    an_intent,
-)
+from tests.factories import CHILD, EXECUTION, an_intent
 from tests.journal_stub import JournalStub
 from tests.order_tools import a_trade, an_order
 from tests.probe import Probe
@@ -125,3 +120,17 @@ def open_orders(*orders: OrderSnapshot) -> OpenOrdersFound:
 
 
 FULL = Acknowledged(client_order_id=CHILD, order=an_order("FILLED", "0.1"), trades=(a_trade(),))
+
+
+def cancels(world: World) -> list[CancelChild]:
+    return [message for message in world.exchange.messages() if isinstance(message, CancelChild)]
+
+
+A_CANCEL = CancelChild(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", order_id=1001, reason="timeout")
+
+
+FULL_OF_THREE = Acknowledged(
+    client_order_id=CHILD,
+    order=an_order("FILLED", "0.1"),
+    trades=(a_trade(7, "0.02"), a_trade(8, "0.05"), a_trade(9, "0.03")),
+)

@@ -10,10 +10,11 @@ from typing import Any
 import pykka
 
 from actors.runtime import EPOCH, Simulation
+from actors.supervision import ChildFailed
 from actors.twap.actor import TWAPActor
 from actors.twap.execution import Execution
 from actors.twap.settings import TwapSettings
-from messages.execution import ChildOutcome, StopReason
+from messages.execution import ChildOutcome, CommandAnswer, StopReason
 from messages.facts import ChildClosed, ChildIntended, ExecutionClosed, SignalAccepted, TradeBooked
 from messages.ids import child_id
 from messages.market import Await, Awaited, MarkMids, Quote, SymbolRules, Unmark
@@ -228,3 +229,23 @@ class Stage:
         closed = self.journal.last(ExecutionClosed)
         assert (closed.reason, closed.detail) == (reason.value, detail)
         return closed
+
+
+def command(kind: type[Any], stage: Stage, **what: Any) -> None:
+    stage.actor.tell(kind(execution_id=EXECUTION, reply_to=stage.operator.ref, **what))
+
+
+def answered(stage: Stage, *, done: bool, detail: str = "") -> None:
+    stage.operator.expect(CommandAnswer(execution_id=EXECUTION, done=done, detail=detail), within=0.0)
+
+
+def run_to(simulation: Simulation, seconds: float) -> None:
+    simulation.run(seconds - simulation.now())
+
+
+def crash(stage: Stage) -> None:
+    """End the actor, once it has read its mail, by a message that it cannot know."""
+    stage.simulation.run(0.0)
+    stage.actor.tell("nonsense")
+    stage.parent.expect(ChildFailed, within=0.0)
+    assert len(stage.simulation.claim_failures()) == 1
