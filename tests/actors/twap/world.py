@@ -11,8 +11,11 @@ from actors.twap.execution import Execution, Serve, Skip, Step
 from actors.twap.measures import child_report
 from messages.execution import ChildOutcome, ChildReport, Plan
 from messages.facts import (
+    ChildAbsent,
     ChildClosed,
     ChildIntended,
+    ChildRefused,
+    ChildUnknown,
     ExecutionPlanned,
     ExecutionStarted,
     Fact,
@@ -152,3 +155,19 @@ class World:
         for fact, at in self.facts:
             again.fold(fact, at)
         return again
+
+
+def quantity(world: World, slot: int) -> Decimal:
+    return world.execution.child_quantity(slot, PRICE, None)
+
+
+def refused(name: str, code: int = -1021, message: str = "Timestamp outside of recvWindow") -> ChildRefused:
+    return ChildRefused(execution_id=EXECUTION, client_order_id=name, symbol="BTCUSDT", code=code, message=message)
+
+
+def unknown(name: str) -> ChildUnknown:
+    return ChildUnknown(execution_id=EXECUTION, client_order_id=name, symbol="BTCUSDT", detail="timeout")
+
+
+def absent(name: str) -> ChildAbsent:
+    return ChildAbsent(execution_id=EXECUTION, client_order_id=name, symbol="BTCUSDT", proof="seen nowhere")
