@@ -17,6 +17,7 @@ import aiohttp
 import yarl
 
 from adapters.binance.codec import error_of
+from adapters.binance.connections import CONNECTIONS, CleanConnector, OrderConnector
 from adapters.binance.limits import Limits
 from adapters.binance.outcomes import Answer, Care, RequestNotSent, RequestUnknown, row_of
 from adapters.binance.settings import BinanceSettings, is_loopback
@@ -25,39 +26,10 @@ from adapters.binance.ws_api import Trace
 from adapters.importing import importing
 
 if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.client_reqrep import ConnectionKey
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace as Tracing
-
     from adapters.binance.clock import Clock
 
 _KEEP_ALIVE_SECONDS = 10.0
-"""Shorter than any server's, so that an order is not written into a connection that is just being closed."""
-
-_CONNECTIONS = 32
-
-
-class _CleanConnector(aiohttp.TCPConnector):
-    """Uses no connection again on which something was said that nobody had asked for.
-
-    aiohttp would take it for the answer to the next request: the second copy of an answer, or one
-    that came late, would tell of one order what is true of another. And waits for no goodbye of TLS: a
-    server that has gone silent says none, and its connection would outlive its loop.
-    """
-
-    async def _get(self, key: ConnectionKey, traces: list[Tracing]) -> Connection | None:
-        while (connection := await super()._get(key, traces)) is not None:
-            if connection.protocol is not None and not connection.protocol.should_close:
-                return connection
-            connection.close()
-        return None
-
-    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        transport = protocol.transport
-        super()._release(key, protocol, should_close=should_close)
-        if key.is_ssl and transport is not None and protocol.transport is None:  # It was not kept.
-            transport.abort()
+"""Shorter than any server's, so that a question is not written into a connection that is just being closed."""
 
 
 @cache
@@ -132,12 +104,16 @@ class Rest:
 
     def session_params(self, *, single: bool = False) -> dict[str, Any]:
         """Say how a session is made; with `single` each request has a connection to itself."""
-        keep: dict[str, Any] = {"force_close": True} if single else {"keepalive_timeout": _KEEP_ALIVE_SECONDS}
+        connector: CleanConnector
+        if single:
+            connector = OrderConnector(wanted=self._may_order, on_failure=self._note_trust)
+        else:
+            connector = CleanConnector(limit=CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_SECONDS)
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_note_sent)
         return {
             "trace_configs": [trace],
-            "connector": _CleanConnector(limit=_CONNECTIONS, **keep),
+            "connector": connector,
             "trust_env": self._trust_environment,
             "cookie_jar": aiohttp.DummyCookieJar(),
         }
@@ -182,11 +158,12 @@ class Rest:
         trace = trace or Trace()
         text = await self._payload(params) if signed else rest_payload(params)
         verb = method.upper()
-        if verb != "GET" and self._single is not None:
-            session = self._single  # What was said before on a connection must not be taken for an order's answer.
         in_body = verb in {"POST", "PUT"}
         address = uri if in_body or not text else f"{uri}?{text}"
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if in_body else {}
+        if verb != "GET" and self._single is not None:
+            session = self._single  # What was said before on a connection must not be taken for an order's answer.
+            headers["Connection"] = "close"
         try:
             async with session.request(
                 verb,
@@ -201,10 +178,16 @@ class Rest:
                 return self._learn(response.status, response.headers, body)
         except (aiohttp.ClientError, OSError) as error:
             # The error's own text may hold the address with the signature, so only its kind is told.
-            if isinstance(error, aiohttp.ClientConnectorCertificateError):
-                self._limits.distrust()
+            self._note_trust(error)
             kind = type(error).__name__
             raise (RequestUnknown(kind) if trace.sent else RequestNotSent(kind)) from None
+
+    def _may_order(self) -> bool:
+        return self._limits.held_until(order=True) is None
+
+    def _note_trust(self, error: Exception) -> None:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            self._limits.distrust()
 
     async def _payload(self, params: Mapping[str, str]) -> str:
         complete = dict(params)

@@ -24,8 +24,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from actors.runtime import Pool
 from adapters import loops
+from adapters.binance.connections import CleanConnector
 from adapters.binance.links import Keeper, close_or_drop
-from adapters.binance.rest import _CleanConnector
 from adapters.binance.settings import BinanceSettings
 from adapters.intake.http import HttpIntake, HttpSettings
 from adapters.loop_thread import LoopThread
@@ -100,7 +100,7 @@ def test_a_websocket_to_a_silent_peer_is_gone_when_its_loop_has_ended(secure: bo
 def test_a_request_that_a_silent_peer_never_answers_is_gone_when_its_loop_has_ended(secure: bool) -> None:
     async def ask() -> None:
         kind = "https" if secure else "http"
-        connector = _CleanConnector(ssl=client_context() if secure else True)
+        connector = CleanConnector(ssl=client_context() if secure else True)
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             session.get(f"{kind}://localhost:{peer.port}/api"),
