@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
 import pykka
 
 from actors.runtime import Actor, stop_soon
+from messages.frozen import dataclass
 from messages.refs import Tells
 
 

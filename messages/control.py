@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
 from messages.execution import ExecutionCommand
 from messages.facts import Fact
+from messages.frozen import dataclass
 from messages.refs import Tells
 from messages.signal import SignalReceived, UseNonce
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from messages.frozen import dataclass
 from messages.refs import Tells
 from messages.signal import CatchUp, ChildKind, Remainder, ScheduleKind, Side
 

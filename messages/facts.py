@@ -6,12 +6,12 @@ while they are held; the store refuses a fact that would, as the last wall.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
 from messages.execution import ChildOutcome, ExecutionReport, Plan
+from messages.frozen import dataclass
 from messages.ids import microseconds
 from messages.signal import Side, Signal
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Literal, get_args
+
+from messages.frozen import dataclass
 
 Environment = Literal["p", "t", "d", "l"]
 """p(aper), t(estnet), d(emo), l(ive)."""

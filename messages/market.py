@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+from messages.frozen import dataclass
 from messages.money import BPS
 from messages.refs import Tells
 from messages.signal import Side

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from messages.facts import SignalAccepted
+from messages.frozen import dataclass
 from messages.market import Choice, Quote, SymbolRules
 from messages.refs import Tells
 from messages.signal import Side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -54,6 +54,7 @@ from messages.facts import (
     TradingHalted,
     TradingResumed,
 )
+from messages.frozen import dataclass
 from messages.ids import cancel_id, child_id, milliseconds, parse_child_id
 from messages.market import BalancesChanged, RulesChanged, SymbolRules
 from messages.money import ONE

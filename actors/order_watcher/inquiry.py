@@ -10,11 +10,11 @@ nothing about what happened after it. So each question is asked through an `Aske
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from actors.order_watcher.proof import Moment, Proof
 from actors.runtime import Timer
+from messages.frozen import dataclass
 from messages.order import QueryAnswer
 from messages.refs import Tells
 

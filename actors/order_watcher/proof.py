@@ -16,12 +16,12 @@ the control is asked of every kind of order.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from actors.order_watcher.settings import WatcherSettings
 from messages.facts import ChildIntended
+from messages.frozen import dataclass
 from messages.order import TradesFound
 
 BEFORE_TIMESTAMP_MS = 1000

@@ -6,7 +6,6 @@ The rules are `Proof`'s and the rounds `Inquiry`'s; here are the messages and th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from actors.order_watcher.attempt import FENCE_CANCEL
 from actors.order_watcher.inquiry import (
@@ -23,6 +22,7 @@ from actors.order_watcher.register import Register
 from actors.order_watcher.settings import WatcherSettings
 from actors.order_watcher.watch import Watch, Watches
 from actors.runtime import Runtime
+from messages.frozen import dataclass
 from messages.ids import milliseconds
 from messages.order import (
     AllOrdersFound,

@@ -6,7 +6,7 @@ goes on where the journal ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
@@ -49,6 +49,7 @@ from messages.facts import (
     SlotSkipped,
     TradeBooked,
 )
+from messages.frozen import dataclass
 from messages.money import ZERO, floor_to, plain
 
 TIMESTAMP_REFUSED = -1021

@@ -10,13 +10,13 @@ the child waited for the pressure at the touch, its guards holding: s (m - mid w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from actors.twap.child import Child
 from actors.twap.schedule import due_at
 from messages.execution import ChildOutcome, ChildReport, Plan
+from messages.frozen import dataclass
 from messages.money import ZERO, in_bps
 from messages.signal import Side
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
 from adapters.paper.audit_records import Json, Record, as_record
@@ -22,6 +22,7 @@ from adapters.paper.audit_truth import (
     read_request,
     read_trade,
 )
+from messages.frozen import dataclass
 from messages.money import ZERO
 
 ENDS_WITHOUT_EFFECT = frozenset({"ChildNotSent", "ChildRefused", "ChildAbsent"})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
+from messages.frozen import dataclass
 from messages.ids import microseconds
 
 Json = Mapping[str, object]

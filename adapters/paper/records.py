@@ -5,9 +5,9 @@ Every time (`at`, `time`, ...) is microseconds since 1970 on the exchange's cloc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+from messages.frozen import dataclass
 from messages.money import ZERO
 from messages.order import OrderStatus
 from messages.signal import Side

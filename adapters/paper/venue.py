@@ -6,7 +6,7 @@ It answers what a live adapter answers, after latencies that are drawn, and goes
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar, assert_never
@@ -30,6 +30,7 @@ from adapters.paper.wording import (
     until,
     user_event,
 )
+from messages.frozen import dataclass
 from messages.ids import microseconds, milliseconds
 from messages.market import Level, MarketEvent, MarketGap, QuoteSeen, SymbolRules, WatchMarket
 from messages.order import (

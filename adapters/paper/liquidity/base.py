@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from adapters.paper.limits import SECOND
+from messages.frozen import dataclass
 from messages.market import Level
 from messages.signal import Side
 
