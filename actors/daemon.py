@@ -244,14 +244,18 @@ class Daemon(Follower, Parent):
     def on_receive(self, message: DaemonMessage) -> None:
         """Take one message."""
         match message:
+            case Pong(name, reading):
+                self._on_pong(name, reading=reading)
             case Committed() | CaughtUp():
                 self.on_news(message)
             case ActorReady(name):
                 self._on_ready(name)
+            case ChildStopped() | ChildFailed():
+                super().on_receive(message)
+            case _Tick():
+                self._ping_everyone()
             case WeightUsedUp(until):
                 self._weight_until = until
-            case Pong(name, reading):
-                self._on_pong(name, reading=reading)
             case Settled(name):
                 self._unsettled.pop(name, None)
                 if not self._unsettled:
@@ -264,10 +268,6 @@ class Daemon(Follower, Parent):
                 self._journal_failed(message)
             case ExecutionGivenUp():
                 self._quarantine(message)
-            case ChildStopped() | ChildFailed():
-                super().on_receive(message)
-            case _Tick():
-                self._ping_everyone()
             case _StartTooSlow() | _StillStarting():
                 self._look_at_the_start(message)
             case _Farewell():

@@ -286,11 +286,13 @@ class MarketWatcher(Child):
         match message:
             case QuoteSeen():
                 self._on_quote(message)
+            case Await():
+                self._on_await(message)
+            case Ping(reply_to):
+                self.runtime.send(reply_to, Pong(self.name))
             case MarketGap(symbols=symbols):
                 for symbol in symbols:
                     self._on_gap(symbol)
-            case Await():
-                self._on_await(message)
             case Unawait(key=key):
                 self._withdraw(key)
             case CountTrades():
@@ -310,8 +312,6 @@ class MarketWatcher(Child):
                 self._connect(message)
             case _ReadyAnyway():
                 self._say_ready()
-            case Ping(reply_to):
-                self.runtime.send(reply_to, Pong(self.name))
             case _:
                 assert_never(message)
 

@@ -91,12 +91,12 @@ class Notifier(Follower, Child):
             case TroubleSeen() | TroubleOver():
                 self._troubles.append(message)
                 self._say()
+            case Ping(reply_to):
+                self.runtime.send(reply_to, Pong(self.name))
             case JournalFailed(detail=detail):
                 self._hand_on(_journal_failed(f"{detail}, at {self.runtime.wall_time():%Y-%m-%d %H:%M:%S} UTC"))
             case _TimePassed():
                 self._say()
-            case Ping(reply_to):
-                self.runtime.send(reply_to, Pong(self.name))
             case _:
                 assert_never(message)
 

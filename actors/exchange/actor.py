@@ -206,18 +206,22 @@ class ExchangeActor(Follower, Child):
                 self._place(message)
             case Committed() | CaughtUp():
                 self.on_news(message)
-            case CancelChild():
-                self._cancel(message)
             case Relay(query=query, urgent=urgent):
                 self._relay(query, Priority.PROOF if urgent else Priority.POLL)
             case LimitsSeen() | VenueAlarm() | HaltTrading() | ResumeTrading() if not self.caught_up:
                 self._held_words.append(message)  # The past would be folded over what follows from it.
             case LimitsSeen():
                 self._learn_limits(message)
-            case VenueAlarm(code=code, detail=detail):
-                self._take_alarm(code, detail)
             case TimeFound() | RulesFound() | BalancesFound() | BalancesSeen() | QueryFailed():
                 self._take_answer(message)
+            case Ping(reply_to=reply_to):
+                self.runtime.send(reply_to, Pong(self.name))
+            case _Open() | _BanOver() | _LookAgain() | _AskAgain():
+                self._take_timer(message)
+            case CancelChild():
+                self._cancel(message)
+            case VenueAlarm(code=code, detail=detail):
+                self._take_alarm(code, detail)
             case ReadinessChanged() | HaltTrading() | ResumeTrading() | CancelEverything():
                 self._steer(message)
             case AdoptChild(order=order, rebuilding=rebuilding):
@@ -226,10 +230,6 @@ class ExchangeActor(Follower, Child):
                 self._probe(message)
             case ConnectExchange():
                 self._connect(message)
-            case Ping(reply_to=reply_to):
-                self.runtime.send(reply_to, Pong(self.name))
-            case _Open() | _BanOver() | _LookAgain() | _AskAgain():
-                self._take_timer(message)
             case _:
                 assert_never(message)
 

@@ -58,14 +58,14 @@ SHARES: dict[Priority, float] = {
 def weight_of(command: VenueCommand) -> int:
     """Return a command's request weight (protocol §4); orders and cancels cost none if they succeed."""
     match command:
+        case QueryOrder():
+            return 4
         case QueryTrades(order_id=int()):
             return 5
         case QueryAllOrders() | QueryTrades() | QueryBalances() | QueryRules():
             return 20
         case QueryOpenOrders():
             return 6
-        case QueryOrder():
-            return 4
         case QueryTime() | ProbeStream():
             return 1
         case SendOrder() | SendCancel() | OpenUserStream() | ReportLimits():

@@ -193,8 +193,16 @@ class OrderWatcher(Follower, Child):
     def on_receive(self, message: WatcherMessage) -> None:
         """Take a message."""
         match message:
+            case Answered():
+                self._take_answered(message)
             case Committed() | CaughtUp():
                 self.on_news(message)
+            case Poll() | Chase() | TimedOut() | EarlyOver() | SettleOver() | Inquire():
+                self._take_timer(message)
+            case AskAgain() | Recheck() | Sweep() | AskBalances():
+                self._take_timer(message)
+            case Ping(reply_to=reply_to):
+                self.runtime.send(reply_to, Pong(self.name))
             case BalancesSeen():
                 self.runtime.send(self._exchange, message)
             case StreamOpened() | StreamCut():
@@ -212,16 +220,8 @@ class OrderWatcher(Follower, Child):
                 self._settling.append(message)
                 self.runtime.tell_at(message.deadline, self.actor_ref, SettleOver(message))
                 self._tell_if_settled()
-            case Ping(reply_to=reply_to):
-                self.runtime.send(reply_to, Pong(self.name))
-            case Poll() | Chase() | TimedOut() | EarlyOver() | SettleOver() | Inquire():
-                self._take_timer(message)
-            case AskAgain() | Recheck() | Sweep() | AskBalances():
-                self._take_timer(message)
             case RulesFound(rules=rules):
                 self._take_rules(rules)
-            case Answered():
-                self._take_answered(message)
             case _ if not self.caught_up:
                 self._before_start.append(message)
             case _:

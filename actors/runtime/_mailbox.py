@@ -122,15 +122,15 @@ class Mailbox:
                 self.started = True
                 budget -= 1
                 actor._actor_loop_setup()  # noqa: SLF001 - Pykka's own loop, as it is
-            while queue and budget > 0 and not stopped._flag:  # noqa: SLF001 - as `Ref.tell`
-                message = queue[0]
+            while budget > 0 and queue and not stopped._flag:  # noqa: SLF001 - as `Ref.tell`
+                message = queue.popleft()
                 if type(message) in PYKKAS_OWN:
+                    queue.appendleft(message)
                     self.budget = budget
                     actor._actor_loop_running()  # noqa: SLF001
                     break
                 budget -= 1
                 self.current = message
-                queue.popleft()
                 try:
                     actor.on_receive(message)
                 except Exception:  # noqa: BLE001

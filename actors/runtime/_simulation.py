@@ -68,14 +68,11 @@ class _Stall(Timer):
     __slots__ = ("mailbox",)
 
     def __init__(self, mailbox: Mailbox) -> None:
+        super().__init__(self, None, mailbox.life)
         self.mailbox = mailbox
-        self.origin = mailbox.life
 
-    @property
-    def pending(self) -> bool:
-        return True
-
-    def fire(self, runtime: Runtime) -> None:
+    def tell(self, message: object, /) -> None:
+        """Take the word that the wait is over, which nobody but the runtime tells."""
         self.mailbox.submit(self.mailbox)
 
     def aim(self) -> Life | None:
@@ -214,9 +211,11 @@ class Simulation(Runtime):
         if self._stepping:
             raise BlockedTurn("an actor cannot run the simulation that runs it")
         deadline = math.inf if seconds is None else self._now + seconds
+        ready, run_message, fire_timer = self._ready, self._run_message, self._fire_timer
         while not happened():
-            # With mail it is past the deadline only after a turn that was blocked.
-            if not (self._run_message() if self._ready and self._now <= deadline else self._fire_timer(deadline)):
+            if ready and self._now <= deadline:  # With mail it is past it only after a turn that was blocked.
+                run_message()
+            elif not fire_timer(deadline):
                 if seconds is not None:
                     self._now = max(self._now, deadline)
                 return False
@@ -235,7 +234,11 @@ class Simulation(Runtime):
         here, self.here, self._stepping = self.here, None, False
         until = self._now + seconds
         try:
-            while self._run_message() if self._ready and self._now <= until else self._fire_timer(until):
+            while True:
+                if self._ready and self._now <= until:
+                    self._run_message()
+                elif not self._fire_timer(until):
+                    break
                 if here is not None and here.over:
                     raise NodeCrashed(here.node.name)
         finally:
@@ -309,8 +312,8 @@ class Simulation(Runtime):
         actor.actor_inbox.life = self.here
         return self._ready.append
 
-    def _run_message(self) -> bool:
-        """Run one message of an actor that has mail, or put it off; true."""
+    def _run_message(self) -> None:
+        """Run one message of an actor that has mail, or put it off."""
         ready = self._ready
         index = int(self._pick() * len(ready))
         mailbox = ready[index]
@@ -318,29 +321,30 @@ class Simulation(Runtime):
         if last is not mailbox:
             ready[index] = last
         if self._stall_probability and self._stall(mailbox):
-            return True
-        outer, queue = self.here, mailbox.queue
+            return
+        outer = self.here
         self.here = life = mailbox.life
         self._stepping = True
         if self._remembers:
+            queue = mailbox.queue
             self._recent.append((self._now, mailbox.actor, queue[0] if mailbox.started and queue else START))
         try:
             mailbox.run(1)
         finally:
-            self.here, self._stepping = outer, False
+            self.here = outer
+            self._stepping = False
         if life is not None and not life.over:
             node = life.node
             node.handled += 1
             if node.crash_points:
                 node.crash_if_due()
-        return True
 
     def _fire_timer(self, deadline: float) -> bool:
         """Fire the first timer if it is due by `deadline`; False if there is none."""
         timers = self._timers
         while timers and timers[0][0] <= deadline:
             due, _, timer = heapq.heappop(timers)
-            if timer.pending:
+            if timer.ref is not None:  # As `pending`, without its call.
                 self._now = max(self._now, due)
                 timer.fire(self)
                 return True

@@ -162,6 +162,10 @@ class PaperVenue(Actor):
     def on_receive(self, message: VenueMessage) -> None:
         """Do what a client, or an own timer, asks."""
         match message:
+            case _Look():
+                self._look(message)
+            case QueryOrder() | QueryOpenOrders() | QueryAllOrders() | QueryTrades() | QueryBalances() | QueryRules():
+                self._answer(message.reply_to, self._query(message))
             case OpenUserStream(listener=who) | ReportLimits(listener=who) | WatchMarket(listener=who) if _gone(who):
                 pass  # It outlived its sender on the way: the connection that asked is closed, and replaces none.
             case SendOrder():
@@ -170,8 +174,6 @@ class PaperVenue(Actor):
                 self._cancel(message)
             case WatchMarket():
                 self._watch(message)
-            case _Look():
-                self._look(message)
             case _LetPass():
                 self._passing = None
                 self.exchange.advance(self._now())
@@ -191,8 +193,6 @@ class PaperVenue(Actor):
                 self._limits = message.listener
             case TimeAsked() | QueryTime():
                 self._tell_time(message)
-            case QueryOrder() | QueryOpenOrders() | QueryAllOrders() | QueryTrades() | QueryBalances() | QueryRules():
-                self._answer(message.reply_to, self._query(message))
             case _:
                 assert_never(message)
         self._publish()
