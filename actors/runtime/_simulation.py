@@ -211,15 +211,11 @@ class Simulation(Runtime):
         if self._stepping:
             raise BlockedTurn("an actor cannot run the simulation that runs it")
         deadline = math.inf if seconds is None else self._now + seconds
-        ready, run_message, fire_timer = self._ready, self._run_message, self._fire_timer
-        while not happened():
-            if ready and self._now <= deadline:  # With mail it is past it only after a turn that was blocked.
-                run_message()
-            elif not fire_timer(deadline):
-                if seconds is not None:
-                    self._now = max(self._now, deadline)
-                return False
-        return True
+        if self._drive(happened, deadline):
+            return True
+        if seconds is not None:
+            self._now = max(self._now, deadline)
+        return False
 
     def block(self, seconds: float) -> None:
         """Let the actor at work wait inside its turn for so long, as one does whose disk is slow; all others go on.
@@ -234,13 +230,8 @@ class Simulation(Runtime):
         here, self.here, self._stepping = self.here, None, False
         until = self._now + seconds
         try:
-            while True:
-                if self._ready and self._now <= until:
-                    self._run_message()
-                elif not self._fire_timer(until):
-                    break
-                if here is not None and here.over:
-                    raise NodeCrashed(here.node.name)
+            if self._drive(_never if here is None else lambda: here.over, until):
+                raise NodeCrashed(here.node.name if here else "")
         finally:
             self.here, self._stepping = here, True
         self._now = max(self._now, until)
@@ -312,32 +303,40 @@ class Simulation(Runtime):
         actor.actor_inbox.life = self.here
         return self._ready.append
 
-    def _run_message(self) -> None:
-        """Run one message of an actor that has mail, or put it off."""
-        ready = self._ready
-        index = int(self._pick() * len(ready))
-        mailbox = ready[index]
-        last = ready.pop()
-        if last is not mailbox:
-            ready[index] = last
-        if self._stall_probability and self._stall(mailbox):
-            return
-        outer = self.here
-        self.here = life = mailbox.life
-        self._stepping = True
-        if self._remembers:
-            queue = mailbox.queue
-            self._recent.append((self._now, mailbox.actor, queue[0] if mailbox.started and queue else START))
-        try:
-            mailbox.run(1)
-        finally:
-            self.here = outer
-            self._stepping = False
-        if life is not None and not life.over:
-            node = life.node
-            node.handled += 1
-            if node.crash_points:
-                node.crash_if_due()
+    def _drive(self, happened: Callable[[], bool], deadline: float) -> bool:
+        """Run one message after the other until something has happened, and let time pass when there is none.
+
+        False if nothing is left to do by `deadline`. All in one piece: nothing is done as often as this.
+        """
+        ready, pick, outer = self._ready, self._pick, self.here
+        while not happened():
+            if not ready or self._now > deadline:  # With mail it is past it only after a turn that was blocked.
+                if self._fire_timer(deadline):
+                    continue
+                return False
+            index = int(pick() * len(ready))
+            mailbox = ready[index]
+            last = ready.pop()
+            if last is not mailbox:
+                ready[index] = last
+            if self._stall_probability and self._stall(mailbox):
+                continue
+            if self._remembers:
+                queue = mailbox.queue
+                self._recent.append((self._now, mailbox.actor, queue[0] if mailbox.started and queue else START))
+            self.here = life = mailbox.life
+            self._stepping = True
+            try:
+                mailbox.run(1)
+            finally:
+                self.here = outer
+                self._stepping = False
+            if life is not None and not life.over:
+                node = life.node
+                node.handled += 1
+                if node.crash_points:
+                    node.crash_if_due()
+        return True
 
     def _fire_timer(self, deadline: float) -> bool:
         """Fire the first timer if it is due by `deadline`; False if there is none."""

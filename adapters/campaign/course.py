@@ -143,6 +143,10 @@ class _Ear:
         self.answers.append(message)
 
 
+def _never() -> bool:
+    return False
+
+
 class Course:
     """Drives one world: senders, an operator, a service manager, and the weather."""
 
@@ -227,16 +231,9 @@ class Course:
 
     def _run(self, until: float, over: Callable[[], bool] | None = None) -> bool:
         """Let time pass and do what is due; True as soon as `over`, False at `until`."""
-        world, node = self.world, self.world.daemon_node
-
-        def happened() -> bool:  # Asked after each message, so it says for itself what `_down` says.
-            if self._running and (node.crashes != self._crashes or world.news.ended is not None):
-                return True
-            return over is not None and over()
-
         while True:
             horizon = min(self._agenda[0].at, until) if self._agenda else until
-            self.sim.run_until(happened, max(0.0, horizon - self.sim.now()))
+            self.sim.run_until(self._happened(over), max(0.0, horizon - self.sim.now()))
             if self._down():
                 self._went_down()
             elif over is not None and over():
@@ -245,6 +242,15 @@ class Course:
                 heapq.heappop(self._agenda).do()
             elif self.sim.now() >= until:
                 return False
+
+    def _happened(self, over: Callable[[], bool] | None) -> Callable[[], bool]:
+        """Make what is asked after each message, until the next thing is done: whether it is down, or `over`."""
+        if not self._running:
+            return over or _never
+        node, crashes, news = self.world.daemon_node, self._crashes, self.world.news
+        if over is None:
+            return lambda: node.crashes != crashes or news.ended is not None
+        return lambda: node.crashes != crashes or news.ended is not None or over()
 
     # The daemon's life, as a service manager sees it ----------------------------------------------
 

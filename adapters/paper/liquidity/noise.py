@@ -76,9 +76,10 @@ class Walk:
         if cached is not None:
             return cached
         low = n & -n
-        if n == 0 or low >= self._BLOCK:
-            return self._block(n // self._BLOCK)
         cache, before, after = self._cache, n - low, n + low
+        if not low or low >= self._BLOCK:
+            cache[n] = block = self._block(n // self._BLOCK)
+            return block
         left = cache.get(before)
         if left is None:
             left = self.at(before)

@@ -137,6 +137,7 @@ class SyntheticMarket:
         self._start = float(start_price / tick)
         self._bp = self._start * 1e-4
         self._grid = max(1, round(preset.grid * self._bp))
+        self._apart = self._grid * tick
         self._gap = preset.gap
         self._far = max(1, ceil(preset.reach / preset.grid))
         steps_per_quote = 1.0 / float(step * start_price)
@@ -148,7 +149,8 @@ class SyntheticMarket:
         self._sigma = preset.volatility / 4.0
         self._walk = Walk(Noise(seed, "price"), self._sigma)
         self._lead_sigma = self._sigma * _LEAD**0.5
-        self._wide, self._queue, self._levels_noise = Noise(seed, "wide"), Noise(seed, "queue"), Noise(seed, "levels")
+        self._wide, self._queue = Noise(seed, "wide"), Noise(seed, "queue")
+        self._quantile = Noise(seed, "levels").quantile
         self._mood, self._takers, self._halts = Noise(seed, "mood"), Noise(seed, "takers"), Noise(seed, "halts")
         self._now = origin
         self._touched: tuple[int, _Touch] | None = None
@@ -237,10 +239,15 @@ class SyntheticMarket:
         yield first * self._tick, steps * self._step
         g = -(-first // self._grid) - 1 if buy else first // self._grid + 1
         cache, last = self._cache[buy], max(0, g - self._far) if buy else g + self._far
-        depth = None if touch.depth == 1.0 else touch.depth
+        if len(cache) > _KEPT_LEVELS:
+            cache.clear()
+        known, depth = cache.get, None if touch.depth == 1.0 else touch.depth
+        # A level lasts 16 seconds, and they are not all renewed at once: of 16, those from `ahead` on are one further.
+        era, ahead = n >> 8, 16 - ((n & 255) >> 4)
         for k in range(g, last, -1 if buy else 1):
-            epoch = (n + (k & 15) * 16) >> 8  # A level lasts 16 seconds; they are not all renewed at once.
-            if k not in cache or (entry := cache[k])[0] != epoch:
+            epoch = era + ((k & 15) >= ahead)
+            entry = known(k)
+            if entry is None or entry[0] != epoch:
                 entry = self._renewed(cache, buy, k, epoch)
             level = entry[1]
             if level is not None:
@@ -260,10 +267,8 @@ class SyntheticMarket:
         number = (k << 34) + (epoch << 1) + buy
         level: Level | None = None
         if not self._gap or self._wide.uniform(-number) >= self._gap:
-            steps = round(self._level_steps * _SCATTER[self._levels_noise.quantile(number)])
-            level = (k * self._grid * self._tick, (steps or 1) * self._step)
-        if len(cache) > _KEPT_LEVELS:
-            cache.clear()
+            steps = round(self._level_steps * _SCATTER[self._quantile(number)])
+            level = (k * self._apart, (steps or 1) * self._step)
         cache[k] = entry = (epoch, level)
         return entry
 
