@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pykka
 
@@ -123,13 +123,12 @@ def endure(
         return ordeal
 
 
-@dataclass(order=True, slots=True)
-class Due:
-    """What will be done, `at` a moment of virtual time."""
+class Due(NamedTuple):
+    """What will be done, `at` a moment of virtual time; numbers differ, so `do` is never compared."""
 
     at: float
     number: int
-    do: Callable[[], None] = field(compare=False)
+    do: Callable[[], None]
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 
 from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.link import LatencySettings
@@ -200,7 +201,7 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
     if chance.random() < share:
         happenings += _happenings(_LATER_TROUBLE, chance, level, ends_at, scenario)
     return Weather(
-        faults=tuple(replace(fault, probability=rate * _SELDOM.get(fault.kind, 1.0)) for fault in faults),
+        faults=tuple(_striking(fault, rate) for fault in faults),
         happenings=tuple(sorted(happenings, key=lambda one: one.at)),
         converges=converges,
         ends_at=ends_at,
@@ -209,6 +210,12 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
         safety_seconds=12.0 if scenario.short else 30.0,
         latency=latency,
     )
+
+
+@cache
+def _striking(fault: Fault, rate: float) -> Fault:
+    """Let a fault strike as often as the level has it; there are few, and every run draws some of them."""
+    return replace(fault, probability=rate * _SELDOM.get(fault.kind, 1.0))
 
 
 def _happenings(

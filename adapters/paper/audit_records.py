@@ -47,13 +47,15 @@ class Record:
 
     def amount(self, name: str) -> Decimal:
         """Read an amount."""
-        if not self.has(name):
+        value = self.body.get(name)
+        if value is None:
             raise Unreadable(f"{name}: no amount in {dict(self.body)}")
-        return amount_of(self.body[name])
+        return amount_of(value)
 
     def amount_or_none(self, name: str) -> Decimal | None:
         """Read an amount that may be missing."""
-        return self.amount(name) if self.has(name) else None
+        value = self.body.get(name)
+        return None if value is None else amount_of(value)
 
     def moment(self, name: str) -> int:
         """Read an ISO 8601 time with a zone, in microseconds since 1970."""
