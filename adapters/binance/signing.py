@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
+"""What percent-encoding leaves as it is: nearly all that is ever sent."""
 
 
 class BadKey(ValueError):
@@ -82,13 +86,17 @@ def signer_of(api_secret: str | None, private_key: str | None, private_key_pass:
 
 def rest_payload(params: Mapping[str, str]) -> str:
     """Write parameters as they go into a query or a form: sorted by name, percent-encoded."""
-    return urlencode(sorted(params.items()), quote_via=quote, safe="")
+    return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in sorted(params.items())])
+
+
+def _encoded(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="")
 
 
 def signed_rest(params: Mapping[str, str], signer: Signer) -> str:
     """Write parameters and, last, the signature over exactly this text."""
     payload = rest_payload(params)
-    return f"{payload}&signature={quote(signer.sign(payload), safe='')}"
+    return f"{payload}&signature={_encoded(signer.sign(payload))}"
 
 
 def signed_ws(params: Mapping[str, str | int], api_key: str, signer: Signer) -> dict[str, str | int]:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
+from urllib.parse import quote, urlencode
 
 import pytest
 from Crypto.Hash import SHA256
 from Crypto.PublicKey import ECC, RSA
 from Crypto.Signature import eddsa, pkcs1_15
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.binance.signing import (
     BadKey,
@@ -52,6 +55,11 @@ def test_rest_parameters_are_encoded_before_they_are_signed() -> None:
         "&signature=8b8858247707283892b3b6b03ffdfac82a3138056e649169b2850faea5870c5a"
     )
     assert rest_payload({"symbols": '["A","B"]'}) == "symbols=%5B%22A%22%2C%22B%22%5D"
+
+
+@given(st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=5))
+def test_parameters_are_encoded_as_forms_are_whatever_is_in_them(params: dict[str, str]) -> None:
+    assert rest_payload(params) == urlencode(sorted(params.items()), quote_via=quote, safe="")
 
 
 def test_parameters_of_the_websocket_api_are_signed_sorted_and_with_the_key() -> None:
