@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from operator import itemgetter
 from typing import assert_never
 
 from actors.adverse import AdverseMoves
@@ -181,16 +182,15 @@ class Market:
         mid = (seen.bid + seen.ask) / 2
         band = mid * self._band
         lowest, highest = mid - band, mid + band
-        bids, asks = ZERO, ZERO
-        for price, quantity in seen.bids:
-            if price < lowest:
-                break
-            bids += quantity
-        for price, quantity in seen.asks:
-            if price > highest:
-                break
-            asks += quantity
-        return bids, asks
+        bids, asks = len(seen.bids), len(seen.asks)
+        while bids and seen.bids[bids - 1][0] < lowest:  # From the end: few are told that are not near.
+            bids -= 1
+        while asks and seen.asks[asks - 1][0] > highest:
+            asks -= 1
+        return sum(map(_QUANTITY, seen.bids[:bids]), ZERO), sum(map(_QUANTITY, seen.asks[:asks]), ZERO)
+
+
+_QUANTITY = itemgetter(1)
 
 
 def _too_early(waiting: _Waiting, quote: Quote | None, now: float, choice: Choice | None, hot_since: float) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from math import ceil, exp, floor, tanh
 from typing import NamedTuple
 
@@ -236,22 +237,23 @@ class SyntheticMarket:
         touch = self._touch(n)
         buy = side is Side.BUY
         first, steps = (touch.bid, touch.bid_steps) if buy else (touch.ask, touch.ask_steps)
-        yield first * self._tick, steps * self._step
         g = -(-first // self._grid) - 1 if buy else first // self._grid + 1
-        cache, last = self._cache[buy], max(0, g - self._far) if buy else g + self._far
-        if len(cache) > _KEPT_LEVELS:
-            cache.clear()
-        known, depth = cache.get, None if touch.depth == 1.0 else touch.depth
-        # A level lasts 16 seconds, and they are not all renewed at once: of 16, those from `ahead` on are one further.
-        era, ahead = n >> 8, 16 - ((n & 255) >> 4)
-        for k in range(g, last, -1 if buy else 1):
-            epoch = era + ((k & 15) >= ahead)
+        last = max(0, g - self._far) if buy else g + self._far
+        behind = self._standing(n, range(g, last, -1 if buy else 1), buy=buy)
+        if touch.depth != 1.0:
+            behind = ((price, self._scaled(quantity, touch.depth)) for price, quantity in behind)
+        return chain(((first * self._tick, steps * self._step),), behind)
+
+    def _standing(self, n: int, numbers: range, *, buy: bool) -> Iterator[Level]:
+        """List what stands on the levels of these numbers. Short: closing a generator costs by its length."""
+        cache = self._cache[buy]
+        known = cache.get
+        for k in numbers:
             entry = known(k)
-            if entry is None or entry[0] != epoch:
-                entry = self._renewed(cache, buy, k, epoch)
-            level = entry[1]
-            if level is not None:
-                yield level if depth is None else (level[0], self._scaled(level[1], depth))
+            if entry is None or entry[0] <= n:
+                entry = self._renewed(cache, buy, k, n)
+            if entry[1] is not None:
+                yield entry[1]
 
     def _scaled(self, quantity: Decimal, factor: float) -> Decimal:
         return max(1, round(float(quantity / self._step) * factor)) * self._step
@@ -261,15 +263,19 @@ class SyntheticMarket:
         cache: dict[int, tuple[int, Level | None]],
         buy: bool,  # noqa: FBT001 - as the number that it is
         k: int,
-        epoch: int,
+        n: int,
     ) -> tuple[int, Level | None]:
-        """Draw what stands on the k-th level in this epoch."""
+        """Draw what stands on the k-th level from step `n` on, and say until when."""
+        shift = (k & 15) * 16  # A level lasts 16 seconds; they are not all renewed at once.
+        epoch = (n + shift) >> 8
         number = (k << 34) + (epoch << 1) + buy
         level: Level | None = None
         if not self._gap or self._wide.uniform(-number) >= self._gap:
             steps = round(self._level_steps * _SCATTER[self._quantile(number)])
             level = (k * self._apart, (steps or 1) * self._step)
-        cache[k] = entry = (epoch, level)
+        if len(cache) > _KEPT_LEVELS:
+            cache.clear()
+        cache[k] = entry = ((epoch + 1 << 8) - shift, level)
         return entry
 
     # The others -----------------------------------------------------------------------------------
