@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -67,6 +67,7 @@ from messages.facts import (
     TradingHalted,
     TradingResumed,
 )
+from messages.frozen import replace
 from messages.market import ConnectMarket, WatchMarket
 from messages.order import ConnectExchange, VenueCommand
 from messages.refs import Tells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from operator import itemgetter
 from typing import assert_never
@@ -18,6 +18,7 @@ from actors.timing import Patience, due
 from actors.usual import UsualSpread
 from messages.control import ActorReady, Ping, Pong
 from messages.execution import WaitsFor
+from messages.frozen import replace
 from messages.market import (
     Await,
     Awaited,

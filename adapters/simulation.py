@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -42,6 +42,7 @@ from messages.control import (
 )
 from messages.execution import ExecutionCommand
 from messages.facts import ExecutionClosed, ExecutionQuarantined, SignalAccepted
+from messages.frozen import replace
 from messages.ids import microseconds
 from messages.market import WatchMarket
 from messages.order import VenueCommand

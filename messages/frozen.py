@@ -2,17 +2,21 @@
 
 A frozen class sets each field by `object.__setattr__`, which looks the field's name up again each time; the
 descriptor of the slot knows its place. Everything else, the refusal to change included, is as the standard has it.
+`replace` is the standard's as well, but reads all fields at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from functools import cache
 from inspect import ismemberdescriptor
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass as dataclass  # noqa: PLC0414 - to be imported from here
+    from dataclasses import replace as replace  # noqa: PLC0414 - likewise
     from types import CodeType
 else:
     from dataclasses import dataclass as standard
@@ -28,6 +32,21 @@ else:
             return made
 
         return make if plain is None else make(plain)
+
+    def replace(made: Any, /, **changes: object) -> Any:
+        """Make another of the same class that differs in `changes`; all its fields are given when it is made."""
+        values = _values_of(type(made))(made)
+        return type(made)(**{**values, **changes})
+
+
+@cache
+def _values_of(kind: type) -> Callable[[Any], dict[str, Any]]:
+    """Return what reads all fields of an instance at once: to ask for each by name costs several times as much."""
+    names = tuple(one.name for one in fields(kind))
+    if len(names) < 2:  # Of one name `attrgetter` gives no tuple.
+        return lambda made: {name: getattr(made, name) for name in names}
+    read = attrgetter(*names)
+    return lambda made: dict(zip(names, read(made), strict=True))
 
 
 def _hasten(made: type) -> None:

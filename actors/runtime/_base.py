@@ -40,7 +40,11 @@ class Failure:
     message: object
     """What it was handling; None while it was starting."""
     error: BaseException
-    traceback: str
+
+    @property
+    def traceback(self) -> str:
+        """Where it happened, for people: written down when one of them asks, since many failures are expected."""
+        return "".join(traceback.format_exception(self.error))
 
     def __str__(self) -> str:
         doing = "starting" if self.message is None else f"handling {self.message!r}"
@@ -161,8 +165,7 @@ class Runtime(ABC):
 
     def note_failure(self, actor: str, message: object, error: BaseException) -> None:
         """Take note of an actor's death."""
-        text = "".join(traceback.format_exception(error))
-        self.failures.append(Failure(actor, message, error, text))
+        self.failures.append(Failure(actor, message, error))
 
     def claim_failures(self) -> list[Failure]:
         """Return the failures so far and forget them: whoever claims them has expected them."""

@@ -6,9 +6,9 @@ first look at the market. What a cut or a crash has missed is left out, so the c
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
+from messages.frozen import replace
 from messages.market import Awaited, Quote
 from messages.money import ZERO
 

@@ -5,7 +5,6 @@ Everything is exact: quantities are whole steps, times whole microseconds.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import assert_never
@@ -16,7 +15,7 @@ from actors.twap.manner import fee_gap_of, timed_of
 from actors.twap.settings import TwapSettings
 from messages.execution import Plan
 from messages.facts import SignalAccepted
-from messages.frozen import dataclass
+from messages.frozen import dataclass, replace
 from messages.market import SymbolRules
 from messages.money import ONE, ZERO, ceil_to, floor_to
 from messages.signal import ChildKind, Side, TwapOptions

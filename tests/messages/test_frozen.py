@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from messages import facts
-from messages.frozen import dataclass
+from messages.frozen import dataclass, replace
 from messages.order import LimitsSeen, SendOrder
 
 
@@ -121,6 +121,19 @@ def test_it_is_copied_replaced_and_pickled() -> None:
     assert dataclasses.replace(made, size=4) == Derived("BTCUSDT", 4, price=Decimal(3), note="kept")
     assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))  # noqa: S301 - our own
     assert hash(made) == hash(copy.copy(made))
+
+
+def test_another_differs_in_what_is_said_and_in_nothing_else() -> None:
+    made = Derived("BTCUSDT", price=Decimal(3), note="kept")
+    assert replace(made, size=4) == dataclasses.replace(made, size=4)
+    assert replace(Empty()) == Empty()
+    assert replace(Listing(["a"])) == Listing(["a"])
+    assert replace(Open("BTCUSDT"), symbol="ETHUSDT") == Open("ETHUSDT")
+    with pytest.raises(ValueError, match="no price"):
+        replace(made, price=Decimal(0))
+    change: Any = {"colour": "red"}
+    with pytest.raises(TypeError):
+        replace(made, **change)
 
 
 def test_other_classes_are_left_as_the_standard_makes_them() -> None:

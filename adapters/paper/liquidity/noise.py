@@ -6,6 +6,8 @@ do, cannot change its course.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from hashlib import blake2b
 from math import sqrt
 from statistics import NormalDist
@@ -68,7 +70,7 @@ class Walk:
         self._noise, self._sigma = noise, sigma
         self._blocks = [0.0]
         self._cache: dict[int, float] = {}
-        self._spread = {1 << k: sigma * sqrt((1 << k) / 2) for k in range(21)}
+        self._spread = _spread_of(sigma)
 
     def at(self, n: int) -> float:
         """Say where the walk is after `n` steps."""
@@ -97,3 +99,9 @@ class Walk:
             step = self._sigma * sqrt(self._BLOCK) * self._noise.normal(-len(self._blocks))
             self._blocks.append(self._blocks[-1] + step)
         return self._blocks[index]
+
+
+@cache
+def _spread_of(sigma: float) -> Mapping[int, float]:
+    """How far the middle of a bridge strays, by half its length in steps; the presets have few different sigmas."""
+    return {1 << k: sigma * sqrt((1 << k) / 2) for k in range(21)}
