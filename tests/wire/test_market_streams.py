@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiohttp import web
 
+from adapters.paper.records import Event
+from adapters.paper.server.app import PaperServer
+from adapters.paper.server.streams import Board
 from tests.wire.exchange_world import Socket, World, a_world, an_order, milliseconds
 
 pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
@@ -247,3 +252,41 @@ async def test_the_market_stands_still_while_nobody_looks(world: World, monkeypa
     assert placed.status == 200
     await asyncio.sleep(0.15)
     assert len(ticks) > 3
+
+
+async def test_what_is_told_of_an_order_does_not_wait_for_another_book(monkeypatch: pytest.MonkeyPatch) -> None:
+    course: list[str] = []
+    turns, tell, send = Board.turns, PaperServer._tell, web.WebSocketResponse.send_frame
+
+    def noted_turns(board: Board, at: float) -> Iterator[None]:
+        rest = turns(board, at)
+        while True:
+            course.append("a book")
+            if next(rest, course) is course:
+                return
+            yield
+
+    def noted_tell(server: PaperServer, event: Event) -> None:
+        course.append("told")
+        tell(server, event)
+
+    async def noted_send(socket: web.WebSocketResponse, message: bytes, *how: Any) -> None:
+        await send(socket, message, *how)
+        if message.startswith(b'{"subscriptionId"'):
+            course.append("sent")
+
+    monkeypatch.setattr(Board, "turns", noted_turns)
+    monkeypatch.setattr(PaperServer, "_tell", noted_tell)
+    monkeypatch.setattr(web.WebSocketResponse, "send_frame", noted_send)
+    async with a_world(tick_seconds=0.001) as world:
+        names = "/".join(f"{symbol}@depth@100ms" for symbol in ("btcusdt", "ethusdt", "bnbusdt", "dogeusdt"))
+        await world.connect(f"/stream?streams={names}")
+        user = await world.user_stream()
+        for _ in range(40):
+            await world.place(price="40000.00")
+            await user.reports(2)
+        assert course.count("a book") > 40, "or there was nothing to wait for"
+    waiting = 0
+    for what in course:
+        waiting += {"told": 1, "sent": -1}.get(what, 0)
+        assert not (waiting and what == "a book"), "an event waited for a book"

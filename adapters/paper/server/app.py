@@ -32,6 +32,7 @@ logger = logging.getLogger("tidegate.paper")
 WS_API_PATH, RAW_PATH, COMBINED_PATH = "/ws-api/v3", "/ws", "/stream"
 _MOST_BODY = 1 << 20
 _GOODBYE_SECONDS = 1.5
+_LET_OUT_SECONDS, _MOST_LET_OUT = 0.001, 3
 
 
 class PaperServer:
@@ -56,6 +57,7 @@ class PaperServer:
         self._board = Board(self.desk, self._wake)
         self._sessions: dict[Session, None] = {}
         self._sockets: dict[MarketSocket, None] = {}
+        self._telling = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.ServerRunner | None = None
 
@@ -177,6 +179,7 @@ class PaperServer:
                 asyncio.get_running_loop().call_later(again.milliseconds / 1000, self._tell, event)
 
     def _tell(self, event: Event) -> None:
+        self._telling = True
         encoded: dict[int, bytes] = {}
         now = self.desk.time()
         for session in self._sessions:
@@ -201,10 +204,20 @@ class PaperServer:
             began = loop.time()
             self.exchange.advance(self.desk.now())
             self.desk.publish()
+            await self._let_out()
             for _ in self._board.turns(began):
                 self.desk.publish()
-                await asyncio.sleep(0)  # An order that has come meanwhile does not wait for all books.
+                await self._let_out()
             await asyncio.sleep(max(self.settings.tick_seconds - (loop.time() - began), 0.001))
+
+    async def _let_out(self) -> None:
+        """Let others have their turn: an order that has come does not wait for all books, nor what was told for one."""
+        await asyncio.sleep(0)
+        for _ in range(_MOST_LET_OUT):
+            if not self._telling:
+                return
+            self._telling = False  # It is on its socket two turns of the loop from now.
+            await asyncio.sleep(_LET_OUT_SECONDS)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
