@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 import orjson
 
+from adapters.storage.parts import UnwritableFact, apart, in_utc
 from messages.control import Committed
 from messages.facts import FACTS, ExecutionClosed, Fact
-from messages.money import plain
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in FACTS.items()}
 
 _ODD_ESCAPE = re.compile(rb"\\u(?!00[01])")
@@ -27,10 +26,6 @@ _ODD_ESCAPE = re.compile(rb"\\u(?!00[01])")
 
 class UnreadableFact(ValueError):
     """Text that is no fact of this version: an unknown kind, a missing field, a wrong type, a NaN."""
-
-
-class UnwritableFact(ValueError):
-    """A fact holds what must not be written down: a NaN, a float, a time without a zone."""
 
 
 class _Heading(msgspec.Struct):
@@ -47,7 +42,10 @@ def encode(fact: Fact) -> bytes:
 
     Raises `UnwritableFact`.
     """
-    return _dump(fact)
+    try:
+        return _dump(apart(fact))
+    except (AttributeError, TypeError) as error:
+        raise UnwritableFact(str(error)) from error
 
 
 def decode(kind: str, body: bytes | str) -> Fact:
@@ -73,10 +71,10 @@ def export_line(committed: Committed) -> bytes:
     An `ExecutionClosed` has its report as `report`, and the report's figures beside, flat.
     """
     fact = committed.fact
-    heading = _dump({"seq": committed.seq, "at": committed.at, "type": type(fact).__name__})
+    heading = _dump({"seq": committed.seq, "at": in_utc(committed.at), "type": type(fact).__name__})
     parts = [heading[:-1], encode(fact)[1:-1]]
     if isinstance(fact, ExecutionClosed):
-        parts.append(_dump(fact.report)[1:-1])
+        parts.append(_dump(apart(fact.report))[1:-1])
     return b",".join(parts) + b"}\n"
 
 
@@ -89,29 +87,14 @@ def import_line(line: bytes | str) -> Committed:
     return Committed(heading.seq, heading.at, decode(heading.type, line))
 
 
-def _dump(value: object) -> bytes:
+def _dump(parts: dict[str, object]) -> bytes:
     try:
-        return orjson.dumps(value, _as_text, _OPTIONS)
+        return orjson.dumps(parts, _refuse, orjson.OPT_UTC_Z)
     except orjson.JSONEncodeError as error:
         raise UnwritableFact(str(error.__cause__ or error)) from error
 
 
-def _as_text(value: object) -> str:
-    """Say in text what JSON has no type for; orjson calls this for each such value."""
-    if isinstance(value, Decimal):
-        text = str(value)
-        if text.isdigit() or ("." in text and text[-1] in "123456789" and "E" not in text):
-            return text  # Most amounts are written plainly as they are.
-        if not value.is_finite():
-            raise UnwritableFact(f"an amount must be finite: {value}")
-        return plain(value)
-    if isinstance(value, datetime):
-        offset = value.utcoffset()
-        if offset is None:
-            raise UnwritableFact(f"a time must have a zone: {value}")
-        if offset:
-            value = value.astimezone(UTC)
-        return value.isoformat()[:-6] + "Z"
+def _refuse(value: object) -> None:
     raise UnwritableFact(f"neither text nor amount nor time: {value!r}")
 
 

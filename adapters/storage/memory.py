@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from adapters.storage.codec import UnwritableFact, decode, encode
+from adapters.storage.codec import decode, encode
+from adapters.storage.parts import UnwritableFact
 from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
 from messages.ids import microseconds
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import apsw
 
-from adapters.storage.codec import UnreadableFact, UnwritableFact, decode, encode
+from adapters.storage.codec import UnreadableFact, decode, encode
 from adapters.storage.directory import DataDirectory, DirectoryUnusable, NoJournal, open_private
+from adapters.storage.parts import UnwritableFact
 from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
 from messages.ids import microseconds
 
