@@ -13,7 +13,7 @@ import pykka
 from pykka._envelope import Envelope
 
 from actors.runtime import Actor, Pool
-from actors.runtime._actor import current_runtime
+from actors.runtime._actor import Ref, current_runtime
 from messages.money import use_money_context
 
 CLOSE_SECONDS = 10.0
@@ -45,9 +45,11 @@ class PlainThreads(Pool):
         self._changes = mock.patch.multiple(
             Actor, _create_actor_inbox=staticmethod(PlainInbox), _start_actor_loop=_start_thread
         )
+        self._telling = mock.patch.object(Ref, "tell", _tell)
 
     def __enter__(self) -> Self:
         self._changes.__enter__()
+        self._telling.__enter__()
         return super().__enter__()
 
     def __exit__(
@@ -62,8 +64,16 @@ class PlainThreads(Pool):
             for future in stopping:
                 with suppress(pykka.Timeout):
                     future.get(timeout=max(0.0, deadline - self.now()))
+        self._telling.__exit__(None, None, None)
         self._changes.__exit__(None, None, None)
         super().__exit__(kind, error, trace)
+
+
+def _tell(ref: Ref[Any], message: object) -> None:
+    """Put a message into the inbox, as Pykka's own `tell` does; the project's hands a mailbox to its runtime."""
+    if ref.actor_stopped.is_set():
+        raise pykka.ActorDeadError(f"{ref} not found")
+    ref.actor_inbox.put(message)
 
 
 def _start_thread(actor: Actor) -> None:
