@@ -500,7 +500,7 @@ class SignalGate(Follower, Parent, Child):
 
     def _answer(self, reply_to: Tells[Verdict], verdict: Verdict) -> None:
         reason = verdict.reason if verdict.status is Status.REJECTED else None
-        self.counts[verdict.status.value if reason is None else f"{verdict.status.value}:{reason.value}"] += 1
+        self.counts[f"{verdict.status}" if reason is None else f"{verdict.status}:{reason}"] += 1
         self.runtime.send(reply_to, verdict)
 
     # Executions -------------------------------------------------------------------------------

@@ -213,7 +213,7 @@ class Dedup:
         price = mid if signal.price is None else signal.price
         moment = now if signal.timestamp is None else signal.timestamp.astimezone(UTC)
         minute = moment.minute - moment.minute % LABEL_BUCKET_MINUTES
-        return f"{signal.symbol}_{signal.side.value}_{self._rounded(price)}_{moment.hour:02}:{minute:02}"
+        return f"{signal.symbol}_{signal.side}_{self._rounded(price)}_{moment.hour:02}:{minute:02}"
 
     def __len__(self) -> int:
         """Count what is remembered, by either rule."""

@@ -23,6 +23,7 @@ __all__ = ["GateSettings", "Limits", "Market", "Refusal", "Sized"]
 
 _SYMBOL: Final = re.compile(r"[A-Z0-9]{2,20}")
 _NAN: Final = float("nan")
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Market(NamedTuple):
@@ -237,7 +238,7 @@ def _check_minimum(sized: Sized, min_quantity: Decimal) -> Refusal | None:
 
 
 def _seconds_between(earlier: datetime, later: datetime) -> Decimal:
-    return Decimal((later - earlier) // timedelta(milliseconds=1)) / 1000
+    return Decimal((later - earlier) // _MILLISECOND) / 1000
 
 
 def _figure(amount: Decimal) -> str:

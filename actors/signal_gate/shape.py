@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Final, NamedTuple
 
-from messages.money import plain
+from messages.money import ZERO, plain
 from messages.signal import Reason, Side, Signal, TwapOptions
 
 MAX_TEXT: Final = 128
@@ -39,6 +40,8 @@ def malformed(detail: str) -> Refusal:
 _TEXTS: Final = (("symbol", False), ("source", False), ("account", False), ("id", True), ("tag", True))
 """Text fields, and whether they may be missing."""
 
+_texts_of = attrgetter(*(name for name, _ in _TEXTS))
+
 _AMOUNTS: Final = ("quantity", "quote_quantity", "price", "ttl_seconds", "limit_price")
 _TWAP_AMOUNTS: Final = ("duration_seconds", "interval_seconds", "rho")
 _MOMENTS: Final = ("start_at", "end_at")
@@ -63,8 +66,7 @@ def check_shape(signal: Signal, max_duration_seconds: Decimal) -> Refusal | None
 
 
 def _check_texts(signal: Signal) -> Refusal | None:
-    for name, optional in _TEXTS:
-        text = getattr(signal, name)
+    for (name, optional), text in zip(_TEXTS, _texts_of(signal), strict=True):
         if text is None and optional:
             continue
         if not isinstance(text, str) or not _plain_text(text):
@@ -94,8 +96,11 @@ def check_amount(name: str, amount: object) -> Refusal | None:
         return malformed(f"{name} must be a decimal number")
     if not amount.is_finite():
         return Refusal(Reason.NOT_FINITE, f"{name} is {amount}")
-    if amount <= 0:
+    if amount <= ZERO:
         return malformed(f"{name} must be above 0")
+    text = str(amount)
+    if len(text) <= MAX_MAGNITUDE and "E" not in text:
+        return None  # As most are: so few characters are neither too many digits nor too far from the point.
     if amount.adjusted() > MAX_MAGNITUDE:
         return Refusal(Reason.NOT_FINITE, f"{name} is above 1e{MAX_MAGNITUDE}")
     _, digits, exponent = amount.as_tuple()
