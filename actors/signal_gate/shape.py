@@ -40,7 +40,7 @@ def malformed(detail: str) -> Refusal:
 _TEXTS: Final = (("symbol", False), ("source", False), ("account", False), ("id", True), ("tag", True))
 """Text fields, and whether they may be missing."""
 
-_texts_of = attrgetter(*(name for name, _ in _TEXTS))
+_texts_of: Final = attrgetter(*(name for name, _ in _TEXTS))
 
 _AMOUNTS: Final = ("quantity", "quote_quantity", "price", "ttl_seconds", "limit_price")
 _TWAP_AMOUNTS: Final = ("duration_seconds", "interval_seconds", "rho")
