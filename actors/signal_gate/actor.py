@@ -303,9 +303,9 @@ class SignalGate(Follower, Parent, Child):
             self._reached = max(self._reached, written)
         return self._reached
 
-    def _now(self) -> datetime:
+    def _now(self, wall: datetime) -> datetime:
         """The time by which windows are measured: a step of the wall clock makes none shorter or longer."""
-        self._reached = max(self._reached, self._clock.now())
+        self._reached = max(self._reached, self._clock.now(wall))
         return self._reached
 
     # Signals ----------------------------------------------------------------------------------
@@ -315,7 +315,8 @@ class SignalGate(Follower, Parent, Child):
         if refusal is not None:
             self._refuse_at_once(signal, reply_to, refusal)
             return
-        now, moment = self.runtime.wall_time(), self._now()
+        now = self.runtime.wall_time()
+        moment = self._now(now)
         market = self._market_of(signal.symbol)
         quote = self._limits.fresh(market)
         mid = None if quote is None else quote.mid

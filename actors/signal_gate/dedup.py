@@ -110,6 +110,7 @@ class Dedup:
         self._ttl = _seconds(settings.cache_ttl_seconds)
         self._retention = _seconds(settings.retention_days * 86_400)
         self._tolerance = settings.price_tolerance_bps / BPS
+        self._unit = Decimal(1).scaleb(-settings.price_rounding_decimals)
         self._by_id: dict[_IdKey, _Seen] = {}
         self._by_price: dict[_Group, list[tuple[Decimal, int, _Seen]]] = {}
         self._open: dict[str, _Seen] = {}
@@ -224,8 +225,7 @@ class Dedup:
     def _rounded(self, price: Decimal | None) -> str:
         if price is None:
             return "-"
-        unit = Decimal(1).scaleb(-self._settings.price_rounding_decimals)
-        return format(price.quantize(unit, ROUND_HALF_UP), "f")
+        return format(price.quantize(self._unit, ROUND_HALF_UP), "f")
 
     def _near(self, group: _Group, price: Decimal) -> _Seen | None:
         """Find the nearest accepted price within the tolerance; of equally near ones the earliest.
@@ -288,4 +288,5 @@ def _content(signal: Signal) -> _Content:
 def _differing(one: _Content, other: _Content) -> tuple[str, ...]:
     if one == other:
         return ()
-    return tuple(name for name in _Content._fields if getattr(one, name) != getattr(other, name))
+    fields = zip(_Content._fields, one, other, strict=True)
+    return tuple([name for name, ours, theirs in fields if ours is not theirs and ours != theirs])

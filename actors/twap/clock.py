@@ -10,7 +10,8 @@ from itertools import pairwise
 from actors.runtime import Runtime
 from messages.facts import ChildIntended, Fact
 
-SLEW = timedelta(seconds=1)
+SLEW_SECONDS = 1.0
+SLEW = timedelta(seconds=SLEW_SECONDS)
 """A wall clock that is off by no more than this is being slewed and is followed; else it has stepped."""
 
 
@@ -29,16 +30,14 @@ class Clock:
         self._wall, self._monotonic = runtime.wall_time(), runtime.now()
         self._ahead = timedelta()
 
-    def now(self) -> datetime:
-        """The wall time, but for steps since the beginning."""
-        monotonic, wall = self._runtime.now(), self._runtime.wall_time()
-        if monotonic == self._monotonic and wall == self._wall:
-            return wall + self._ahead
-        expected = self._wall + timedelta(seconds=monotonic - self._monotonic)
-        if abs(wall - expected) > SLEW:
-            return expected + self._ahead
+    def now(self, wall: datetime | None = None) -> datetime:
+        """The wall time, but for steps since the beginning; `wall` is what it shows, if that was just read."""
+        monotonic, wall = self._runtime.now(), wall or self._runtime.wall_time()
+        passed = monotonic - self._monotonic
+        if abs((wall - self._wall).total_seconds() - passed) > SLEW_SECONDS:
+            return self._wall + timedelta(seconds=passed) + self._ahead
         self._wall, self._monotonic = wall, monotonic
-        return wall + self._ahead
+        return wall + self._ahead if self._ahead else wall
 
     def not_before(self, reached: datetime) -> None:
         """Go on from a wall time that is known to have been reached: the clock was set back since."""

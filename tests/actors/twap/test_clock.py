@@ -1,10 +1,11 @@
-"""How far a schedule had come before a restart, by two clocks of which each may have been set."""
+"""Wall time without its steps; how far a schedule had come before a restart, by two clocks of which each may be set."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from actors.twap.clock import moment_reached
+from actors.runtime import EPOCH, Simulation
+from actors.twap.clock import Clock, moment_reached
 from messages.facts import ChildIntended, ExecutionStarted, Fact
 from tests.factories import an_intent as intent
 
@@ -47,3 +48,12 @@ def test_the_clock_of_the_venue_that_was_measured_anew_says_nothing_either() -> 
     facts = [an_intent(0, 0), an_intent(3.5, 1.0), a_start(1.2)]
     assert isinstance(facts[0][0], ChildIntended)
     assert moment_reached(NOON, facts) == wall(1.2)
+
+
+def test_a_slewed_clock_is_followed_and_a_stepped_one_is_not_whoever_reads_it(simulation: Simulation) -> None:
+    clock = Clock(simulation)
+    for step, counts in ((0.9, 0.9), (0.9, 1.8), (1.2, 1.8), (-3600.0, 1.8), (3599.7, 2.7)):
+        simulation.step_clock(step)
+        simulation.run(10.0)
+        expected = EPOCH + timedelta(seconds=simulation.now() + counts)
+        assert clock.now() == clock.now(simulation.wall_time()) == expected
