@@ -140,6 +140,7 @@ class TWAPActor(Follower, Child):
         self._old: list[tuple[Fact, datetime]] = []
         self._timer: Timer | None = None
         self._wakes_at: float | None = None
+        self._waits_until: datetime | None = None
         self._generation = 0
         self._vigil = Vigil(accepted, runtime=self.runtime, me=self.actor_ref, market=market, exchange=exchange)
         self._serving: Serve | None = None
@@ -168,7 +169,7 @@ class TWAPActor(Follower, Child):
                 self.on_news(message)
             case _Due(generation):
                 if generation == self._generation:
-                    self._timer = self._wakes_at = None
+                    self._timer = self._wakes_at = self._waits_until = None
                     self._drive()
             case Awaited():
                 self._look(message)
@@ -212,8 +213,8 @@ class TWAPActor(Follower, Child):
         if not self.caught_up:
             self._introduced = True  # What is old, everybody else was told before.
             self._old.append((fact, at))
-            return
-        self._execution.fold(fact, self._clock.told(at))
+        elif not isinstance(fact, SignalAccepted):  # It was started with that, and works on it already.
+            self._execution.fold(fact, self._clock.told(at))
 
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Plan if that was never done, say that the execution is in hand, and go on with it."""
@@ -259,6 +260,8 @@ class TWAPActor(Follower, Child):
 
     def on_news_of(self, fact: Fact) -> None:
         """Go on when ExchangeActor or OrderWatcher have said something of a child."""
+        if isinstance(fact, SignalAccepted) and self._waits_on():
+            return
         asked = self._asked
         if isinstance(fact, ChildIntended) and asked is not None:
             if (fact.slice, fact.attempt) != (asked.slice, asked.attempt):
@@ -268,6 +271,13 @@ class TWAPActor(Follower, Child):
         if self.caught_up and isinstance(fact, TradeBooked):
             self._mark(fact)
         self._drive()
+
+    def _waits_on(self) -> bool:
+        """Whether a turn is still waited for that has not come yet; then by the wall clock as it goes now."""
+        if self._waits_until is None or self._clock.now() >= self._waits_until:
+            return False
+        self._wake_at(self._clock.moment(self._waits_until), self._waits_until)
+        return True
 
     def _mark(self, trade: TradeBooked) -> None:
         """Ask what the mid will be after a trade, for the report's sake."""
@@ -312,7 +322,7 @@ class TWAPActor(Follower, Child):
                 case Rest() | CancelResting():
                     self._rest(step)
                 case Wait(until):
-                    self._wake_at(None if until is None else self._clock.moment(until))
+                    self._wake_at(None if until is None else self._clock.moment(until), until)
                 case AwaitChild():
                     self._wake_at(None)
                 case Serve() as serve:
@@ -704,7 +714,9 @@ class TWAPActor(Follower, Child):
         assert schedule is not None, "an execution without a plan"
         return schedule
 
-    def _wake_at(self, due: float | None) -> None:
+    def _wake_at(self, due: float | None, turn: datetime | None = None) -> None:
+        """Be woken at this moment (monotonic s, None = not at all), for a turn of the schedule if one is named."""
+        self._waits_until = turn
         if due == self._wakes_at:
             return
         if self._timer is not None:
