@@ -51,7 +51,8 @@ class Clock:
         That clock has made the same steps, but it is not known whether before or after `at`: what is nearer to
         now is right, for a commit takes less time than a step.
         """
-        now, shown = self.now(), self._runtime.wall_time()
+        shown = self._runtime.wall_time()
+        now = self.now(shown)
         if now == shown:
             return min(now, at)
         ours = at + (now - shown)
