@@ -204,6 +204,9 @@ class Execution:
     paused: bool = False
     cancelled: bool = False
     closed: bool = False
+    _least: tuple[Plan | None, Limits | None, Decimal] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def executed(self) -> Decimal:
@@ -489,7 +492,11 @@ class Execution:
         )
 
     def _minimum(self) -> Decimal:
-        return minimum_at(self._planned(), self._arrival_price)
+        """The least that a child may be at the arrival price, worked out once for a plan and the venue's bounds."""
+        plan, terms, known = self.plan, self.terms, self._least
+        if known is None or known[0] is not plan or known[1] is not terms:
+            known = self._least = (plan, terms, minimum_at(self._planned(), self._arrival_price))
+        return known[2]
 
     @property
     def _arrival_price(self) -> Decimal:
