@@ -321,14 +321,13 @@ class ExchangeActor(Follower, Child):
 
     def _on_news_of_resting(self, fact: Fact) -> None:
         """Let no child rest in the book while nothing new may be sent, nor one that nobody works any more."""
-        shut = self._door.shut_for
         match fact:
             case ExecutionQuarantined(execution_id=execution_id):
                 self._cancel_resting(self._open_of(execution_id), "quarantined")
             case ChildAcknowledged(execution_id=execution_id, client_order_id=child):
                 exposure = self._door.exposures.get(execution_id)
                 intent = None if exposure is None else exposure.intent_of(child)
-                why = shut or ("quarantined" if exposure is not None and exposure.quarantined else None)
+                why = self._door.shut_for or ("quarantined" if exposure is not None and exposure.quarantined else None)
                 if intent is not None and why is not None:
                     self._cancel_resting((intent,), why, again=True)
             case _:

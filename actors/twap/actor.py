@@ -237,8 +237,8 @@ class TWAPActor(Follower, Child):
             self.append(planned, started)
         else:
             self.append(started)
-        self._mid = MidIntegral(execution.mid_integral, execution.mid_seconds)
-        self._adapt()
+            self._mid = MidIntegral(execution.mid_integral, execution.mid_seconds)
+            self._adapt()
         self._count_trades()
         # An older incarnation's wish may still become an intent, but none that comes later is sent.
         self._in_hand = execution.incarnation == 1

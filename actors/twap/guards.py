@@ -75,8 +75,7 @@ def reason_of(failed: str | None) -> StopReason:
 
 def forgiven(settings: TwapSettings) -> tuple[StopReason, ...]:
     """Name what a refusal by the venue may be for without ending the execution."""
-    reasons = (StopReason.SYMBOL_STATUS, StopReason.BALANCE)
-    return tuple(reason for reason in reasons if policy_of(reason, settings) != "stop")
+    return tuple(reason for reason, name in _FORGIVABLE if getattr(settings, name) != "stop")
 
 
 def policy_of(reason: StopReason, settings: TwapSettings) -> Policy:
@@ -96,6 +95,8 @@ _POLICIES: dict[str, str] = {
     StopReason.BALANCE: "on_balance",
 }
 """Which setting decides for which guard."""
+
+_FORGIVABLE = tuple((reason, _POLICIES[reason]) for reason in (StopReason.SYMBOL_STATUS, StopReason.BALANCE))
 
 
 def deviation_of(side: Side, arrival_price: Decimal, quote: Quote) -> Decimal:

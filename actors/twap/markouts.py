@@ -48,7 +48,7 @@ class Markouts:
 
     side: Side
     _waiting: dict[int, _Trades] = field(default_factory=dict)
-    _sums: tuple[_Sums, ...] = field(default_factory=lambda: tuple(_Sums() for _ in AFTER_SECONDS))
+    _sums: tuple[_Sums, ...] = ()  # One for each of `AFTER_SECONDS`, once there is a trade.
     _count: int = 0
     _reverted: Decimal = ZERO
     _reverted_quantity: Decimal = ZERO
@@ -60,6 +60,7 @@ class Markouts:
 
     def trade(self, trade: TradeBooked, mid: Decimal, now: float) -> int | None:
         """Take a trade of `now` (monotonic s), its child sent on `mid`; return the number to ask by, if it is new."""
+        self._sums = self._sums or tuple(_Sums() for _ in AFTER_SECONDS)
         number, trades = self._count, self._waiting.get(self._count)
         new = trades is None or trades.child != trade.client_order_id or now - trades.at > TOGETHER_SECONDS
         if trades is None or new:
@@ -100,7 +101,7 @@ class Markouts:
                 realised_spread_bps=in_bps(sums.realised, arrival * sums.quantity),
                 impact_bps=in_bps(sums.impact, arrival * sums.quantity),
             )
-            for seconds, sums in zip(AFTER_SECONDS, self._sums, strict=True)
+            for seconds, sums in zip(AFTER_SECONDS, self._sums, strict=bool(self._sums))
             if sums.quantity and filled
         )
 
