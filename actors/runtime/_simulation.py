@@ -285,13 +285,13 @@ class Simulation(Runtime):
 
     def _lose_timers(self, life: Life) -> None:
         kept = []
-        chance = self.stream("crash")
         for due, number, timer in sorted(self._timers):
             if not timer.pending or timer.aim() is life:
                 continue
             if timer.origin is not life:
                 kept.append((due, number, timer))
                 continue
+            chance = self.stream("crash")  # To make a stream is dear, and most who crash had nothing under way.
             match chance.choice(("lost", "kept", "late")):
                 case "kept":
                     kept.append((due, number, timer))
@@ -348,7 +348,8 @@ class Simulation(Runtime):
         while timers and timers[0][0] <= deadline:
             due, _, timer = heapq.heappop(timers)
             if timer.ref is not None:  # As `pending`, without its call.
-                self._now = max(self._now, due)
+                if due > self._now:  # noqa: PLR1730 - not by `max`, whose call is dear
+                    self._now = due
                 timer.fire(self)
                 return True
         return False

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 
 from adapters.paper.faults import Fault, FaultKind
 from adapters.paper.link import LatencySettings
 from adapters.scenarios import Scenario, TimedSignal
+from messages.frozen import replace
 
 
 class Level(StrEnum):

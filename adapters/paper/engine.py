@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 from adapters.paper.account import Account
@@ -35,6 +34,7 @@ from adapters.paper.records import (
     TradeRecord,
 )
 from adapters.paper.rules import SymbolStatus
+from messages.frozen import replace
 from messages.money import ZERO
 from messages.order import OrderStatus
 from messages.signal import Side

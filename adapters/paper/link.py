@@ -60,14 +60,15 @@ class VenueLink:
     def tell(self, message: VenueCommand | WatchMarket, /) -> None:
         """Send `message` on its way."""
         delay = self._latency.draw(self._latency.order_in_ms, self._chance)
-        due = self._runtime.now() + delay
+        now = self._runtime.now()
+        due = now + delay
         if isinstance(message, QueryTime):
             arrival = milliseconds(self._runtime.wall_time()) + round(delay * 1000)
             self._send(due, delay, TimeAsked(message, arrival))
             return
         if isinstance(message, WatchMarket | OpenUserStream | ReportLimits):
             due = self._subscribed = max(due, self._subscribed)
-        self._send(due, due - self._runtime.now(), message)
+        self._send(due, due - now, message)
 
     def _send(self, due: float, delay: float, message: LinkMessage) -> None:
         if delay > 0:
