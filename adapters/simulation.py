@@ -125,6 +125,8 @@ class _News:
         self.up: DaemonUp | None = None
         self.readiness = Readiness.STARTING
         self.ended: DaemonEnded | None = None
+        self.ends: list[str] = []
+        """What has ended this life of the daemon, by itself or by a crash; nothing while it runs."""
         self.open: dict[str, SignalAccepted] = {}
         self.closed: dict[str, ExecutionClosed] = {}
 
@@ -139,6 +141,7 @@ class _News:
                 self.readiness = readiness
             case DaemonEnded():
                 self.ended = message
+                self.ends.append(message.detail)
             case Committed(fact=SignalAccepted() as accepted):
                 self.open[accepted.execution_id] = accepted
             case Committed(fact=ExecutionClosed() as closed):
@@ -189,7 +192,7 @@ class World:
             )
         self.answers: list[Answer] = []
         self.news = _News()
-        self.daemon_node.on_crash(self._end_commit)
+        self.daemon_node.on_crash(self._crashed)
 
     def launch(self) -> None:
         """Start the daemon; it becomes ready when the simulation runs on."""
@@ -214,8 +217,9 @@ class World:
         self.daemon_node.crash()
         self.store.reopen()
 
-    def _end_commit(self) -> None:
-        """Draw whether what was being committed when the daemon crashed is durable."""
+    def _crashed(self) -> None:
+        """Note it, and draw whether what was being committed is durable."""
+        self.news.ends.append("crash")
         self.store.crash(kept=self.sim.stream("disk").random() < 0.5)
 
     def send(self, body: dict[str, Any], name: str | None = None) -> Answer:

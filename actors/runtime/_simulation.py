@@ -210,7 +210,7 @@ class Simulation(Runtime):
         """Run for so many virtual seconds, or as long as there is anything to do."""
         self.run_until(_never, seconds)
 
-    def run_until(self, happened: Callable[[], bool], seconds: float | None = None) -> bool:
+    def run_until(self, happened: Callable[[], object], seconds: float | None = None) -> bool:
         """Run until something has happened; False if it had not after `seconds`, or ever."""
         if self._stepping:
             raise BlockedTurn("an actor cannot run the simulation that runs it")
@@ -307,7 +307,7 @@ class Simulation(Runtime):
         actor.actor_inbox.life = self.here
         return self._ready.append
 
-    def _drive(self, happened: Callable[[], bool], deadline: float) -> bool:
+    def _drive(self, happened: Callable[[], object], deadline: float) -> bool:
         """Run one message after the other until something has happened, and let time pass when there is none.
 
         False if nothing is left to do by `deadline`. All in one piece: nothing is done as often as this.

@@ -174,7 +174,6 @@ class Course:
         self._agenda: list[Due] = []
         self._numbers = 0
         self._running = False
-        self._crashes = 0
         self._sent: list[tuple[int, Answer]] = []
         self._waiting: list[tuple[float, TimedSignal, Answer]] = []
         self._ears: list[_Ear] = []
@@ -242,14 +241,12 @@ class Course:
             elif self.sim.now() >= until:
                 return False
 
-    def _happened(self, over: Callable[[], bool] | None) -> Callable[[], bool]:
+    def _happened(self, over: Callable[[], bool] | None) -> Callable[[], object]:
         """Make what is asked after each message, until the next thing is done: whether it is down, or `over`."""
         if not self._running:
             return over or _never
-        node, crashes, news = self.world.daemon_node, self._crashes, self.world.news
-        if over is None:
-            return lambda: node.crashes != crashes or news.ended is not None
-        return lambda: node.crashes != crashes or news.ended is not None or over()
+        ends = self.world.news.ends
+        return ends.__len__ if over is None else lambda: ends or over()
 
     # The daemon's life, as a service manager sees it ----------------------------------------------
 
@@ -258,11 +255,11 @@ class Course:
         return self._running and self.world.news.up is not None and not self._down()
 
     def _down(self) -> bool:
-        return self._running and (self.world.daemon_node.crashes != self._crashes or self.world.news.ended is not None)
+        return self._running and bool(self.world.news.ends)
 
     def _begin(self) -> None:
         self.lives += 1
-        self._running, self._crashes = True, self.world.daemon_node.crashes
+        self._running = True
         self._ready_since = self.sim.now()
         self.world.launch()
 
