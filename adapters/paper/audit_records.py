@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from messages.frozen import dataclass
 from messages.ids import microseconds
 
 Json = Mapping[str, object]
-_AMOUNTS = (str, int, Decimal)
+_AMOUNTS = (int, Decimal)
 
 
 class Unreadable(ValueError):
@@ -93,8 +94,20 @@ class Record:
 
 def amount_of(value: object) -> Decimal:
     """Read an amount from a string, a whole number or a Decimal; a float is refused."""
+    if isinstance(value, str):
+        return _written(value)
     if isinstance(value, bool) or not isinstance(value, _AMOUNTS):
         raise Unreadable(f"no amount: {value!r}")
+    return _finite(value)
+
+
+@lru_cache(1024)
+def _written(text: str) -> Decimal:
+    """Read what is written; each rule reads the same lines again."""
+    return _finite(text)
+
+
+def _finite(value: str | int | Decimal) -> Decimal:
     try:
         amount = Decimal(value)
     except InvalidOperation as error:

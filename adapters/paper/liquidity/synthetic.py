@@ -247,6 +247,8 @@ class SyntheticMarket:
     def _standing(self, n: int, numbers: range, *, buy: bool) -> Iterator[Level]:
         """List what stands on the levels of these numbers. Short: closing a generator costs by its length."""
         cache = self._cache[buy]
+        if len(cache) > _KEPT_LEVELS:
+            cache.clear()
         known = cache.get
         for k in numbers:
             entry = known(k)
@@ -273,8 +275,6 @@ class SyntheticMarket:
         if not self._gap or self._wide.uniform(-number) >= self._gap:
             steps = round(self._level_steps * _SCATTER[self._quantile(number)])
             level = (k * self._apart, (steps or 1) * self._step)
-        if len(cache) > _KEPT_LEVELS:
-            cache.clear()
         cache[k] = entry = ((epoch + 1 << 8) - shift, level)
         return entry
 
