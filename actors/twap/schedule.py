@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import assert_never
 
 from actors.exchange.rules import common_multiple, quantity_step
@@ -56,13 +57,16 @@ def least_of(rules: SymbolRules, child: ChildKind) -> tuple[Decimal, Decimal]:
 def limits_of(rules: SymbolRules, child: ChildKind, price: Decimal) -> Limits:
     """Read the bounds that hold for a kind of child; `price` turns a maximum notional into a quantity."""
     step, min_quantity = least_of(rules, child)
-    maxima = [rules.max_quantity, rules.market_max_quantity if child == "market" else ZERO]
+    most = rules.max_quantity
+    if child == "market" and rules.market_max_quantity:
+        most = min(most or rules.market_max_quantity, rules.market_max_quantity)
     if rules.max_notional:
-        maxima.append(rules.max_notional / (price * MIN_NOTIONAL_MARGIN))
+        worth = rules.max_notional / (price * MIN_NOTIONAL_MARGIN)
+        most = min(most or worth, worth)
     return Limits(
         step=step,
         min_quantity=min_quantity,
-        max_quantity=min((floor_to(maximum, step) for maximum in maxima if maximum), default=None),
+        max_quantity=floor_to(most, step) if most else None,
         min_notional=rules.min_notional,
     )
 
@@ -274,7 +278,8 @@ def slot_at(plan: Plan, number: int) -> datetime:
 
 def due_at(plan: Plan, number: int) -> datetime:
     """Say when the turn in the `number`-th interval is: at its beginning, or a delay later."""
-    return slot_at(plan, number) + int(plan.delay_of(number) * 1_000_000) * _MICROSECOND
+    begin = slot_at(plan, number)
+    return begin + int(plan.delay_of(number) * 1_000_000) * _MICROSECOND if plan.delays else begin
 
 
 def slot_number(plan: Plan, moment: datetime) -> int:
@@ -283,7 +288,13 @@ def slot_number(plan: Plan, moment: datetime) -> int:
 
 
 def _interval_of(plan: Plan) -> timedelta:
-    return int(plan.interval_seconds * 1_000_000) * _MICROSECOND
+    return _span(plan.interval_seconds)
+
+
+@lru_cache(maxsize=256)
+def _span(seconds: Decimal) -> timedelta:
+    """Turn seconds into a span of time: nearly all executions have one of a few intervals."""
+    return int(seconds * 1_000_000) * _MICROSECOND
 
 
 # The slots ----------------------------------------------------------------------------------------
