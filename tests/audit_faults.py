@@ -31,6 +31,7 @@ from messages.facts import (
     TradingHalted,
 )
 from messages.ids import child_id
+from messages.signal import Side
 from tests.audit_run import NAME_B, A, B, Run, at, ms, name_a
 from tests.factories import D, a_signal, an_accepted, an_acknowledged, an_intent
 
@@ -229,12 +230,12 @@ def an_id_comes_again_under_another_key(run: Run) -> None:
 
 @breaks(signals.one_execution_per_signal)
 def a_near_price_is_not_taken_for_a_repeat(run: Run) -> None:
-    signal = a_signal(id=None, side="SELL")
+    signal = a_signal(id=None, side=Side.SELL)
     near = an_accepted(
         execution_id="cccccccccc234",
         key="fingerprint:2",
         signal=signal,
-        side="SELL",
+        side=Side.SELL,
         reference_price=D(41_999),
     )
     run.add(500, near)

@@ -28,6 +28,7 @@ from messages.facts import (
     TradingHalted,
 )
 from messages.ids import microseconds
+from messages.signal import Side
 from tests.audit_faults import FAULTS, a_refused_order_is_repeated_for_ever, ask_to_cancel_a2, resolve_late
 from tests.audit_run import START, A, B, Run, at, clean_run, ms, name_a
 from tests.factories import D, a_signal, a_trade_booked, an_accepted
@@ -252,9 +253,9 @@ def test_a_key_is_free_again_after_an_execution_without_a_child() -> None:
 
 
 def test_a_repeat_by_price_is_free_again_after_the_cache_s_time() -> None:
-    signal = a_signal(id=None, side="SELL")
+    signal = a_signal(id=None, side=Side.SELL)
     run = clean_run()
-    later = an_accepted(execution_id="cccccccccc234", key="fingerprint:2", signal=signal, side="SELL")
+    later = an_accepted(execution_id="cccccccccc234", key="fingerprint:2", signal=signal, side=Side.SELL)
     run.add(604, later)
 
     assert judge(run, limits=Limits()).ok
