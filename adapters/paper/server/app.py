@@ -32,7 +32,7 @@ logger = logging.getLogger("tidegate.paper")
 WS_API_PATH, RAW_PATH, COMBINED_PATH = "/ws-api/v3", "/ws", "/stream"
 _MOST_BODY = 1 << 20
 _GOODBYE_SECONDS = 1.5
-_LET_OUT_SECONDS, _MOST_LET_OUT = 0.001, 3
+_MOST_LET_OUT = 3
 
 
 class PaperServer:
@@ -216,8 +216,9 @@ class PaperServer:
         for _ in range(_MOST_LET_OUT):
             if not self._telling:
                 return
-            self._telling = False  # It is on its socket two turns of the loop from now.
-            await asyncio.sleep(_LET_OUT_SECONDS)
+            self._telling = False
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # It is on its socket two turns of the loop after it was told.
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
