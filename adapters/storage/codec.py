@@ -45,7 +45,7 @@ def encode(fact: Fact) -> bytes:
     try:
         return _dump(apart(fact))
     except (AttributeError, TypeError) as error:
-        raise UnwritableFact(str(error)) from error
+        raise UnwritableFact(f"{type(fact).__name__} holds what its types do not allow: {error}") from error
 
 
 def decode(kind: str, body: bytes | str) -> Fact:
