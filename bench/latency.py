@@ -18,7 +18,17 @@ from unittest import mock
 
 from actors.twap.actor import TWAPActor
 from bench.tools.daemon import PATIENCE, Kind, a_signal, house
-from bench.tools.figures import Row, Spread, apart, covered, disk_alone, print_table, processor_alone, spread
+from bench.tools.figures import (
+    Row,
+    Spread,
+    apart,
+    covered,
+    disk_alone,
+    print_table,
+    processor_alone,
+    spread,
+    tell_of_disk,
+)
 from messages.facts import Fact, TradeBooked
 from messages.ids import parse_child_id
 from messages.order import SendOrder
@@ -137,8 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--signals", type=int, default=120, help="measured in a round")
     parser.add_argument("--rate", type=float, default=40.0, help="signals a second")
     given = parser.parse_args(arguments)
-    disk = disk_alone(Path(tempfile.gettempdir()))
-    here = [apart(measure, "pool", given.signals, given.rate) for _ in range(given.rounds)]
+    disk, here = [], []
+    for _ in range(given.rounds):
+        disk.append(disk_alone(Path(tempfile.gettempdir())))
+        here.append(apart(measure, "pool", given.signals, given.rate))
     plain = [apart(measure, "thread", given.signals, given.rate)]
 
     def row(what: str, figure: Callable[[Latencies], float], target: float | None = None) -> Row:
@@ -146,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     rows = [row(what, figure, target) for what, figure, target in _FIGURES]
     print(f"{given.rounds} rounds of {given.signals} direct signals, {given.rate:g} a second; medians of the rounds")
-    print(f"the disk alone, a page written and synced: p50 {disk.p50:.2f} ms, p99 {disk.p99:.2f} ms")
+    tell_of_disk(disk)
     print(f"the processor alone: {processor_alone():.0f} ns a turn of a plain loop")
     print_table(rows, plain="thread an actor")
 

@@ -19,7 +19,7 @@ from statistics import median
 
 from adapters.client import ADDRESS_FILE, Client
 from adapters.storage.sqlite import SqliteStore
-from bench.tools.figures import Row, disk_alone, print_table
+from bench.tools.figures import Row, disk_alone, print_table, tell_of_disk
 from bench.tools.service import an_execution, ready, start
 from messages.facts import EpochStarted, ExecutionClosed, ExecutionStarted
 from messages.money import use_money_context
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         taken = kill_and_restart(Path(name) / "data", given.executions, given.rounds)
     print(f"{given.rounds} kills with {given.executions} open executions; {taken[0].facts} to {taken[-1].facts} facts")
-    print(f"the disk alone, a page written and synced: p50 {disk.p50:.2f} ms, p99 {disk.p99:.2f} ms")
+    tell_of_disk([disk])
     print_table(
         [
             Row("start -> listening, s", median(one.listening for one in taken)),

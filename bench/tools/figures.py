@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import ParamSpec, TypeVar
 
 import apsw
@@ -107,6 +108,13 @@ def disk_alone(directory: Path, writes: int = 300) -> Spread:
             taken.append(1e3 * (time.perf_counter() - began))
             time.sleep(0.002)
     return spread(taken)
+
+
+def tell_of_disk(samples: Sequence[Spread]) -> None:
+    """Print what the disk alone took: medians of the samples, and the longest of all."""
+    p50, p99 = median(one.p50 for one in samples), median(one.p99 for one in samples)
+    most = max(one.most for one in samples)
+    print(f"the disk alone, a page written and synced: p50 {p50:.2f} ms, p99 {p99:.2f} ms, the longest {most:.1f} ms")
 
 
 def processor_alone(turns: int = 1_000_000) -> float:

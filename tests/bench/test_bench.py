@@ -14,7 +14,7 @@ from actors.runtime import Actor, Pool, Simulation
 from adapters.storage.memory import MemoryStore
 from bench.__main__ import QUESTIONS, main
 from bench.tools.daemon import Kind, Observer, a_signal, house, open_settings
-from bench.tools.figures import Row, disk_alone, print_table, processor_alone, spread
+from bench.tools.figures import Row, Spread, disk_alone, print_table, processor_alone, spread, tell_of_disk
 from bench.tools.threads import PlainInbox, PlainThreads
 from bench.tools.venue import RULES, InstantVenue
 from messages.control import CaughtUp, Committed, FactNews, Follow
@@ -78,6 +78,13 @@ def test_the_disk_is_measured_by_synced_writes(tmp_path: Path) -> None:
     disk = disk_alone(tmp_path, writes=5)
     assert disk.count == 5
     assert 0 < disk.p50 <= disk.most
+
+
+def test_of_several_samples_of_the_disk_medians_are_told_and_the_longest_write(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell_of_disk([Spread(9, 0.25, 1.0, 2.0), Spread(9, 0.5, 3.0, 90.0), Spread(9, 0.75, 2.0, 3.0)])
+    assert "p50 0.50 ms, p99 2.00 ms, the longest 90.0 ms" in capsys.readouterr().out
 
 
 def test_the_processor_is_measured_by_the_turns_of_a_loop() -> None:
