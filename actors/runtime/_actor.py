@@ -124,15 +124,16 @@ class Actor(pykka.Actor):
         self.actor_urn = f"{_URN}{next(_numbers):012x}"
         self.actor_inbox = self._create_actor_inbox()
         self.actor_stopped = Stopped()
-        self._actor_ref = runtime.ref_kind(self)
+        self._actor_ref = Ref(self)
 
     @property
     def label(self) -> str:
         """Class, number in order of starting, and name if it has one: `TWAPActor#12 k3f...`."""
         return f"{type(self).__name__}#{self.actor_inbox.serial} {self.name}".rstrip()
 
-    def _create_actor_inbox(self) -> Mailbox:  # type: ignore[override]  # Pykka's is a static one, called by `__init__`
-        return self.runtime.mailbox_kind()
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox()
 
     @staticmethod
     def _create_future() -> Future:

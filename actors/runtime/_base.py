@@ -9,11 +9,11 @@ import traceback
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pykka
 
-from actors.runtime._actor import Actor, Ref, current_runtime, wait_hook
+from actors.runtime._actor import Actor, current_runtime, wait_hook
 from actors.runtime._mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -88,10 +88,6 @@ class Timer:
 
 class Runtime(ABC):
     """Where actors run, what time it is, and what became of messages and actors that were lost."""
-
-    mailbox_kind: ClassVar[type[Mailbox]] = Mailbox
-    ref_kind: ClassVar[type[Ref[Any]]] = Ref
-    """What its actors are reached by; the two belong together."""
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []

@@ -138,32 +138,20 @@ class Mailbox:
         except TurnOver:
             pass
         except NodeCrashed:
-            self._vanish()
-            return
+            self._refuse_current("the actor's node crashed")
+            return  # Dropped meanwhile, and never to be scheduled again.
         except BaseException:
-            self._fall(actor)
+            actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+            self._refuse_current("the actor ended while it was at the message")
+            self._end()
             raise
         if stopped._flag:  # noqa: SLF001
             self._end()
             return
         self.current = None
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """End the turn, and see to it that another will come if there is mail."""
         self.turn.release()
-        if self.queue and self.turn.acquire(False):
+        if queue and self.turn.acquire(False):
             self.submit(self)
-
-    def _vanish(self) -> None:
-        """Refuse what the actor was at when its node crashed: it was dropped meanwhile, never to be scheduled again."""
-        self._refuse_current("the actor's node crashed")
-
-    def _fall(self, actor: Actor) -> None:
-        """End an actor for something like KeyboardInterrupt, which is no failure of a handler's."""
-        actor._handle_failure(*sys.exc_info())  # noqa: SLF001
-        self._refuse_current("the actor ended while it was at the message")
-        self._end()
 
     @staticmethod
     def _fail(actor: Actor) -> None:
@@ -186,7 +174,9 @@ class Mailbox:
         """Let go of the stopped actor; mail that still comes will be scheduled, and refused."""
         self.actor = self.current = None
         self._bury()
-        self._let_go()
+        self.turn.release()
+        if self.queue and self.turn.acquire(blocking=False):
+            self.submit(self)
 
     def _refuse_current(self, why: str) -> None:
         current, self.current = self.current, None

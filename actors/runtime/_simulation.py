@@ -16,7 +16,6 @@ import pykka
 from actors.runtime._base import Failure, Runtime, Timer
 from actors.runtime._mailbox import Mailbox, NodeCrashed, bare
 from actors.runtime._nodes import Node
-from actors.runtime._solo import SoloMailbox, SoloRef
 from messages.money import use_money_context
 
 if TYPE_CHECKING:
@@ -103,9 +102,6 @@ class Simulation(Runtime):
     only when none has, and then straight to the next timer. Leaving it raises
     `UnclaimedFailures` if an actor died, or a critical letter was lost, that nobody claimed.
     """
-
-    mailbox_kind = SoloMailbox
-    ref_kind = SoloRef
 
     def __init__(self, seed: int = 0, *, stall_probability: float = 0.0, stall_seconds: float = 1.0) -> None:
         """Stalls put a picked actor off with this probability, for up to so many seconds."""

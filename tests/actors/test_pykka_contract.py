@@ -17,7 +17,8 @@ import pytest
 from pykka import _actor, _envelope, messages
 
 from actors.runtime import Actor, Simulation
-from actors.runtime._actor import Stopped
+from actors.runtime._actor import Ref, Stopped
+from actors.runtime._mailbox import Mailbox
 
 
 class Bare(pykka.Actor):
@@ -101,9 +102,9 @@ def test_start_calls_create_actor_inbox_and_start_actor_loop_after_registering()
 
 
 def test_an_actor_of_ours_is_made_of_what_pykkas_own_init_makes() -> None:
-    with Simulation() as sim:
+    with Simulation():
         ours = vars(Silent())
-    kinds = {"_actor_ref": sim.ref_kind, "actor_inbox": sim.mailbox_kind, "actor_stopped": Stopped}
+    kinds = {"_actor_ref": Ref, "actor_inbox": Mailbox, "actor_stopped": Stopped}
     for name, made in vars(Bare()).items():
         assert type(ours.pop(name)) is kinds.get(name, type(made))
     assert ours.keys() == {"runtime"}
