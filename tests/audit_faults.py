@@ -267,6 +267,13 @@ def an_order_within_a_retry_after(run: Run) -> None:
     run.line("RateLimited").update(at="2026-07-01T12:00:50Z", until="2026-07-01T12:01:30Z")
 
 
+@breaks(signals.rates)
+def an_order_within_a_retry_after_that_the_journal_does_not_tell_of(run: Run) -> None:
+    run.drop("RateLimited")
+    run.request(name_a(1)).update(code=-1003, retryAfter=20_000)
+    run.request(name_a(1, 1))["time"] = ms(40)
+
+
 @breaks(signals.no_identical_refusals)
 def a_refused_order_is_repeated_for_ever(run: Run) -> None:
     for attempt in (2, 3):
@@ -724,6 +731,11 @@ def an_execution_never_ends(run: Run) -> None:
 
 
 @breaks(progress.executions_end)
+def an_execution_ends_long_after_its_last_slot(run: Run) -> None:
+    run.line("ExecutionClosed", execution_id=B)["at"] = at(300).isoformat()
+
+
+@breaks(progress.executions_end)
 def an_accepted_signal_is_never_planned(run: Run) -> None:
     run.journal = [line for line in run.journal if line.get("execution_id") != B or line["type"] == "SignalAccepted"]
 
@@ -773,6 +785,23 @@ def an_unknown_is_fenced_off_and_then_forgotten(run: Run) -> None:
     for kind in ("ChildAcknowledged", "TradeBooked", "ChildClosed"):
         run.drop(kind, client_order_id=NAME_B)
     run.add(20, fence, place=run.index("ChildUnknown", client_order_id=NAME_B) + 1)
+
+
+@breaks(progress.trades_known)
+def a_trade_is_booked_late(run: Run) -> None:
+    run.line("TradeBooked", client_order_id=name_a(2))["at"] = at(77).isoformat()
+
+
+@breaks(progress.trades_known)
+def a_trade_is_not_asked_for_when_the_stream_is_back(run: Run) -> None:
+    run.line("TradeBooked", client_order_id=name_a(2))["at"] = at(97).isoformat()
+    run.add(64, StreamGap(since=at(59), until=at(64), detail=""), place=run.index("TradingHalted"))
+
+
+@breaks(progress.trades_known)
+def a_trade_is_not_asked_for_by_the_next_start(run: Run) -> None:
+    for line in run.lines("TradeBooked", client_order_id=name_a(2)):
+        line["at"] = at(98).isoformat()
 
 
 @breaks(progress.cancels_answered)

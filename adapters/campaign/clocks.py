@@ -98,7 +98,12 @@ class ClockLog:
             created = times.get(order["clientOrderId"], order["time"])
             updated = self._updated(order["updateTime"], created)
             orders.append({**order, "time": created, "updateTime": updated})
-        return {**truth, "received": received, "orders": orders}
+        begun = {(order["symbol"], order["orderId"]): order["time"] for order in orders}
+        trades = []
+        for trade in truth["trades"]:
+            created = begun.get((trade["symbol"], trade["orderId"]), trade["time"])
+            trades.append({**trade, "time": self._updated(trade["time"], created)})
+        return {**truth, "received": received, "orders": orders, "trades": trades}
 
     def _updated(self, shown: int, created: int) -> int:
         """Take the earliest true time, not before its creation, at which the clock showed this."""

@@ -16,7 +16,8 @@ clean run has no violation; each violation names the rule, whom it concerns, and
 | Q1 Q2 Q3 Q4 | books and balances agree; nothing unknown, orphaned or reserved | audit_accounts |
 | Q4 | reports are the sums of the trades | audit_reports |
 | Q6 | alerts are raised once and cleared once | audit_conduct |
-| L1 L2 L4 | executions end, unknowns are proven, cancels are answered, each in its time | audit_progress |
+| L1 L2 | executions end, unknowns are proven, each in its time | audit_progress |
+| L3 L4 | trades are known though the stream was away, cancels are answered | audit_progress |
 
 Not to be judged from these inputs, and checked elsewhere:
 
@@ -32,7 +33,6 @@ Not to be judged from these inputs, and checked elsewhere:
 | Q7 a restart at rest does nothing | the crash tests: a second start, the same truth |
 | Q8 same seed, same trace | the simulation tests compare two runs byte by byte |
 | Q9 duplicated or permuted events change nothing | the ledger's state-machine tests |
-| L3 a stream gap is closed in time | the order watcher's tests (a gap's fact comes with its end) |
 | L5 SIGTERM ends in time | the process tests |
 """
 
@@ -98,6 +98,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("Q6", conduct.alerts_pair),
     ("L1", progress.executions_end),
     ("L2", progress.unknowns_resolved),
+    ("L3", progress.trades_known),
     ("L4", progress.cancels_answered),
 )
 """Every rule by its row of the invariants, in order; a row may need several."""

@@ -12,6 +12,18 @@ from messages.money import ZERO
 _PROVE_NOTHING = {"ChildUnknown", "ChildCancelRequested"}
 """What is said of a child of which nothing is known yet: the cancel that fences it off is a part of the proof."""
 
+_GIVES_TIME = {
+    "EpochStarted",
+    "TradingHalted",
+    "TradingResumed",
+    "ExecutionPaused",
+    "ExecutionResumed",
+    "ExecutionAmended",
+    "ExecutionCancelRequested",
+    "ExecutionQuarantined",
+}
+"""What a person or a start does, after which an execution may take its time anew."""
+
 
 def unknowns_resolved(evidence: Evidence, limits: Limits) -> Found:
     """L2: an unknown outcome is proven within its horizon, sooner with a control, once faults have stopped."""
@@ -71,6 +83,33 @@ def _stream_unbroken(evidence: Evidence, intent: Line, sent: int) -> bool:
     return not starts and not gaps
 
 
+def trades_known(evidence: Evidence, limits: Limits) -> Found:
+    """L3: a trade is booked soon after it was made, or after the gap of the stream that hid it was over.
+
+    Judged once faults have stopped; what is made while nobody runs is booked soon after the next start.
+    """
+    if limits.quiet_since is None or limits.until is None:
+        return
+    booked = {
+        (line.text("symbol"), line.whole("order_id"), line.whole("trade_id")): line.at
+        for line in evidence.kinds("TradeBooked")
+    }
+    hidden = [(line.moment("since"), line.at) for line in evidence.kinds("StreamGap")]
+    starts = [line.at for line in evidence.kinds("EpochStarted")]
+    own = {(order.symbol, order.order_id): order.client_order_id for order in evidence.own_orders()}
+    for trade in evidence.trades:
+        name = own.get((trade.symbol, trade.order_id))
+        if name is None:
+            continue
+        made = trade.made_at - us(limits.clock_ahead)
+        begins = max(made, limits.quiet_since)
+        begins = max([begins, *(back for since, back in hidden if since <= made <= back)])
+        known = booked.get(trade.key, limits.until)
+        begins = max([begins, *(start for start in starts if start < known)])
+        if known - begins > us(limits.known_within) + us(limits.clock_error):
+            yield name, f"traded {(known - begins) / 1e6:.1f} s before it was booked"
+
+
 def cancels_answered(evidence: Evidence, limits: Limits) -> Found:
     """L4: a child that was asked to be cancelled ends within its time, once faults have stopped."""
     if limits.quiet_since is None or limits.until is None:
@@ -88,24 +127,30 @@ def cancels_answered(evidence: Evidence, limits: Limits) -> Found:
 def executions_end(evidence: Evidence, limits: Limits) -> Found:
     """L1: once faults have stopped, an execution ends within its time and the horizon of proof.
 
-    Not judged while it is paused, halted or quarantined: then it waits for a person.
+    Not judged while it is paused, halted or quarantined: then it waits for a person. What a person does gives it
+    that time anew, and so does a start.
     """
-    if limits.quiet_since is None or limits.until is None or _halted(evidence):
+    if limits.quiet_since is None or limits.until is None:
         return
+    acts = evidence.kinds("EpochStarted", "TradingHalted", "TradingResumed")
+    halted = bool(acts) and _halted(evidence)
     for execution in evidence.executions.values():
-        plan = execution.plan
-        accepted = execution.first("SignalAccepted")
-        if accepted is None or execution.closed is not None or _waits(execution):
+        accepted, closed = execution.first("SignalAccepted"), execution.closed
+        if accepted is None or (closed is None and (halted or _waits(execution))):
             continue
-        last = accepted.at
-        if plan is not None:
-            slots = slots_of(plan)
-            last = plan.moment("start_at")
-            last += int(slots * plan.amount("interval_seconds") * 1_000_000)
-        overdue = limits.until - max(last, limits.quiet_since)
+        ended = limits.until if closed is None else closed.at
+        given = [line.at for line in (*acts, *execution.lines) if line.kind in _GIVES_TIME and line.at < ended]
+        overdue = ended - max([_last_slot(execution, accepted), limits.quiet_since, *given])
         if overdue > us(limits.end_within):
-            text = f"still runs {overdue / 1e6:.1f} s after its last slot"
-            yield execution.execution_id, text
+            runs = "still runs" if closed is None else "ended"
+            yield execution.execution_id, f"{runs} {overdue / 1e6:.1f} s after its last slot"
+
+
+def _last_slot(execution: Execution, accepted: Line) -> int:
+    plan = execution.plan
+    if plan is None:
+        return accepted.at
+    return plan.moment("start_at") + int(slots_of(plan) * plan.amount("interval_seconds") * 1_000_000)
 
 
 def _halted(evidence: Evidence) -> bool:

@@ -53,6 +53,7 @@ class Limits:
     controlled_within: timedelta = timedelta(seconds=20)
     proof_takes: timedelta = timedelta(seconds=6)
     cancel_within: timedelta = timedelta(seconds=60)
+    known_within: timedelta = timedelta(seconds=10)
     end_within: timedelta = timedelta(seconds=130)
 
 

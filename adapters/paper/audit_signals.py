@@ -115,6 +115,25 @@ def rates(evidence: Evidence, limits: Limits) -> Found:
             if begins < request.arrived_at - us(limits.clock_ahead) < ends:
                 text = f"arrived although everything was forbidden before {line.text('until')}"
                 yield request.client_order_id, text
+    yield from _unheeded(evidence, limits)
+
+
+def _unheeded(evidence: Evidence, limits: Limits) -> Found:
+    """S7 by the exchange's word: a wait that it asked for in a refusal, and that was heard, is kept to.
+
+    Whether the journal says that there was one does not matter.
+    """
+    for refused in evidence.requests:
+        child = evidence.children.get(refused.client_order_id)
+        heard = child.first("ChildRefused") if child is not None else None
+        if refused.retry_after is None or heard is None:
+            continue
+        ends = refused.arrived_at + refused.retry_after
+        begins = heard.at + us(limits.clock_ahead) + us(limits.transit)
+        for request in evidence.requests:
+            if begins < request.arrived_at < ends:
+                text = f"arrived {(ends - request.arrived_at) / 1e6:.3f} s too soon after {refused.code}"
+                yield request.client_order_id, text
 
 
 def no_identical_refusals(evidence: Evidence, _limits: Limits) -> Found:

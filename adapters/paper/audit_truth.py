@@ -15,7 +15,10 @@ FINAL_STATUSES = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An order request as it arrived at the exchange; `code` is the refusal's, None if it had effect."""
+    """An order request as it arrived at the exchange; `code` is the refusal's, None if it had effect.
+
+    `retry_after` is for how many microseconds the refusal forbade to ask again, None if it did not.
+    """
 
     client_order_id: str
     arrived_at: int
@@ -25,6 +28,7 @@ class Request:
     quantity: Decimal | None
     price: Decimal | None
     code: int | None
+    retry_after: int | None = None
 
     @property
     def effect(self) -> bool:
@@ -115,6 +119,7 @@ def read_request(record: Record) -> Request:
         quantity=_positive(record, "quantity"),
         price=_positive(record, "price"),
         code=None if taken else record.whole("code") if record.has("code") else 0,
+        retry_after=record.whole("retryAfter") * 1000 if record.has("retryAfter") else None,
     )
 
 

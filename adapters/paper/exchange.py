@@ -149,7 +149,7 @@ class PaperExchange:
             placed = self.engine.place(new, now)
         except ExchangeError as error:
             self.limits.add_weight(WEIGHTS["order.place"], at)
-            self.record(params, now, "refused", code=error.code)
+            self.record(params, now, "refused", error)
             self._commit()
             raise
         self.record(params, now, "accepted", order_id=placed.order.order_id)
@@ -223,10 +223,16 @@ class PaperExchange:
         finally:
             self._commit()
 
-    def record(self, params: Params, now: int, effect: str, *, code: int | None = None, order_id: int = -1) -> None:
-        """Note that an order request arrived, and its effect (`accepted`, `refused`, `dropped`), for `truth`."""
+    def record(
+        self, params: Params, now: int, effect: str, error: ExchangeError | None = None, *, order_id: int = -1
+    ) -> None:
+        """Note that an order request arrived, and its effect (`accepted`, `refused`, `dropped`), for `truth`.
+
+        Of an error that says when to ask again it is noted for how many milliseconds it forbids to.
+        """
+        at = self.time(now)
         entry: dict[str, object] = {
-            "time": self.time(now) // 1000,
+            "time": at // 1000,
             "clientOrderId": params.get("newClientOrderId", ""),
             "symbol": params.get("symbol", ""),
             "side": params.get("side", ""),
@@ -236,8 +242,10 @@ class PaperExchange:
         for name in ("timeInForce", "quantity", "quoteOrderQty", "price", "timestamp", "recvWindow"):
             if name in params:
                 entry[name] = params[name]
-        if code is not None:
-            entry["code"] = code
+        if error is not None:
+            entry["code"] = error.code
+            if error.until is not None:
+                entry["retryAfter"] = max(0, error.until - at) // 1000
         if order_id >= 0:
             entry["orderId"] = order_id
         self._received.append(entry)

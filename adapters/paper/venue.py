@@ -222,7 +222,11 @@ class PaperVenue(Actor):
             return
         refusal = self._faults.strike(FaultKind.REFUSE)
         if refusal is not None:
-            self.exchange.record(params, self._now(), "refused", code=refusal.code)
+            ends = None
+            if refusal.milliseconds:
+                ends = self.exchange.time(self._now()) + int(refusal.milliseconds * 1000)
+            said = ExchangeError(refusal.code, refusal.message, until=ends)
+            self.exchange.record(params, self._now(), "refused", said)
             self._answer(message.reply_to, self._refusal(name, refusal))
             return
         if (late := self._faults.strike(FaultKind.LATE_REQUEST)) is not None:

@@ -40,7 +40,7 @@ from messages.control import Readiness
 from messages.facts import ChildCancelRequested, ChildIntended, Fact, SignalAccepted
 from messages.market import Bounds, Quote
 from messages.money import ZERO
-from messages.order import PlaceChild, order_of
+from messages.order import LimitsSeen, PlaceChild, order_of
 from tests.simulation.whole import DAEMON
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -224,6 +224,16 @@ def sends_twice(patch: pytest.MonkeyPatch) -> None:
 @mutant("does not look at Retry-After")
 def ignores_retry_after(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Budget, "forbid", lambda self, until, **kind: None)
+
+
+@mutant("does not even note a Retry-After")
+def overlooks_retry_after(patch: pytest.MonkeyPatch) -> None:
+    learned = ExchangeActor._learn_limits
+
+    def learn(self: Any, seen: LimitsSeen) -> None:
+        learned(self, replace(seen, retry_at=None))
+
+    patch.setattr(ExchangeActor, "_learn_limits", learn)
 
 
 @mutant("lets orders out in a halt")

@@ -29,6 +29,7 @@ HINTS = {
     "late_acceptance_resets": 4,
     "forgets_its_forerunner": 448,
     "ignores_retry_after": 34,
+    "overlooks_retry_after": 34,
     "ignores_a_halt": 19,
     "verdict_before_commit": 35,
     "dedup_forgets_on_restart": 16,

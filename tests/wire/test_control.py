@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.wire.exchange_world import World, an_order, resting
+from adapters.paper.limits import LimitSettings
+from tests.wire.exchange_world import World, a_world, an_order, milliseconds, resting
 
 pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
 
@@ -20,6 +21,23 @@ async def test_truth_tells_requests_orders_trades_and_balances(world: World) -> 
     assert told == [("a", "accepted", None), ("b", "refused", -1117)]
     assert [order["clientOrderId"] for order in truth["orders"]] == ["a"]
     assert truth["trades"][0]["qty"] == "0.01000000"
+
+
+async def test_truth_tells_of_orders_that_come_in_a_ban_and_for_how_long_they_were_forbidden() -> None:
+    async with a_world(limits=LimitSettings(weight_per_minute=1, ban_after=1)) as world:
+        await world.control("clock", skew_ms=(20_000 - milliseconds()) % 60_000)  # No minute shall end meanwhile.
+        await world.place(newClientOrderId="a", side="HOLD", recvWindow=60_000)
+        for name in ("b", "c", "d"):
+            await world.signed("GET", "/api/v3/time")
+            await world.place(newClientOrderId=name, recvWindow=60_000)
+        received = (await world.truth())["received"]
+    assert [(entry["clientOrderId"], entry.get("code")) for entry in received][1:] == [
+        ("b", -1003),
+        ("c", -1003),
+        ("d", -1003),
+    ]
+    assert "retryAfter" not in received[0]
+    assert 110_000 < received[-1]["retryAfter"] <= 120_000
 
 
 @pytest.mark.parametrize(

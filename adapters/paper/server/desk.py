@@ -119,7 +119,7 @@ class Desk:
         refusal = struck.get(WireFault.REFUSE)
         if refusal is not None:
             error = self._refusal(refusal)
-            self._note(operation, received, "refused", error.code)
+            self._note(operation, received, "refused", error)
             raise error
         instead = struck.get(WireFault.ERROR_INSTEAD)
         if instead is not None:
@@ -162,8 +162,12 @@ class Desk:
         """Let a request in: within the limits, signed by a key that may do this, its timestamp in time."""
         now = self.time()
         limits = self.exchange.limits
-        limits.count_request(now)
-        limits.check_weight(0, now)
+        try:
+            limits.count_request(now)
+            limits.check_weight(0, now)
+        except ExchangeError as error:
+            self._note(operation, received, "refused", error)
+            raise
         if not operation.signed:
             return NO_KEY
         try:
@@ -173,7 +177,7 @@ class Desk:
             require_time(received, now)
         except ExchangeError as error:
             limits.add_weight(operation.weight, now)
-            self._note(operation, received, "refused", error.code)
+            self._note(operation, received, "refused", error)
             raise
         return key
 
@@ -188,12 +192,12 @@ class Desk:
             self.exchange.limits.add_weight(operation.weight, now)
             if operation.places:
                 self.exchange.limits.add_order(now)
-            self._note(operation, received, "refused", error.code)
+            self._note(operation, received, "refused", error)
             raise
 
-    def _note(self, operation: Operation, received: Received, effect: str, code: int | None = None) -> None:
+    def _note(self, operation: Operation, received: Received, effect: str, error: ExchangeError | None = None) -> None:
         if operation.places:
-            self.exchange.record(received.params, self.now(), effect, code=code)
+            self.exchange.record(received.params, self.now(), effect, error)
 
     # Durability and events ------------------------------------------------------------------------
 

@@ -69,12 +69,14 @@ def test_requests_and_timestamps_are_read_without_the_exchanges_skew() -> None:
         {"clientOrderId": "b", "time": 10_000, "effect": "refused"},
     ]
     orders = [
-        {"clientOrderId": "a", "time": 10_000, "updateTime": 10_000},
-        {"clientOrderId": "adopted", "time": 7, "updateTime": 9},
+        {"clientOrderId": "a", "symbol": "X", "orderId": 1, "time": 10_000, "updateTime": 10_000},
+        {"clientOrderId": "adopted", "symbol": "X", "orderId": 2, "time": 7, "updateTime": 9},
     ]
-    truth = log.truth({"received": received, "orders": orders, "trades": []})
+    trades = [{"symbol": "X", "orderId": 1, "time": 10_000}, {"symbol": "X", "orderId": 9, "time": 12_000}]
+    truth = log.truth({"received": received, "orders": orders, "trades": trades})
     assert [entry["time"] for entry in truth["received"]] == [8_000, 11_000]
     assert (truth["orders"][0]["time"], truth["orders"][0]["updateTime"]) == (8_000, 8_000)
+    assert [trade["time"] for trade in truth["trades"]] == [8_000, 12_000]
     assert truth["orders"][1]["updateTime"] >= truth["orders"][1]["time"]
     assert log.touched
     assert log.venue_steps == 3.0

@@ -80,6 +80,36 @@ def test_a_silence_that_the_exchange_asked_for_is_waited_for_and_a_clock_that_wa
     assert "L2" in judge(run).broken()
 
 
+def test_a_trade_may_be_known_only_when_the_stream_is_back_or_somebody_runs_again() -> None:
+    run = clean_run()
+    for line in run.lines("TradeBooked", client_order_id=name_a(2)):
+        line["at"] = at(90).isoformat()
+    assert "L3" not in judge(run).broken(), "a start at 85"
+    run.drop("EpochStarted", epoch=2)
+    assert "L3" in judge(run).broken()
+    run.add(85, StreamGap(since=at(59), until=at(85), detail=""))
+    assert "L3" not in judge(run).broken()
+    run.line("StreamGap")["since"] = at(61).isoformat()
+    assert "L3" in judge(run).broken(), "the stream was there when it was made"
+
+
+def test_a_retry_after_that_nobody_heard_of_may_be_overstepped() -> None:
+    run = clean_run()
+    run.request(name_a(1)).update(code=-1003, retryAfter=20_000)
+    run.request(name_a(1, 1))["time"] = ms(40)
+    assert "S7" in judge(run).broken()
+    run.drop("ChildRefused")
+    assert "S7" not in judge(run).broken()
+
+
+def test_what_a_person_does_gives_an_execution_its_time_anew() -> None:
+    run = clean_run()
+    run.line("ExecutionClosed", execution_id=B)["at"] = at(300).isoformat()
+    assert "L1" in judge(run).broken()
+    run.add(180, ExecutionPaused(execution_id=B))
+    assert "L1" not in judge(run).broken()
+
+
 def named(fault: tuple[Rule, Callable[[Run], object]]) -> str:
     return fault[1].__name__
 
