@@ -217,8 +217,8 @@ class Exposures:
     def has_seen(self, execution_id: str, client_order_id: str) -> bool:
         """Whether this child was ever intended, as far as is remembered."""
         exposure = self._executions.get(execution_id)
-        if exposure is not None:
-            return exposure.has_seen(client_order_id)
+        if exposure is not None and exposure.has_seen(client_order_id):
+            return True
         return client_order_id in self._over.get(execution_id, ())
 
     def open_children(self) -> Iterator[ChildIntended]:

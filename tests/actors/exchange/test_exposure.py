@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,9 +31,11 @@ from tests.factories import (
     NOW,
     D,
     a_child_closed,
+    a_child_report,
     a_closed,
     a_plan,
     a_planned,
+    a_report,
     a_trade_booked,
     an_accepted,
     an_intent,
@@ -159,6 +163,7 @@ def test_only_so_many_closed_executions_are_remembered() -> None:
         of.fold(an_accepted(execution_id=name))
         of.fold(a_closed(execution_id=name))
     assert admits(of, execution_id="execution0abc") is Decline.UNKNOWN_EXECUTION
+    assert admits(of, execution_id="execution1abc") is Decline.CLOSED
     assert admits(of, execution_id="execution2abc") is Decline.CLOSED
 
 
@@ -169,6 +174,49 @@ def test_a_child_of_a_closed_execution_that_shows_up_is_open_until_it_ends() -> 
     of.fold(a_child_closed())
     assert list(of.open_children()) == []
     assert len(of) == 0
+
+
+def test_every_child_of_an_execution_that_is_over_stays_known_also_while_one_of_them_is_back() -> None:
+    back, other = child_id("p", EXECUTION, 1, 0), child_id("p", EXECUTION, 2, 0)
+    of = exposures(
+        an_intent(),
+        a_child_closed(),
+        an_intent(client_order_id=back, slice=1),
+        replace(REFUSED, client_order_id=back),
+        a_closed(),
+    )
+    seen = [of.has_seen(EXECUTION, child) for child in (CHILD, back, other)]
+    of.fold(replace(REAPPEARED, client_order_id=back))
+    seen_while_open = [of.has_seen(EXECUTION, child) for child in (CHILD, back, other)]
+    of.fold(a_child_closed(client_order_id=back))
+    seen_after = [of.has_seen(EXECUTION, child) for child in (CHILD, back, other)]
+    assert seen == seen_while_open == seen_after == [True, True, False]
+    assert of.knows(EXECUTION)
+    assert not of.has_seen("another23456", CHILD)
+
+
+def test_a_child_that_only_the_report_names_is_known_too() -> None:
+    """Its intent is archived: a start reads the acceptance and the report alone."""
+    of = exposures(a_closed(report=a_report(orders=(a_child_report(client_order_id=CHILD),))))
+    assert of.has_seen(EXECUTION, CHILD)
+    assert not of.has_seen(EXECUTION, child_id("p", EXECUTION, 1, 0))
+
+
+@pytest.mark.parametrize(("late", "overfilled"), [("0.4", False), ("0.40001", True)])
+def test_overfilled_is_what_executed_more_than_was_asked_whatever_is_open(late: str, overfilled: bool) -> None:
+    another = an_intent(client_order_id=child_id("p", EXECUTION, 1, 0), slice=1, quantity=D("0.4"))
+    of = exposures(an_intent(), a_child_closed(), another, a_trade_booked(trade_id=8, quantity=D(late)))
+    assert of[EXECUTION].overfilled is overfilled
+
+
+def test_an_amended_end_bounds_from_then_on_and_stays_where_something_else_is_amended() -> None:
+    later = NOW + timedelta(hours=1)
+    of = exposures(
+        a_planned(plan=a_plan(end_at=NOW)),
+        ExecutionAmended(execution_id=EXECUTION, end_at=later),
+        ExecutionAmended(execution_id=EXECUTION, quantity=D("0.4")),
+    )
+    assert of[EXECUTION].end_at == later
 
 
 def test_facts_of_executions_and_children_that_are_forgotten_change_nothing() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from actors.runtime import Simulation
 from messages.control import HaltTrading, Readiness, ReadinessChanged
-from messages.facts import ChildCancelRequested, ExecutionQuarantined, Fact, TradingHalted
+from messages.facts import ChildCancelRequested, ExecutionCancelRequested, ExecutionQuarantined, Fact, TradingHalted
 from messages.ids import cancel_id
 from messages.order import CancelChild, ConnectExchange, SendCancel
 from tests.actors.exchange.stage import EXECUTION_FACTS, World, connected, started
@@ -69,6 +69,18 @@ def test_what_a_quarantined_execution_has_in_the_book_is_cancelled(simulation: S
     world.journal.commit(ExecutionQuarantined(execution_id=EXECUTION, detail="it failed three times"))
     simulation.run(0.0)
     assert (cancels(world), requested(world)) == ([CHILD], ["quarantined"])
+
+
+@pytest.mark.parametrize(("end", "sent"), [(ExecutionQuarantined, [CHILD]), (ExecutionCancelRequested, [])])
+def test_a_post_that_the_venue_takes_up_after_the_quarantine_is_cancelled_then(
+    simulation: Simulation, end: Any, sent: list[str]
+) -> None:
+    """Nobody works the execution any more; one that is cancelled has its actor, who cancels its own child."""
+    world = connected(simulation, *EXECUTION_FACTS, POSTED, end(execution_id=EXECUTION, detail=""))
+    world.sent()
+    world.journal.commit(an_acknowledged(status="NEW"))
+    simulation.run(0.0)
+    assert cancels(world) == sent
 
 
 def test_a_start_into_a_halt_cancels_what_rests_once_the_venue_may_be_talked_to(simulation: Simulation) -> None:
