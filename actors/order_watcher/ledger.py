@@ -110,20 +110,18 @@ class Ledger:
         self._executed = max(self._executed, quantity)
         if quantity >= self.intent.quantity:
             self._final = OrderStatus.FILLED
-        if (closed := self._closed(order_id, quantity, quote)) is not None:
-            facts.append(closed)
-        return facts
+        return facts + self._closed(order_id, quantity, quote)
 
     def archived(self) -> list[Fact]:
         """Take it that the order ended without a fill, and return the facts to append: none if it has traded."""
-        if self._executed:
+        if self._executed or not self.attempt.life.open:
             return []
-        absent = self.attempt.absent(f"{ARCHIVED}: it ended without a fill")
-        if absent is not None or self.attempt.order_id is None:
-            return [] if absent is None else [absent]
-        self._final, self._reason = self._final or OrderStatus.EXPIRED, ARCHIVED
-        closed = self._closed(self.attempt.order_id, ZERO, ZERO)
-        return [] if closed is None else [closed]
+        if (absent := self.attempt.absent(f"{ARCHIVED}: it ended without a fill")) is not None:
+            return [absent]
+        if self.attempt.order_id is None:
+            return []  # Nobody knows yet whether it ever was at the venue.
+        self._final, self._reason = OrderStatus.EXPIRED, ARCHIVED
+        return self._closed(self.attempt.order_id, ZERO, ZERO)
 
     def fold(self, fact: Fact) -> None:
         """Take in a fact about this child."""
@@ -189,23 +187,26 @@ class Ledger:
             source=source,
         )
 
-    def _closed(self, order_id: int, quantity: Decimal, quote: Decimal) -> ChildClosed | None:
+    def _closed(self, order_id: int, quantity: Decimal, quote: Decimal) -> list[Fact]:
+        """Return the fact of its end, if it is final, complete, and that is news."""
         if self._final is None or quantity != self._executed or self.attempt.life is Life.CLOSED:
-            return None
+            return []
         intent = self.intent
         outcome = self._outcome(quantity)
-        return ChildClosed(
-            execution_id=intent.execution_id,
-            client_order_id=intent.client_order_id,
-            symbol=intent.symbol,
-            order_id=order_id,
-            status=self._final.value,
-            outcome=outcome,
-            executed_quantity=quantity,
-            executed_quote=quote,
-            polls=self.polls,
-            failure_reason=self._failure_reason(outcome),
-        )
+        return [
+            ChildClosed(
+                execution_id=intent.execution_id,
+                client_order_id=intent.client_order_id,
+                symbol=intent.symbol,
+                order_id=order_id,
+                status=self._final.value,
+                outcome=outcome,
+                executed_quantity=quantity,
+                executed_quote=quote,
+                polls=self.polls,
+                failure_reason=self._failure_reason(outcome, self._final),
+            )
+        ]
 
     def _outcome(self, quantity: Decimal) -> ChildOutcome:
         if quantity >= self.intent.quantity:
@@ -214,10 +215,10 @@ class Ledger:
             return ChildOutcome.TIMEOUT
         return ChildOutcome.PARTIAL if quantity else ChildOutcome.FAILED
 
-    def _failure_reason(self, outcome: ChildOutcome) -> str | None:
-        if outcome is ChildOutcome.FILLED or self._final is None:
+    def _failure_reason(self, outcome: ChildOutcome, final: OrderStatus) -> str | None:
+        if outcome is ChildOutcome.FILLED:
             return None
-        words = [self._final.value]
+        words = [final.value]
         if self._reason is not None:
             words.append(self._reason)
         elif outcome is ChildOutcome.TIMEOUT:

@@ -13,6 +13,7 @@ from actors.order_watcher.ledger import Ledger
 from messages.execution import ChildOutcome
 from messages.facts import (
     AttemptReappeared,
+    ChildAbsent,
     ChildAcknowledged,
     ChildCancelRequested,
     ChildClosed,
@@ -23,7 +24,7 @@ from messages.facts import (
 )
 from messages.order import OrderSnapshot, OrderStatus, Source, Trade
 from tests.examples import examples
-from tests.factories import CHILD, EXECUTION, NOW, D, an_intent
+from tests.factories import CHILD, EXECUTION, NOW, D, a_child_closed, a_trade_booked, an_acknowledged, an_intent
 from tests.order_tools import a_trade, an_order
 
 
@@ -178,6 +179,16 @@ def test_an_order_that_ends_without_a_fill_has_failed() -> None:
     assert told.closed.failure_reason == "EXPIRED UNFILLED_IOC_QUANTITY_EXPIRED"
 
 
+def test_the_first_end_and_the_word_for_it_stick_whatever_is_said_after_it() -> None:
+    told = Told()
+    told.hear(an_order("NEW"), reason="of no end")
+    told.hear(an_order("EXPIRED", "0.04"), reason="INSUFFICIENT_LIQUIDITY")
+    told.hear(an_order("NEW"), source="poll", reason="of no end")
+    told.hear(an_order("CANCELED", "0.04"), source="poll")
+    told.hear(trades=[a_trade(7, "0.04")], source="poll")
+    assert (told.closed.status, told.closed.failure_reason) == ("EXPIRED", "EXPIRED INSUFFICIENT_LIQUIDITY")
+
+
 @pytest.mark.parametrize("source", ["reply", "poll"])
 def test_an_end_that_no_event_tells_of_has_the_word_of_the_reply_or_the_query(source: Source) -> None:
     told = Told()
@@ -212,6 +223,38 @@ def test_only_an_order_cancelled_for_its_time_has_timed_out(reason: str, execute
     assert told.closed.failure_reason == expected.get(outcome, "CANCELED")
 
 
+def test_an_order_that_expires_before_the_cancel_for_its_time_has_not_timed_out() -> None:
+    told = Told(time_in_force="GTC")
+    told.hear(an_order("NEW"))
+    told.fold(a_cancel(TIMEOUT_CANCEL))
+    told.hear(an_order("EXPIRED"))
+    assert (told.closed.outcome, told.closed.failure_reason) == (ChildOutcome.FAILED, "EXPIRED")
+
+
+UNKNOWN = ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="timeout")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ((), []),
+        ((UNKNOWN,), [ChildAbsent]),
+        ((an_acknowledged(),), [ChildClosed]),
+        ((an_acknowledged(), a_trade_booked(quantity=D("0.04"))), []),
+        ((an_acknowledged(), a_child_closed(status="CANCELED", executed_quantity=D(0))), []),
+    ],
+)
+def test_an_archived_order_has_ended_without_a_fill_unless_that_cannot_be(
+    known: tuple[Fact, ...], expected: list[type[Fact]]
+) -> None:
+    told = Told()
+    told.fold(*known)
+    facts = told.ledger.archived()
+    assert [type(fact) for fact in facts] == expected
+    told.fold(*facts)
+    assert told.ledger.archived() == []
+
+
 def test_trades_of_an_order_that_nobody_has_shown_to_be_ours_are_not_booked() -> None:
     told = Told()
     assert told.hear(trades=[a_trade()], source="poll") == []
@@ -220,7 +263,7 @@ def test_trades_of_an_order_that_nobody_has_shown_to_be_ours_are_not_booked() ->
 
 def test_an_unknown_order_is_resolved_by_anything_that_shows_it() -> None:
     told = Told()
-    told.fold(ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="timeout"))
+    told.fold(UNKNOWN)
     assert told.hear(an_order("NEW"), source="poll") == [ChildAcknowledged]
     assert told.ledger.attempt.life is Life.ACKED
 
