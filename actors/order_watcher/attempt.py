@@ -89,8 +89,7 @@ class Attempt:
     @property
     def rests(self) -> bool:
         """Whether an order of this kind stays in the book until it is filled or cancelled."""
-        intent = self.intent
-        return intent.order_type == "LIMIT_MAKER" or (intent.order_type == "LIMIT" and intent.time_in_force == "GTC")
+        return self.intent.order_type == "LIMIT_MAKER" or self.intent.time_in_force == "GTC"
 
     def allows(self, kind: type[Fact]) -> bool:
         """Whether a fact of this kind may follow now."""

@@ -205,10 +205,8 @@ class Proof:
             return False
         needed, span = self._settings.negatives, self._settings.negatives_seconds
         return all(
-            (count := self._counts.get(path)) is not None
-            and count.number >= needed
-            and count.last.now - count.first.now >= span - _ROUNDING
-            for path in PATHS
+            count.number >= needed and count.last.now - count.first.now >= span - _ROUNDING
+            for count in self._counts.values()
         )
 
     def verdict(self, stream: StreamHealth) -> str | None:

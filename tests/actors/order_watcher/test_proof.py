@@ -63,6 +63,24 @@ def test_horizon_and_deadline_are_counted_from_the_timestamp_on_the_venues_clock
     assert proof.next_turn(at(62_000)) is None
 
 
+def test_of_an_order_from_an_earlier_life_only_the_venues_clock_is_known() -> None:
+    recovered = Proof(intent(), NUMBERS)
+    assert recovered.next_turn(Moment(SEEN_AT, T)) == 17.0
+    assert recovered.next_turn(Moment(SEEN_AT, HORIZON)) == 45.0
+    assert recovered.next_turn(Moment(SEEN_AT, DEADLINE)) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "venue", "past"),
+    [(0, 0, True), (-1, 0, False), (0, -1, False), (-1, 9_000, False), (9_000, -1, False)],
+)
+def test_horizon_and_deadline_are_past_when_both_clocks_say_so(own: int, venue: int, *, past: bool) -> None:
+    """`own` and `venue` are how many ms each clock is past the moment."""
+    proof = a_proof()
+    assert proof.past_horizon(Moment(at(17_000 + own).now, HORIZON + venue)) is past
+    assert proof.past_deadline(Moment(at(62_000 + own).now, DEADLINE + venue)) is past
+
+
 def test_before_the_horizon_there_is_no_fence() -> None:
     proof = a_proof()
     assert not proof.wants_fence(at(16_999))
@@ -97,6 +115,7 @@ def test_only_the_answer_to_a_fence_is_one() -> None:
     assert proof.not_open("fence", at(17_100))
     assert not proof.not_open("fence", at(18_000))
     assert proof.fenced == at(17_100)
+    assert not proof.wants_fence(at(90_000))
 
 
 def test_nothing_counts_before_the_fence() -> None:
@@ -113,11 +132,21 @@ def test_three_agreeing_answers_on_each_path_over_three_seconds_and_a_live_strea
     count(proof, 17_010, 18_510)
     assert proof.verdict(ALIVE) is None
     count(proof, 20_010)
-    text = proof.verdict(ALIVE)
-    assert text is not None
-    assert "17.0 s after its timestamp" in text
-    assert "3 times over 3.0 s" in text
-    assert "the user stream" in text
+    proof.no_sign(Path.ORDER, at(23_010))
+    assert proof.verdict(ALIVE) == (
+        "not open at the engine 17.0 s after its timestamp, then on each of order, openOrders, allOrders, myTrades "
+        "not there 3 times over 3.0 s; control: the user stream, without a gap and alive"
+    )
+
+
+def test_answers_are_wanted_from_the_fence_on_until_they_agree_and_again_once_the_deadline_is_past() -> None:
+    proof = a_proof()
+    assert not proof.wants_count(at(90_000))
+    proof = fenced()
+    assert proof.wants_count(at(17_010))
+    count(proof, 17_010, 18_510, 20_010)
+    assert not proof.wants_count(at(61_990))
+    assert proof.wants_count(at(62_000))
 
 
 def test_answers_too_close_together_do_not_prove_it() -> None:
@@ -137,6 +166,10 @@ def test_every_path_must_agree(missing: Path) -> None:
     proof = fenced()
     count(proof, 17_010, 18_510, 20_010, paths=tuple(path for path in Path if path is not missing))
     assert proof.verdict(ALIVE) is None
+    count(proof, 18_510, 20_010, paths=(missing,))
+    assert proof.verdict(ALIVE) is None
+    count(proof, 21_510, paths=(missing,))
+    assert proof.verdict(ALIVE) is not None
 
 
 def test_a_contradiction_begins_the_count_anew() -> None:
@@ -178,10 +211,17 @@ def test_later_orders_that_are_shown_are_a_control() -> None:
     shown(proof, Path.TRADES, time=T)
     shown(proof, Path.TRADES, asked=17_009)
     assert proof.verdict(NO_STREAM) is None
-    shown(proof, Path.TRADES)
+    shown(proof, Path.TRADES, asked=17_010)
     text = proof.verdict(NO_STREAM)
     assert text is not None
     assert "a later order of ours is shown" in text
+
+
+def test_a_market_order_is_never_among_the_open_ones_and_needs_no_control_there() -> None:
+    proof = fenced(order_type="MARKET", time_in_force=None)
+    count(proof, 17_010, 18_510, 20_010)
+    shown(proof, Path.ORDER, Path.ALL, Path.TRADES)
+    assert proof.verdict(NO_STREAM) is not None
 
 
 def test_an_order_that_may_rest_needs_the_open_orders_as_well() -> None:
@@ -197,17 +237,21 @@ def test_without_a_control_it_takes_a_minute() -> None:
     proof = fenced()
     count(proof, 17_010, 18_510, 20_010, 61_990)
     assert proof.verdict(NO_STREAM) is None
-    count(proof, 62_000)
+    count(proof, 62_000, paths=(Path.ORDER, Path.OPEN, Path.ALL))
+    assert proof.verdict(NO_STREAM) is None
+    count(proof, 62_000, paths=(Path.TRADES,))
     text = proof.verdict(NO_STREAM)
     assert text is not None
     assert "no sign within 60 s" in text
 
 
-def test_a_venues_clock_that_runs_ahead_does_not_shorten_the_minute() -> None:
+@pytest.mark.parametrize(("last", "venue"), [(20_010, DEADLINE + 20_010), (70_000, DEADLINE - 1)])
+def test_a_venues_clock_that_is_off_does_not_shorten_the_minute(last: int, venue: int) -> None:
     proof = fenced()
-    for moment in (17_010, 18_510, 20_010):
+    for moment in (17_010, 18_510, last):
         for path in Path:
-            proof.no_sign(path, at(moment)._replace(venue=DEADLINE + moment))
+            proof.no_sign(path, at(moment)._replace(venue=venue))
+    assert proof.counted
     assert proof.verdict(NO_STREAM) is None
 
 
@@ -217,6 +261,7 @@ def test_a_venues_clock_that_runs_ahead_does_not_shorten_the_minute() -> None:
         ({}, True),
         ({"symbol": "ETHUSDT"}, False),
         ({"side": Side.SELL}, False),
+        ({"time": T - 1000}, True),
         ({"time": T - 1001}, False),
         ({"quantity": a_trade().quantity * 2}, False),
         ({"order_id": 5}, False),
