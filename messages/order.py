@@ -186,11 +186,15 @@ class SendCancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryOrder:
-    """Asks for one order by its client id (protocol §4, `GET /order`)."""
+    """Asks for one order (protocol §4, `GET /order`): by the venue's number where it is known, else by its client id.
+
+    Whoever cancels or amends an order at the venue may give it another client id; its number stays.
+    """
 
     symbol: str
     client_order_id: str
     reply_to: Tells[QueryAnswer]
+    order_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

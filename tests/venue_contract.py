@@ -118,6 +118,10 @@ class World(ABC):
         """Let somebody else take."""
 
     @abstractmethod
+    def amend(self, params: dict[str, str]) -> None:
+        """Make an order smaller, by the exchange's own parameters, as somebody else who has the account."""
+
+    @abstractmethod
     def venue_ms(self) -> int:
         """Say the venue's time, ms since 1970."""
 
@@ -324,6 +328,20 @@ def test_open_orders_are_those_that_rest(world: World) -> None:
     found = world.reply(OrderFound)
     assert found.order.client_order_id == resting.client_order_id
     assert found.order.status is OrderStatus.CANCELED
+
+
+def test_an_order_that_somebody_has_renamed_is_found_and_cancelled_by_its_number(world: World) -> None:
+    resting = world.rest()
+    name, number = resting.client_order_id, resting.order.order_id
+    amended = {"symbol": "BTCUSDT", "orderId": str(number), "newQty": "0.2", "newClientOrderId": "web_1"}
+    world.amend({**amended, "timestamp": str(world.venue_ms())})
+    world.tell(QueryOrder(symbol="BTCUSDT", client_order_id=name, order_id=number, reply_to=world.replies.ref))
+    found = world.reply(OrderFound)
+    assert found.client_order_id == name
+    assert (found.order.order_id, found.order.quantity, found.order.status) == (number, D("0.2"), OrderStatus.NEW)
+    world.tell(world.cancel(resting))
+    cancelled = world.reply(CancelAcknowledged)
+    assert (cancelled.client_order_id, cancelled.order.status) == (name, OrderStatus.CANCELED)
 
 
 def test_all_orders_are_listed_from_a_moment_on_oldest_first(world: World) -> None:

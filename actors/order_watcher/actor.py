@@ -60,6 +60,7 @@ from messages.facts import (
     RateLimited,
     StreamGap,
 )
+from messages.frozen import replace
 from messages.market import SymbolRules
 from messages.order import (
     LATE_REPLY,
@@ -307,6 +308,8 @@ class OrderWatcher(Follower, Child):
                 assert_never(word)
 
     def _take_order_word(self, word: OrderReply | OrderReport) -> None:
+        if isinstance(word, OrderReport):
+            word = replace(word, order=self._by_own_name(word.order))
         child = word.order.client_order_id if isinstance(word, OrderReport) else word.client_order_id
         ledger = self._register.get(child)
         if ledger is None:
@@ -424,7 +427,15 @@ class OrderWatcher(Follower, Child):
             self._tell_trouble(TroubleOver(kind="order_vanished", subject=child, text="the exchange knows it again"))
         watch.vanished, watch.missing_since = False, None
 
+    def _by_own_name(self, order: OrderSnapshot) -> OrderSnapshot:
+        """Call an order of ours by its own id: somebody may have given it another at the venue, its number stays."""
+        if self._register.get(order.client_order_id) is not None:
+            return order
+        ledger = self._register.of_order(order.symbol, order.order_id)
+        return order if ledger is None else replace(order, client_order_id=ledger.intent.client_order_id)
+
     def _take_snapshot(self, order: OrderSnapshot) -> None:
+        order = self._by_own_name(order)
         ledger = self._register.get(order.client_order_id)
         if ledger is None:
             self._strangers.tell_of(order)
@@ -436,6 +447,7 @@ class OrderWatcher(Follower, Child):
         self._hear(ledger, order, (), self._poll_source(watch))
 
     def _take_open_orders(self, found: OpenOrdersFound) -> None:
+        found = replace(found, orders=tuple(map(self._by_own_name, found.orders)))
         for order in found.orders:
             self._take_snapshot(order)
         self._chaser.polled(found)

@@ -219,6 +219,8 @@ class Ledger:
         if outcome is ChildOutcome.FILLED:
             return None
         words = [final.value]
+        if final is OrderStatus.FILLED:
+            words.append("of less: it was made smaller at the exchange")
         if self._reason is not None:
             words.append(self._reason)
         elif outcome is ChildOutcome.TIMEOUT:
@@ -227,13 +229,16 @@ class Ledger:
 
 
 def contradiction(intent: ChildIntended, order: OrderSnapshot) -> str | None:
-    """Say in which figures the venue's order is not the one that was intended; None if it is."""
+    """Say in which figures the venue's order is not the one that was intended; None if it is.
+
+    A smaller quantity is none: whoever has the account can amend an order, by hand, to less than it was.
+    """
     told = [
         f"{name} {there} instead of {here}"
         for name, there, here in (
             ("symbol", order.symbol, intent.symbol),
             ("side", order.side.value, intent.side.value),
-            ("quantity", plain(order.quantity), plain(intent.quantity)),
+            ("quantity", plain(max(order.quantity, intent.quantity)), plain(intent.quantity)),
             ("price", plain(order.price), None if intent.limit_price is None else plain(intent.limit_price)),
         )
         if here is not None and there != here

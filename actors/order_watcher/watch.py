@@ -169,7 +169,12 @@ class Watches:
 def order_question(ledger: Ledger, reply_to: Tells[QueryAnswer]) -> QueryOrder:
     """Return the question for one order's state."""
     intent = ledger.intent
-    return QueryOrder(symbol=intent.symbol, client_order_id=intent.client_order_id, reply_to=reply_to)
+    return QueryOrder(
+        symbol=intent.symbol,
+        client_order_id=intent.client_order_id,
+        order_id=ledger.attempt.order_id,
+        reply_to=reply_to,
+    )
 
 
 def trades_question(

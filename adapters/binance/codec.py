@@ -40,6 +40,7 @@ from messages.order import (
     OrderReport,
     OrderSnapshot,
     OrderStatus,
+    QueryOrder,
     SendCancel,
     SendOrder,
     Trade,
@@ -164,7 +165,9 @@ def acknowledged(order: SendOrder, body: bytes) -> Acknowledged:
 def cancel_acknowledged(cancel: SendCancel, body: bytes) -> CancelAcknowledged:
     """Read the good reply to a cancel. Raises `Unreadable`, also when it speaks of another order."""
     found = decode(CancelledOrder, body)
-    if found.symbol != cancel.symbol or own_id(found.orig_client_order_id) != cancel.client_order_id:
+    named = own_id(found.orig_client_order_id) == cancel.client_order_id
+    numbered = cancel.order_id is not None and found.order_id == cancel.order_id  # Somebody may have renamed it.
+    if found.symbol != cancel.symbol or not (named or numbered):
         raise Unreadable("the reply is about another order")
     order = OrderSnapshot(
         symbol=found.symbol,
@@ -202,16 +205,20 @@ def snapshot_of(found: QueriedOrder, client_order_id: str | None = None) -> Orde
     )
 
 
-def the_order(found: QueriedOrder, symbol: str, client_order_id: str) -> OrderSnapshot:
+def the_order(found: QueriedOrder, asked: QueryOrder) -> OrderSnapshot:
     """Say how the order stands that was asked for. Raises `Unreadable` if the answer is about another one.
 
-    An order that somebody cancelled by hand may show the cancel's id, which is none of ours.
+    An order that somebody cancelled or amended by hand may show another id, which is none of ours.
     """
-    shown = found.client_order_id
-    renamed = found.status == OrderStatus.CANCELED and parse_child_id(shown) is None
-    if found.symbol != symbol or not (renamed or own_id(shown) == client_order_id):
+    shown, name = found.client_order_id, asked.client_order_id
+    if asked.order_id is not None:
+        right = found.order_id == asked.order_id and (own_id(shown) == name or parse_child_id(shown) is None)
+    else:
+        renamed = found.status == OrderStatus.CANCELED and parse_child_id(shown) is None
+        right = renamed or own_id(shown) == name
+    if found.symbol != asked.symbol or not right:
         raise Unreadable("the answer is about another order")
-    return snapshot_of(found, client_order_id)
+    return snapshot_of(found, name)
 
 
 def trade_of(found: OwnTrade) -> Trade:

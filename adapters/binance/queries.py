@@ -108,9 +108,10 @@ class Queries:
 
     async def _ask(self, query: Query) -> QueryAnswer:
         match query:
-            case QueryOrder(symbol=symbol, client_order_id=name):
-                body = await self._signed("order", {"symbol": symbol, "origClientOrderId": name})
-                return OrderFound(client_order_id=name, order=the_order(decode(QueriedOrder, body), symbol, name))
+            case QueryOrder(symbol=symbol, client_order_id=name, order_id=number):
+                which = {"origClientOrderId": name} if number is None else {"orderId": str(number)}
+                found_one = decode(QueriedOrder, await self._signed("order", {"symbol": symbol, **which}))
+                return OrderFound(client_order_id=name, order=the_order(found_one, query))
             case QueryOpenOrders(symbol=symbol):
                 found = decode(list[QueriedOrder], await self._signed("openOrders", {"symbol": symbol}))
                 _only_of(symbol, found)

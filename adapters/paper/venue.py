@@ -327,8 +327,9 @@ class PaperVenue(Actor):
         exchange, now = self.exchange, self._now()
         match query:
             case QueryOrder():
-                name = query.client_order_id
-                found = exchange.order({"symbol": query.symbol, "origClientOrderId": name}, now)
+                name, number = query.client_order_id, query.order_id
+                which = {"origClientOrderId": name} if number is None else {"orderId": str(number)}
+                found = exchange.order({"symbol": query.symbol, **which}, now)
                 age = (exchange.time(now) - found.time) / 1000
                 lag = self._faults.strike(FaultKind.QUERY_LAG)
                 if lag is not None and age < lag.milliseconds:

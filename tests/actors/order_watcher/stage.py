@@ -71,8 +71,8 @@ class World:
         kinds = [type(fact) for fact in self.journal.facts]
         return kinds[kinds.index(type(an_intent())) + 1 :]
 
-    def q_order(self, child: str = CHILD) -> QueryOrder:
-        return QueryOrder(symbol="BTCUSDT", client_order_id=child, reply_to=self.watcher)
+    def q_order(self, child: str = CHILD, order_id: int | None = None) -> QueryOrder:
+        return QueryOrder(symbol="BTCUSDT", client_order_id=child, order_id=order_id, reply_to=self.watcher)
 
     @property
     def q_open(self) -> QueryOpenOrders:

@@ -25,10 +25,12 @@ from messages.facts import (
 )
 from messages.order import (
     Acknowledged,
+    AllOrdersFound,
     BalancesSeen,
     CancelFailed,
     LateRefusal,
     NotSent,
+    OpenOrdersFound,
     OrderFound,
     OrderNotFound,
     OutcomeUnknown,
@@ -292,6 +294,31 @@ def test_another_order_under_the_right_id_is_not_believed_and_halts_trading(
     assert words in halt.detail
     sent.tell(FULL)
     assert sent.kinds() == [ChildAcknowledged, TradeBooked, ChildClosed]
+
+
+@pytest.mark.parametrize("path", ["stream", "query", "list"])
+def test_an_order_that_somebody_has_renamed_is_known_by_its_number(sent: World, path: str) -> None:
+    sent.tell(Acknowledged(client_order_id=CHILD, order=an_order(), trades=()))
+    cancelled = an_order("CANCELED", client_order_id="web_1")
+    match path:
+        case "stream":
+            sent.tell(report(cancelled))
+        case "query":
+            sent.tell(OpenOrdersFound(symbol="BTCUSDT", orders=(cancelled,)))
+        case _:
+            sent.tell(AllOrdersFound(symbol="BTCUSDT", since=0, orders=(cancelled,)))
+    assert sent.kinds() == [ChildAcknowledged, ChildClosed]
+
+
+def test_an_order_that_somebody_has_made_smaller_is_filled_by_what_it_still_was(sent: World) -> None:
+    sent.tell(Acknowledged(client_order_id=CHILD, order=an_order(), trades=()))
+    smaller = an_order("FILLED", "0.04", client_order_id="web_1", quantity=D("0.04"))
+    sent.tell(report(smaller, a_trade(quantity=D("0.04"))))
+    closed = sent.journal.facts[-1]
+    assert isinstance(closed, ChildClosed)
+    assert (closed.outcome, closed.executed_quantity) == (ChildOutcome.PARTIAL, D("0.04"))
+    assert closed.failure_reason == "FILLED of less: it was made smaller at the exchange"
+    sent.exchange.expect_none()
 
 
 DAY_MS = 86_400_000

@@ -182,7 +182,7 @@ def test_an_order_that_fills_while_it_is_cancelled_is_filled(resting: World) -> 
     resting.wait(30.1)
     resting.tell(CancelFailed(client_order_id=CHILD, code=-2011, detail="Unknown order sent."))
     resting.wait(0.3)
-    assert resting.q_order() in resting.asked()
+    assert resting.q_order(order_id=1001) in resting.asked()
     resting.tell(OrderFound(client_order_id=CHILD, order=an_order("FILLED", "0.1")), found(a_trade()))
     assert resting.journal.last(ChildClosed).outcome is ChildOutcome.FILLED
 
@@ -248,7 +248,7 @@ def test_an_order_in_the_book_of_the_wrong_kind_is_asked_about_after_its_time(se
     sent.wait(30.1)
     assert cancels(sent) == []
     sent.wait(0.3)
-    assert sent.q_order() in sent.asked()
+    assert sent.q_order(order_id=1001) in sent.asked()
     assert sent.kinds() == [ChildAcknowledged]
 
 

@@ -42,7 +42,7 @@ def test_an_intent_without_an_outcome_is_unknown_after_a_start(simulation: Simul
 
 def test_an_acknowledged_order_is_asked_for_with_its_trades_after_a_start(simulation: Simulation) -> None:
     world = started(simulation, an_intent(), an_acknowledged())
-    assert world.asked() == [world.q_order(), world.q_trades(order_id=1001)]
+    assert world.asked() == [world.q_order(order_id=1001), world.q_trades(order_id=1001)]
     assert world.kinds() == [ChildAcknowledged]
     world.tell(OrderFound(client_order_id=CHILD, order=an_order("EXPIRED")))
     assert world.journal.last(ChildClosed).outcome is ChildOutcome.FAILED

@@ -109,6 +109,14 @@ def test_a_cancel_reports_the_order_under_its_own_id() -> None:
             cancel_acknowledged(a_cancel(None), raw({**body, **wrong}))
 
 
+def test_a_cancel_by_number_reports_an_order_that_somebody_has_renamed() -> None:
+    body = a_cancelled({"symbol": "BTCUSDT", "newClientOrderId": cancel_id(CHILD, 0)}, origClientOrderId="web_1")
+    number = cancel_acknowledged(a_cancel(None), raw({**body, "origClientOrderId": CHILD})).order.order_id
+    assert cancel_acknowledged(a_cancel(None, order_id=number), raw(body)).order.client_order_id == CHILD
+    with pytest.raises(Unreadable, match="another order"):
+        cancel_acknowledged(a_cancel(None, order_id=number + 1), raw(body))
+
+
 def test_the_id_of_a_cancel_of_ours_leads_to_its_order() -> None:
     assert own_id(cancel_id(CHILD, 3)) == CHILD
     assert own_id(CHILD) == CHILD

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from messages.ids import cancel_id
+from messages.ids import cancel_id, child_id
 from messages.order import (
     AllOrdersFound,
     BalancesFound,
@@ -60,6 +60,26 @@ def test_an_order_is_found_under_the_id_that_was_asked_for(stub: Stub, make_venu
     assert asked.signature_ok
     assert asked.params["recvWindow"] == "2000"
     assert abs(int(asked.params["timestamp"]) - now_ms()) < 2_000
+
+
+@pytest.mark.parametrize("shown", [CHILD, cancel_id(CHILD, 0), "web_1"])
+def test_an_order_whose_number_is_known_is_asked_for_by_it(
+    stub: Stub, make_venue: MakeVenue, listener: Probe, shown: str
+) -> None:
+    stub.handlers["GET /api/v3/order"] = lambda _: a_queried(clientOrderId=shown)
+    make_venue().tell(QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, order_id=28, reply_to=listener.ref))
+    assert listener.expect(OrderFound).order.client_order_id == CHILD
+    (asked,) = stub.asked_for("GET /api/v3/order")
+    assert (asked.params["orderId"], "origClientOrderId" in asked.params) == ("28", False)
+
+
+@pytest.mark.parametrize("other", [{"orderId": 29}, {"clientOrderId": child_id("p", "abcdefghij234", 7, 0)}])
+def test_another_order_than_that_of_the_number_is_not_believed(
+    stub: Stub, make_venue: MakeVenue, listener: Probe, other: dict[str, Any]
+) -> None:
+    stub.handlers["GET /api/v3/order"] = lambda _: a_queried(**other)
+    make_venue().tell(QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, order_id=28, reply_to=listener.ref))
+    listener.expect(QueryFailed)
 
 
 def test_an_order_that_is_not_there_is_not_found(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:

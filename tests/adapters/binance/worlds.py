@@ -53,6 +53,9 @@ class InProcess(World):
     def trade(self, taker: Side, price: str, quantity: str) -> None:
         self._exchange.steering["BTCUSDT"].steer().trade(taker, price, quantity)
 
+    def amend(self, params: dict[str, str]) -> None:
+        self._exchange.amend(params, microseconds(self._simulation.wall_time()))
+
     def venue_ms(self) -> int:
         return milliseconds(self._simulation.wall_time())
 
@@ -76,6 +79,9 @@ class OverTheWire(World):
 
     def trade(self, taker: Side, price: str, quantity: str) -> None:
         self._steer({"symbol": "BTCUSDT", "trade": [taker.value, price, quantity]})
+
+    def amend(self, params: dict[str, str]) -> None:
+        self.call(lambda: self.server.exchange.amend(params, microseconds(self._pool.wall_time())))
 
     def venue_ms(self) -> int:
         return milliseconds(self._pool.wall_time())
