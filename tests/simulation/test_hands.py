@@ -57,7 +57,9 @@ def ends_whole(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("faults", [(), (DEAF,)], ids=["told", "untold"])
-def test_one_that_is_cancelled_has_ended_and_the_rest_follows(simulation: Simulation, faults: tuple[Fault, ...]) -> None:
+def test_one_that_is_cancelled_has_ended_and_the_rest_follows(
+    simulation: Simulation, faults: tuple[Fault, ...]
+) -> None:
     stage = resting(simulation, *faults)
     by_hand(stage, "cancel", newClientOrderId=BY_HAND)
     ends_whole(stage)

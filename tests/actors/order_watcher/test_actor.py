@@ -313,7 +313,7 @@ def test_an_order_that_somebody_has_renamed_is_known_by_its_number(sent: World, 
 def test_an_order_that_somebody_has_made_smaller_is_filled_by_what_it_still_was(sent: World) -> None:
     sent.tell(Acknowledged(client_order_id=CHILD, order=an_order(), trades=()))
     smaller = an_order("FILLED", "0.04", client_order_id="web_1", quantity=D("0.04"))
-    sent.tell(report(smaller, a_trade(quantity=D("0.04"))))
+    sent.tell(report(smaller, a_trade(quantity="0.04")))
     closed = sent.journal.facts[-1]
     assert isinstance(closed, ChildClosed)
     assert (closed.outcome, closed.executed_quantity) == (ChildOutcome.PARTIAL, D("0.04"))
