@@ -198,7 +198,9 @@ def test_of_several_near_ones_the_nearest_is_named_and_of_equals_the_earliest() 
     assert dedup.judge(no_id(price=D(42_029)), NOW, None) == DuplicateOf("execution1", NOW, "fingerprint")
     assert dedup.judge(no_id(price=D(42_031)), NOW, None) == DuplicateOf("execution1", NOW, "fingerprint")
     assert dedup.judge(no_id(price=D(41_980)), NOW, None) == DuplicateOf("execution3", NOW, "fingerprint")
+    assert dedup.judge(no_id(price=D(41_989)), NOW, None) == DuplicateOf("execution3", NOW, "fingerprint")
     assert dedup.judge(no_id(price=D(41_995)), NOW, None) == DuplicateOf("execution0", NOW, "fingerprint")
+    assert dedup.judge(no_id(price=D(42_015)), NOW, None) == DuplicateOf("execution0", NOW, "fingerprint")
 
 
 @pytest.mark.parametrize(
@@ -248,6 +250,27 @@ def test_nothing_is_kept_for_ever() -> None:
     assert len(dedup) <= 7 * 24 + 2
     dedup.expire(NOW + timedelta(days=60))
     assert len(dedup) == 0
+
+
+def test_what_has_run_out_is_forgotten_when_the_next_is_accepted_as_a_start_does_it() -> None:
+    dedup = Dedup(DedupSettings())
+    accepted(dedup, no_id())
+    assert len(dedup) == 1
+    dedup.close(EXECUTION, NOW, 1)
+    accepted(dedup, a_signal(), NOW + TTL, "second2222222")
+    assert len(dedup) == 2
+
+
+def test_an_id_is_forgotten_at_the_end_of_its_retention_however_far_apart_the_two_clocks_are() -> None:
+    for behind in (-timedelta(hours=1), timedelta(hours=1)):
+        dedup = Dedup(DedupSettings())
+        fact = an_accepted(key_until=NOW + WEEK)
+        dedup.accept(fact, NOW + behind)
+        dedup.close(EXECUTION, NOW + behind, 1)
+        dedup.expire(NOW + behind + WEEK - MILLISECOND, NOW + WEEK - MILLISECOND)
+        assert len(dedup) == 1
+        dedup.expire(NOW + behind + WEEK, NOW + WEEK)
+        assert len(dedup) == 0
 
 
 def test_a_clock_that_steps_back_reopens_nothing_and_breaks_nothing() -> None:
