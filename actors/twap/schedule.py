@@ -242,8 +242,7 @@ def ow_slices(bounds: StepBounds, count: int, decay: Decimal) -> list[int]:
         return _equal(bounds.total, count)
     share = inner * (ONE - decay)
     ideal = int((bounds.total * share / (2 + share)).to_integral_value())
-    low = max(inner * bounds.least, bounds.total - 2 * bounds.most)
-    between = min(max(ideal, low), bounds.total - 2 * bounds.least)
+    between = max(ideal, inner * bounds.least, bounds.total - 2 * bounds.most)
     first, last = _equal(bounds.total - between, 2)
     return [first, *_equal(between, inner), last]
 

@@ -14,7 +14,7 @@ from actors.signal_gate.load import Load
 from actors.twap.settings import TwapSettings
 from messages.facts import ExecutionAmended, SignalAccepted
 from messages.market import Quote
-from messages.signal import Reason, Side, Signal, TwapOptions
+from messages.signal import ChildKind, Reason, Side, Signal, TwapOptions
 from tests.factories import NOW, a_closed, a_quote, a_report, a_signal, a_trade_booked, an_accepted, rules
 
 D = Decimal
@@ -55,7 +55,10 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     ({"price": D("-Infinity")}, Reason.NOT_FINITE, "price"),
     ({"quantity": D("1E+400")}, Reason.NOT_FINITE, "quantity"),
     ({"quantity": D("1E-400")}, Reason.MALFORMED, "quantity"),
+    ({"quantity": D("1E+21")}, Reason.NOT_FINITE, "quantity"),
+    ({"quantity": D("1E-21")}, Reason.MALFORMED, "quantity"),
     ({"quantity": D("1." + "1" * 36)}, Reason.MALFORMED, "quantity"),
+    ({"quantity": D("1" * 17 + "." + "1" * 20)}, Reason.MALFORMED, "quantity"),
     ({"quantity": D(0)}, Reason.MALFORMED, "quantity"),
     ({"quantity": D("-0")}, Reason.MALFORMED, "quantity"),
     ({"quantity": D(-1)}, Reason.MALFORMED, "quantity"),
@@ -81,6 +84,7 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     ({"timestamp": NOW.replace(tzinfo=None)}, Reason.MALFORMED, "timestamp"),
     ({"timestamp": "now"}, Reason.MALFORMED, "timestamp"),
     ({"timestamp": NOW.replace(year=1)}, Reason.MALFORMED, "timestamp"),
+    ({"timestamp": NOW.replace(year=1999)}, Reason.MALFORMED, "timestamp"),
     ({"twap": {}}, Reason.MALFORMED, "twap"),
     (twap(num_chunks=0), Reason.MALFORMED, "num_chunks"),
     (twap(num_chunks=10_001), Reason.MALFORMED, "num_chunks"),
@@ -103,10 +107,14 @@ MISSHAPEN: list[tuple[dict[str, Any], Reason, str]] = [
     (twap(timing="yes"), Reason.MALFORMED, "twap.timing must be true or false"),
     (twap(jitter=D("0.51")), Reason.MALFORMED, "at most 0.5"),
     (twap(max_participation=D("1.1")), Reason.MALFORMED, "at most 1"),
+    (twap(max_participation=D(0)), Reason.MALFORMED, "max_participation must be above 0"),
+    (twap(max_participation=D("NaN")), Reason.NOT_FINITE, "max_participation"),
+    (twap(max_participation=0.5), Reason.MALFORMED, "max_participation must be a decimal"),
     (twap(start_at=NOW.replace(tzinfo=None)), Reason.MALFORMED, "start_at"),
     (twap(start_at=NOW, end_at=NOW), Reason.MALFORMED, "end_at"),
     (twap(num_chunks=5, interval_seconds=D(10), duration_seconds=D(60)), Reason.MALFORMED, "duration_seconds"),
     (twap(duration_seconds=D(604_801)), Reason.MALFORMED, "604801"),
+    (twap(interval_seconds=D(604_801)), Reason.MALFORMED, "604801"),
     (twap(num_chunks=10_000, interval_seconds=D(61)), Reason.MALFORMED, "610000"),
     (twap(start_at=NOW, end_at=NOW + timedelta(days=8)), Reason.MALFORMED, "691200"),
 ]
@@ -128,11 +136,23 @@ def test_a_signal_that_makes_no_sense_by_itself_is_refused_with_the_field_at_fau
         {},
         {"quantity": None, "quote_quantity": D(100)},
         {"id": None, "tag": None, "timestamp": None, "price": None},
-        {"quantity": D("1E-7")},
+        {"quantity": D("1E-20")},
+        {"quantity": D("1E+20")},
+        {"quantity": D("1" * 16 + "." + "1" * 20)},
+        {"id": "x" * 128},
+        {"timestamp": NOW.replace(year=2000)},
+        {"timestamp": NOW.replace(year=2200)},
         twap(num_chunks=5, interval_seconds=D(10), duration_seconds=D(50)),
         twap(cap_bps=D(0), child="market", catch_up="none", remainder="report"),
         twap(start_at=NOW, end_at=NOW + timedelta(minutes=1), num_chunks=1),
         twap(schedule="ow", rho=D("0.1")),
+        twap(cap_bps=D(1_000), jitter=D("0.5"), max_participation=D(1)),
+        twap(cap_bps=D("0E-20"), jitter=D(0)),
+        twap(num_chunks=5, duration_seconds=D(60)),
+        twap(interval_seconds=D(10), duration_seconds=D(65)),
+        twap(interval_seconds=D(604_800)),
+        twap(start_at=NOW),
+        twap(end_at=NOW),
     ],
 )
 def test_a_sound_signal_passes(changes: dict[str, Any]) -> None:
@@ -141,8 +161,10 @@ def test_a_sound_signal_passes(changes: dict[str, Any]) -> None:
 
 def test_only_the_accounts_of_the_settings_may_be_named_if_there_are_any() -> None:
     assert limits().check_shape(a_signal(account="other")) is None
-    refusal = limits(accounts=("main",)).check_shape(a_signal(account="other"))
-    assert refusal == Refusal(Reason.MALFORMED, "account other is not known here")
+    ours = limits(accounts=("main", "second"))
+    assert ours.check_shape(a_signal(account="second")) is None
+    assert ours.check_shape(a_signal(account="other")) == Refusal(Reason.MALFORMED, "account other is not known here")
+    assert ours.check_shape(a_signal(account="other", id="")) == limits().check_shape(a_signal(id=""))
 
 
 # What a signal asks -------------------------------------------------------------------------------
@@ -161,17 +183,31 @@ ASKED: list[tuple[dict[str, Any], Market, Reason | None, str]] = [
     ({"timestamp": NOW - timedelta(seconds=90), "ttl_seconds": D(100)}, market(), None, ""),
     ({"timestamp": NOW - timedelta(days=8), "ttl_seconds": D("1E+20")}, market(), Reason.STALE, "604800"),
     ({"timestamp": NOW + timedelta(seconds=5)}, market(), None, ""),
-    ({"timestamp": NOW + timedelta(seconds=5, milliseconds=1)}, market(), Reason.FROM_THE_FUTURE, "5"),
+    ({"timestamp": NOW + timedelta(seconds=5, milliseconds=1)}, market(), Reason.FROM_THE_FUTURE, "is 5 s ahead"),
     (twap(end_at=NOW), market(), Reason.STALE, "end_at"),
+    (twap(end_at=NOW + timedelta(milliseconds=1)), market(), None, ""),
+    (twap(start_at=NOW + timedelta(days=7)), market(), None, ""),
     (twap(start_at=NOW + timedelta(days=8)), market(), Reason.MALFORMED, "ahead"),
     (twap(start_at=NOW - timedelta(days=8)), market(), None, ""),
     ({}, Market(rules(), None), Reason.NO_PRICE, "no quote"),
+    ({}, Market(rules(), None, 0.0), Reason.NO_PRICE, "no quote"),
     ({}, market(age=5.0), None, ""),
     ({}, market(age=5.1), Reason.NO_PRICE, "5.1 s"),
     ({}, market(a_quote(42_001, 42_000)), Reason.NO_PRICE, "BTCUSDT"),
     ({}, market(a_quote(0, 42_000)), Reason.NO_PRICE, "BTCUSDT"),
+    ({}, market(a_quote(42_000, 42_000)), None, ""),
+    ({"quantity": D(100)}, market(a_quote("0.5", "0.51")), None, ""),
     ({"quantity": D("0.000001")}, market(), Reason.BELOW_MINIMUM, "0 BTC"),
+    ({"quantity": D("0.000001")}, market(min_quantity=D(0), min_notional=D(0)), Reason.BELOW_MINIMUM, "0 BTC"),
     ({"quantity": D("0.00099")}, market(min_quantity=D("0.001")), Reason.BELOW_MINIMUM, "0.001 BTC"),
+    ({"quantity": D("0.001")}, market(min_quantity=D("0.001")), None, ""),
+    ({"quantity": D("0.001")}, market(a_quote(42_000, 42_001), min_notional=D(40)), None, ""),
+    (
+        {"quantity": D("0.001")},
+        market(a_quote("41999.99", 42_001), min_notional=D(40)),
+        Reason.BELOW_MINIMUM,
+        "42 USDT",
+    ),
     ({"quantity": D("0.00012")}, market(), Reason.BELOW_MINIMUM, "5.04 USDT"),
     ({"quantity": D("0.00013")}, market(), None, ""),
     (
@@ -191,6 +227,18 @@ def test_a_signal_is_judged_on_its_symbol_its_age_its_market_and_its_size(
     assert reason(answer) is expected
     if isinstance(answer, Refusal):
         assert figure in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("usual", "asked", "expected"),
+    [("market", None, Reason.BELOW_MINIMUM), ("market", "ioc", None), ("ioc", "market", Reason.BELOW_MINIMUM)],
+)
+def test_the_least_is_that_of_the_kind_of_child_that_is_asked_for_or_else_of_the_usual_one(
+    usual: ChildKind, asked: ChildKind | None, expected: Reason | None
+) -> None:
+    signal = a_signal(quantity=D("0.0005"), twap=TwapOptions(child=asked))
+    answer = Limits(NO_BOUNDS, TwapSettings(child=usual)).size(signal, NOW, market(market_min_quantity=D("0.001")))
+    assert reason(answer) is expected
 
 
 def sized(signal: Signal, where: Market | None = None) -> Sized:
@@ -313,6 +361,16 @@ def test_a_sell_needs_base() -> None:
     assert pay(sell, {"BTC": D("0.5"), "USDT": D(0)}) is None
     assert pay(sell, {"BTC": D("0.49999")}) is Reason.INSUFFICIENT_BALANCE
     assert pay(sell, {}) is Reason.INSUFFICIENT_BALANCE
+
+
+@pytest.mark.parametrize(
+    ("free", "figure"),
+    [({}, "0"), ({"BTC": D("0.123456789")}, "0.12345679"), ({"BTC": D("1.236")}, "1.24"), ({"BTC": D(1)}, "1")],
+)
+def test_a_refusal_for_the_balance_tells_what_is_needed_and_what_is_free(free: dict[str, Decimal], figure: str) -> None:
+    signal = a_signal(side=Side.SELL, quantity=D(2))
+    refusal = limits().check_balance(signal, sized(signal), free, Load(DEVIATION), {})
+    assert refusal == Refusal(Reason.INSUFFICIENT_BALANCE, f"needs 2 BTC, {figure} BTC are free")
 
 
 def test_what_running_executions_may_still_spend_is_not_free() -> None:

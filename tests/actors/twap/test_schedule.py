@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from actors.twap.schedule import (
     MIN_NOTIONAL_MARGIN,
+    Limits,
     StepBounds,
+    adapted,
     due_quantity,
     limits_of,
     minimum_at,
@@ -28,7 +30,7 @@ from actors.twap.schedule import (
 from actors.twap.settings import TwapSettings
 from messages.execution import Plan
 from messages.market import SymbolRules
-from messages.signal import CatchUp, TwapOptions
+from messages.signal import CatchUp, ChildKind, Side, TwapOptions
 from tests.factories import NOW, D, a_plan, a_signal, an_accepted, rules
 
 SETTINGS = TwapSettings()
@@ -127,6 +129,17 @@ def test_less_than_one_step_gives_no_slice() -> None:
     assert schedule.quantity == 0
 
 
+def test_the_venues_step_is_the_least_slice_that_there_is() -> None:
+    coarse = rules(step=D("0.01"), min_quantity=D(0), min_notional=D(0))
+    assert planned("0.05", venue=coarse, num_chunks=5).slices == (D("0.01"),) * 5
+    assert planned("0.05", venue=coarse, num_chunks=9, settings=TwapSettings(min_chunk_value=D(0))).slices == (
+        (D("0.01"),) * 5
+    )
+    for most in ("0.01", "0.005"):
+        narrow = replace(coarse, max_quantity=D(most))
+        assert planned("0.05", venue=narrow, num_chunks=1).slices == (D("0.01"),) * 5
+
+
 def test_an_order_above_the_venues_maximum_is_cut_even_if_it_should_go_directly() -> None:
     schedule = planned("10", num_chunks=1, venue=rules(max_quantity=D(4)))
     assert len(schedule.slices) == 3
@@ -141,12 +154,44 @@ def test_market_children_fit_both_lot_sizes() -> None:
     assert schedule.step == D("0.001")
     assert schedule.min_quantity == D("0.01")
     assert schedule.slices == (D("0.167"), D("0.167"), D("0.166"))
-    assert limits_of(venue, "ioc", D(42_000)).max_quantity == 9000
+    assert limits_of(venue, "ioc", D(42_000)) == Limits(
+        step=D("0.00001"), min_quantity=D("0.00001"), max_quantity=D(9000), min_notional=D(5)
+    )
+
+
+@pytest.mark.parametrize(
+    ("child", "venue", "most"),
+    [
+        ("market", {"max_quantity": D("0.1"), "market_max_quantity": D("0.2")}, D("0.1")),
+        ("market", {"max_quantity": D("0.2"), "market_max_quantity": D("0.1")}, D("0.1")),
+        ("market", {"max_quantity": D(0), "market_max_quantity": D("0.2")}, D("0.2")),
+        ("market", {"max_quantity": D("0.2"), "market_max_quantity": D(0)}, D("0.2")),
+        ("ioc", {"max_quantity": D("0.2"), "market_max_quantity": D("0.1")}, D("0.2")),
+        ("ioc", {"max_quantity": D(0), "market_max_quantity": D("0.1")}, None),
+        ("ioc", {"max_quantity": D(0), "max_notional": D(168_000)}, D("3.80952")),  # 4 at a price 5 % higher
+        ("ioc", {"max_quantity": D(9000), "max_notional": D(168_000)}, D("3.80952")),
+        ("ioc", {"max_quantity": D(3), "max_notional": D(168_000)}, D(3)),
+    ],
+)
+def test_the_most_of_a_child_is_the_least_of_what_the_venue_names(
+    child: ChildKind, venue: dict[str, Decimal], most: Decimal | None
+) -> None:
+    assert limits_of(rules(**venue), child, D(42_000)).max_quantity == most
+
+
+def test_a_plan_is_adapted_to_what_the_venue_asks_for_now_and_is_itself_while_that_has_not_changed() -> None:
+    schedule = planned()
+    same = limits_of(rules(), "ioc", D(42_000))
+    assert adapted(schedule, same) is schedule
+    assert adapted(schedule, replace(same, step=D("0.000001"))) is schedule
+    for change in ({"step": D("0.001")}, {"min_quantity": D("0.01")}, {"min_notional": D(10)}):
+        assert adapted(schedule, replace(same, **change)) == replace(schedule, **change)
 
 
 def test_a_venue_without_a_step_gets_the_finest() -> None:
-    schedule = planned("0.123456789", venue=rules(step=D(0)))
-    assert schedule.quantity == D("0.12345678")
+    for child in ("ioc", "market"):
+        schedule = planned("0.123456789", venue=rules(step=D(0), market_step=D(0)), child=child)
+        assert (schedule.quantity, schedule.step) == (D("0.12345678"), D("0.00000001"))
 
 
 quantities = st.integers(1, 10**9)
@@ -257,13 +302,31 @@ def test_ow_slices_are_exact_symmetric_and_within_their_bounds(
         assert min(slices[0], slices[-1]) >= max(inner) - 1
 
 
+def test_slices_that_the_venues_maximum_makes_too_many_for_the_least_are_equal() -> None:
+    assert ow_slices(StepBounds(total=10, least=4, most=4), 3, D("0.5")) == [4, 3, 3]
+
+
 def test_slots_needed_counts_from_the_end_where_slices_differ() -> None:
     ow = a_plan(quantity=D(1), slices=(D("0.3"), D("0.1"), D("0.1"), D("0.2"), D("0.3")), schedule="ow")
     assert slots_needed(ow, D("0.6")) == 1
     assert slots_needed(ow, D("0.61")) == 2
     assert slots_needed(ow, D("1.2")) == 3
     assert slots_needed(ow, D("2.1")) == 6
+    assert slots_needed(ow, D("3.3")) == 8
     assert slots_needed(replace(ow, catch_up="none"), D("0.5")) == 2
+
+
+@pytest.mark.parametrize(("rest", "slots"), [("0.4", 1), ("1", 4), ("1.05", 5), ("2", 5), ("2.8", 7)])
+def test_slots_needed_counts_from_the_end_under_jitter_too(rest: str, slots: int) -> None:
+    slices = (D("0.5"), D("0.1"), D("0.1"), D("0.1"), D("0.2"))
+    assert slots_needed(a_plan(quantity=D(1), slices=slices, jitter=D("0.5")), D(rest)) == slots
+
+
+def test_a_sweep_carries_up_to_the_cap_times_the_largest_slice() -> None:
+    sweeping = a_plan(quantity=D(1), slices=(D("0.5"), D("0.1"), D("0.4")), remainder="sweep")
+    last_extra, sweep = 2 + sweeping.extra_slots, 3 + sweeping.extra_slots
+    assert (most_of(sweeping, last_extra), most_of(sweeping, sweep)) == (D("0.8"), D(1))
+    assert most_of(replace(sweeping, remainder="report"), sweep) == D("0.8")
 
 
 def test_what_was_missed_is_shared_in_proportion_to_the_slices() -> None:
@@ -308,6 +371,13 @@ def test_an_end_stands_for_a_duration_unless_chunks_and_interval_say_how_long_it
     assert len(planned(end_at=end, interval_seconds=D(20)).slices) == 10
     both = planned(end_at=end, interval_seconds=D(20), num_chunks=4)
     assert (both.interval_seconds, both.end_at) == (D(20), end)
+    assert planned(end_at=end + timedelta(seconds=100), num_chunks=4).interval_seconds == 75
+    assert planned(end_at=end, num_chunks=4, duration_seconds=D(60)).interval_seconds == 15
+
+
+def test_an_interval_alone_leaves_the_usual_number_of_slices() -> None:
+    schedule = planned(interval_seconds=D(10))
+    assert (len(schedule.slices), schedule.interval_seconds) == (5, D(10))
 
 
 def test_slots_are_drawn_together_so_that_all_lie_before_the_end() -> None:
@@ -320,6 +390,14 @@ def test_slots_are_drawn_together_so_that_all_lie_before_the_end() -> None:
 def test_an_end_does_not_stretch_a_direct_order() -> None:
     schedule = planned("0.01", end_at=NOW + timedelta(hours=1))
     assert (schedule.direct, schedule.interval_seconds) == (True, D(30))
+
+
+def test_two_slices_share_a_duration_and_an_end_and_a_single_one_needs_no_more_than_the_usual_interval() -> None:
+    end = NOW + timedelta(seconds=30)
+    assert planned(num_chunks=2, duration_seconds=D(50)).interval_seconds == 25
+    assert planned(num_chunks=2, interval_seconds=D(20), end_at=end).interval_seconds == 15
+    assert planned("0.001", num_chunks=5, duration_seconds=D(50)).interval_seconds == 30
+    assert planned("0.001", num_chunks=5, interval_seconds=D(40), end_at=end).interval_seconds == 40
 
 
 def test_slots_never_fall_on_top_of_each_other() -> None:
@@ -344,6 +422,25 @@ def test_partial_fills_of_direct_orders_are_accepted_and_those_of_slices_requeue
     turned = TwapSettings(partial_direct="requeue", partial_slice="accept")
     assert planned("0.01", settings=turned).on_partial == "requeue"
     assert planned("0.5", settings=turned).on_partial == "accept"
+
+
+@pytest.mark.parametrize(
+    ("signal", "quantity", "worst"),
+    [
+        ({"limit_price": None}, "0.49", None),
+        ({"limit_price": D(43_000)}, "0.49", D(43_000)),
+        ({"quantity": None, "quote_quantity": D(21_000)}, "0.49", D("42857.14")),
+        ({"quantity": None, "quote_quantity": D(21_000), "limit_price": D(43_000)}, "0.49", D("42857.14")),
+        ({"quantity": None, "quote_quantity": D(21_000), "limit_price": D(42_500)}, "0.49", D(42_500)),
+        ({"quantity": None, "quote_quantity": D(21_000), "side": Side.SELL}, "0.49", None),
+        ({"quantity": None, "quote_quantity": D(1)}, "0.000001", None),
+    ],
+)
+def test_no_child_of_a_buy_for_an_amount_may_cost_more_than_what_the_amount_pays_for(
+    signal: dict[str, Any], quantity: str, worst: Decimal | None
+) -> None:
+    accepted = an_accepted(signal=a_signal(**signal), quantity=D(quantity))
+    assert plan(accepted, rules(), SETTINGS, NOW).limit_price == worst
 
 
 # Catching up --------------------------------------------------------------------------------------
@@ -394,11 +491,17 @@ def test_a_child_leaves_a_whole_minimum_where_the_cap_forbids_to_take_all() -> N
 def test_dust_is_left_for_the_report_where_neither_the_cap_nor_two_minima_help() -> None:
     tight = replace(TEN, catch_up_cap=D(1))
     assert due_quantity(tight, 10, D("0.105"), D("0.09")) == D("0.1")
+    assert due_quantity(tight, 10, D("0.18"), D("0.09")) == D("0.09")
 
 
 def test_a_share_below_the_minimum_is_raised_to_it() -> None:
     assert due(6, "0.0305", minimum=D("0.02")) == D("0.0305")
     assert due(6, "0.08", minimum=D("0.02")) == D("0.02")
+    assert due(6, "0.02", minimum=D("0.02")) == D("0.02")
+
+
+def test_a_whole_minimum_is_no_tail() -> None:
+    assert due(8, "0.101", minimum=D("0.0505")) == D("0.0505")
 
 
 def test_a_rest_below_the_minimum_is_not_sent() -> None:
@@ -408,6 +511,7 @@ def test_a_rest_below_the_minimum_is_not_sent() -> None:
 
 def test_a_rest_that_was_amended_down_makes_the_children_smaller() -> None:
     assert due(5, "0.25") == D("0.05")
+    assert due(5, "0.24999") == D("0.04999")
 
 
 def test_a_child_is_never_above_the_venues_maximum() -> None:
