@@ -14,6 +14,7 @@ from adapters.paper.errors import (
     AMEND_TOO_OFTEN,
     AMEND_UNKNOWN,
     DUPLICATE_ORDER,
+    EMPTY_BOOK,
     INSUFFICIENT_BALANCE,
     MARKET_CLOSED,
     THIN_BOOK,
@@ -194,7 +195,9 @@ class Engine(Bookkeeping):
                 refuse(WOULD_TAKE)
             return Plan()
         if new.quote_quantity is not None:
-            if planned.used < max(book.spec.min_quantity, book.spec.market_min_quantity) or not planned.steps:
+            if not planned.steps:
+                refuse(EMPTY_BOOK)
+            if planned.used < max(book.spec.min_quantity, book.spec.market_min_quantity):
                 refuse(THIN_BOOK)
         elif new.time_in_force == "FOK" and planned.quantity < (new.quantity or ZERO):
             return Plan()

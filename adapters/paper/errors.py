@@ -23,6 +23,7 @@ MARKET_CLOSED = (-2010, "Market is closed.")
 WOULD_TAKE = (-2010, "Order would immediately match and take.")
 WOULD_TRIGGER = (-2010, "Stop price would trigger immediately.")
 THIN_BOOK = (-2010, "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.")
+EMPTY_BOOK = (-2010, "Order book liquidity is less than symbol minimum quantity.")
 UNSUPPORTED_COMBINATION = (-2010, "Unsupported order combination")
 UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 CANCEL_RESTRICTED = (-2011, "Order was not canceled due to cancel restrictions.")
@@ -31,7 +32,7 @@ AMEND_LARGER = (-2038, "Order amend (quantity increase) is not supported.")
 AMEND_NOTHING = (-2038, "The requested action would change no state; rejecting.")
 AMEND_TOO_OFTEN = (-2038, "Filter failure: MAX_NUM_ORDER_AMENDS")
 NO_SUCH_ORDER = (-2013, "Order does not exist.")
-ID_MISMATCH = (-2039, "Client order ID and order ID do not match the same order.")
+ID_MISMATCH = (-2039, "Client order ID is not correct for this order ID.")
 INVALID_SYMBOL = (-1121, "Invalid symbol.")
 INVALID_SIDE = (-1117, "Invalid side.")
 INVALID_TYPE = (-1116, "Invalid orderType.")
@@ -41,6 +42,8 @@ INVALID_PRICE = (-1013, "Invalid price.")
 TOO_OLD = (-1021, "Timestamp for this request is outside of the recvWindow.")
 TOO_EARLY = (-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
 WINDOW_TOO_LARGE = (-1131, "recvWindow must be less than 60000.")
+BAD_STRATEGY_TYPE = (-1134, "`strategyType` was less than 1000000.")
+BAD_RESTRICTION = (-1145, "`cancelRestrictions` has to be either `ONLY_NEW` or `ONLY_PARTIALLY_FILLED`.")
 BAD_COMBINATION = (-1128, "Combination of optional parameters invalid.")
 TOO_LONG_SPAN = (-1127, "More than 24 hours between startTime and endTime.")
 
@@ -60,6 +63,21 @@ def missing(name: str) -> ExchangeError:
     return ExchangeError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
+def both_missing(one: str, other: str) -> ExchangeError:
+    """Say that neither of two parameters was sent, one of which must be."""
+    return ExchangeError(-1102, f"Param '{one}' or '{other}' must be sent, but both were empty/null!")
+
+
+def too_many(most: int, sent: int) -> ExchangeError:
+    """Say that more parameters were sent than an endpoint has."""
+    return ExchangeError(-1101, f"Too many parameters; expected '{most}' and received '{sent}'.")
+
+
+def unread(read: int, sent: int) -> ExchangeError:
+    """Say that some of the parameters that were sent are none of this endpoint's."""
+    return ExchangeError(-1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.")
+
+
 def not_required(name: str) -> ExchangeError:
     """Say that a parameter was sent where there must be none."""
     return ExchangeError(-1106, f"Parameter '{name}' sent when not required.")
@@ -73,11 +91,6 @@ def illegal(name: str, pattern: str) -> ExchangeError:
 def too_precise(name: str) -> ExchangeError:
     """Say that a parameter has more decimals than its asset."""
     return ExchangeError(-1111, f"Parameter '{name}' has too much precision.")
-
-
-def invalid(name: str) -> ExchangeError:
-    """Say that a parameter's value is none that it may have."""
-    return ExchangeError(-1130, f"Data sent for parameter '{name}' is not valid.")
 
 
 def not_supported(kind: str) -> ExchangeError:

@@ -20,10 +20,10 @@ from adapters.paper.bookkeeping import Changes
 from adapters.paper.engine import Engine
 from adapters.paper.errors import (
     AMEND_UNKNOWN,
+    BAD_RESTRICTION,
     CANCEL_RESTRICTED,
     UNKNOWN_ORDER,
     ExchangeError,
-    invalid,
     missing,
     refuse,
 )
@@ -169,7 +169,7 @@ class PaperExchange:
             self.engine.present(self.engine.books[params["symbol"]], now)
             restriction = params.get("cancelRestrictions")
             if restriction not in {None, "ONLY_NEW", "ONLY_PARTIALLY_FILLED"}:
-                raise invalid("cancelRestrictions")
+                refuse(BAD_RESTRICTION)
             if restriction is not None and restriction != f"ONLY_{order.status.value}":
                 refuse(UNKNOWN_ORDER if order.status.final else CANCEL_RESTRICTED)
             return self.engine.cancel(order, now, cancel_id)

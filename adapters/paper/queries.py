@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.paper.engine import Engine
-from adapters.paper.errors import ID_MISMATCH, NO_SUCH_ORDER, TOO_LONG_SPAN, UNKNOWN_ORDER, missing, refuse
+from adapters.paper.errors import ID_MISMATCH, NO_SUCH_ORDER, TOO_LONG_SPAN, UNKNOWN_ORDER, both_missing, refuse
 from adapters.paper.limits import DAY
 from adapters.paper.records import LiveOrder, OrderRecord, TradeRecord
 from adapters.paper.requests import Params, known_symbol, whole
@@ -18,7 +18,7 @@ def find(engine: Engine, params: Params, *, open_only: bool) -> LiveOrder:
     order_id, name = whole(params, "orderId"), params.get("origClientOrderId")
     symbol = params["symbol"]
     if order_id is None and not name:
-        raise missing("origClientOrderId")
+        raise both_missing("origClientOrderId", "orderId")
     if order_id is not None:
         order = engine.orders.get((symbol, order_id))
         if order is not None and name and name not in {order.new.client_order_id, order.shown_id}:

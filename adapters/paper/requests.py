@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from adapters.paper.errors import (
     BAD_COMBINATION,
+    BAD_STRATEGY_TYPE,
     INVALID_SIDE,
     INVALID_SYMBOL,
     INVALID_TIME_IN_FORCE,
@@ -17,8 +18,8 @@ from adapters.paper.errors import (
     UNSUPPORTED_COMBINATION,
     WINDOW_TOO_LARGE,
     ExchangeError,
+    both_missing,
     illegal,
-    invalid,
     missing,
     not_required,
     not_supported,
@@ -32,15 +33,18 @@ Params = Mapping[str, str]
 """A request's parameters by Binance's names; every value is text, as it came over the wire."""
 
 ID_PATTERN = "^[a-zA-Z0-9-_]{1,36}$"
+SYMBOL_PATTERN = r"^[\w\-._&&[^a-z]]{1,50}$"
 NUMBER_PATTERN = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _ID = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
 _NUMBER = re.compile(r"([0-9]{1,20})(\.[0-9]{1,20})?")
+_SYMBOL = re.compile(r"[^\Wa-z]|[\-._]")
 _INTEGER = re.compile(r"[0-9]{1,19}")
 _TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
 _STOPS = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
 _AT_MARKET_STOPS = ("STOP_LOSS", "TAKE_PROFIT")
 _PEGS = ("pegPriceType", "pegOffsetValue", "pegOffsetType")
 LEAST_STRATEGY_TYPE = 1_000_000
+MOST_OF_SYMBOL = 50
 _TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
 DEFAULT_WINDOW_MS = Decimal(5000)
 MAX_WINDOW_MS = Decimal(60_000)
@@ -90,6 +94,8 @@ def known_symbol(params: Params, symbols: Container[str]) -> str:
     """Read the mandatory symbol."""
     symbol = needed(params, "symbol")
     if symbol not in symbols:
+        if len(symbol) > MOST_OF_SYMBOL or not all(map(_SYMBOL.fullmatch, symbol)):
+            raise illegal("symbol", SYMBOL_PATTERN)
         refuse(INVALID_SYMBOL)
     return symbol
 
@@ -163,7 +169,7 @@ def _strategy(params: Params) -> tuple[int | None, int | None]:
     """Read the numbers that a client gives its strategy and the kind of it; a kind is at least a million."""
     number, kind = whole(params, "strategyId"), whole(params, "strategyType")
     if kind is not None and kind < LEAST_STRATEGY_TYPE:
-        raise invalid("strategyType")
+        refuse(BAD_STRATEGY_TYPE)
     return number, kind
 
 
@@ -178,7 +184,7 @@ def _stop_price(params: Params, order_type: str) -> Decimal | None:
         raise not_supported("Trailing stop")
     stop_price = amount(params, "stopPrice")
     if stop_price is None:
-        raise missing("stopPrice")
+        raise both_missing("stopPrice", "trailingDelta")
     return stop_price
 
 
@@ -213,7 +219,7 @@ def _market(
     if price is not None:
         raise not_required("price")
     if quantity is None and quote_quantity is None:
-        raise missing("quantity")
+        raise both_missing("quantity", "quoteOrderQty")
     if quantity is not None and quote_quantity is not None:
         refuse(BAD_COMBINATION)
 

@@ -59,7 +59,11 @@ async def test_a_restriction_of_a_cancel_that_does_not_exist_is_named(world: Wor
     await world.signed("POST", PATH, **resting(newClientOrderId="x"))
     asked: dict[str, Any] = {"symbol": "BTCUSDT", "origClientOrderId": "x"}
     refused = await world.signed("DELETE", PATH, **asked, cancelRestrictions="ONLY_OLD")
-    assert refused.error == (400, -1130, "Data sent for parameter 'cancelRestrictions' is not valid.")
+    assert refused.error == (
+        400,
+        -1145,
+        "`cancelRestrictions` has to be either `ONLY_NEW` or `ONLY_PARTIALLY_FILLED`.",
+    )
     assert (await world.signed("DELETE", PATH, **asked, cancelRestrictions="ONLY_NEW")).json["status"] == "CANCELED"
 
 
@@ -77,7 +81,10 @@ async def test_a_restriction_of_a_cancel_that_does_not_exist_is_named(world: Wor
         ("depth", {}, -1102),
         ("depth", {"symbol": "BTCUSDT", "limit": 0}, -1130),
         ("depth", {"symbol": "BTCUSDT", "limit": "x"}, -1100),
-        ("avgPrice", {"symbol": "btcusdt"}, -1121),
+        ("avgPrice", {"symbol": "btcusdt"}, -1100),
+        ("avgPrice", {"symbol": "BTC/USDT"}, -1100),
+        ("avgPrice", {"symbol": "测试USDT"}, -1121),
+        ("exchangeInfo", {"symbols": '["BTCUSDT","BTCUSDT"]'}, -1151),
     ],
 )
 async def test_bad_parameters_of_public_data_are_named(
@@ -132,7 +139,7 @@ async def test_what_was_is_told_as_candles_statistics_and_trades_by_number(world
         ("ticker", {}, -1102),
         ("ticker", {"symbol": "BTCUSDT", "windowSize": "61m"}, -1130),
         ("ticker", {"symbol": "BTCUSDT", "windowSize": "²d"}, -1130),
-        ("ticker/24hr", {"symbol": "BTCUSDT", "type": "NONE"}, -1130),
+        ("ticker/24hr", {"symbol": "BTCUSDT", "type": "NONE"}, -1139),
         ("aggTrades", {"symbol": "BTCUSDT", "limit": "x"}, -1100),
     ],
 )
@@ -163,8 +170,9 @@ async def test_orders_and_trades_are_found_again(world: World) -> None:
     missing = await world.signed("GET", PATH, symbol="BTCUSDT", origClientOrderId="nothing")
     assert missing.error == (400, -2013, "Order does not exist.")
     mismatch = await world.signed("GET", PATH, symbol="BTCUSDT", orderId=1, origClientOrderId="open")
-    assert mismatch.json["code"] == -2039
-    assert (await world.signed("GET", PATH, symbol="BTCUSDT")).json["code"] == -1102
+    assert mismatch.error == (400, -2039, "Client order ID is not correct for this order ID.")
+    nameless = (400, -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
+    assert (await world.signed("GET", PATH, symbol="BTCUSDT")).error == nameless
     listed = (await world.signed("GET", "/api/v3/openOrders")).json
     assert [row["clientOrderId"] for row in listed] == ["open"]
     everything = (await world.signed("GET", "/api/v3/allOrders", symbol="BTCUSDT", orderId=1)).json
@@ -383,13 +391,39 @@ async def test_times_come_in_microseconds_for_who_asks_so(world: World) -> None:
     found = await world.raw("GET", PATH, f"{query}&signature={sign(query)}", **headers, **{"X-MBX-APIKEY": KEY})
     assert found.json["time"] // 1000 == placed["transactTime"]
     wrong = await world.raw("GET", "/api/v3/time", **{"X-MBX-TIME-UNIT": "FORTNIGHT"})
-    assert wrong.json["code"] == -1130
+    assert wrong.json["code"] == -1194
 
 
 async def test_what_there_is_not_is_404_and_a_wrong_verb_405(world: World) -> None:
     assert (await world.get("/api/v3/nothing")).status == 404
     assert (await world.get("/nothing")).status == 404
     assert (await world.raw("PATCH", PATH)).status == 405
+
+
+async def test_a_parameter_that_there_is_not_is_refused_and_never_dropped_in_silence(world: World) -> None:
+    """A stop price of the wrong name would be an order without a stop. Counts are of all that came, signature too."""
+    refused = await world.signed("POST", PATH, **resting(stopprice="48000"))
+    unread = "Not all sent parameters were read; read '8' parameter(s) but was sent '9'."
+    assert refused.error == (400, -1104, unread)
+    socket = await world.connect()
+    params: dict[str, Any] = {"symbol": "BTCUSDT", "order_id": 1}
+    misspelt = (await world.signed("GET", PATH, **params)).json["msg"]
+    assert misspelt == "Not all sent parameters were read; read '3' parameter(s) but was sent '4'."
+    assert (await socket.signed("order.status", **params))["error"]["code"] == -1104
+    many: dict[str, Any] = dict.fromkeys(("symbol", "side", "type", "quantity", "price", "timeInForce"), "1")
+    too_many = await world.signed("GET", PATH, **many)
+    assert too_many.error == (400, -1101, "Too many parameters; expected '6' and received '8'.")
+    assert (await world.get("/api/v3/time", now=1)).error == (
+        400,
+        -1101,
+        "Too many parameters; expected '0' and received '1'.",
+    )
+    assert (await socket.ask("time", {"returnRateLimits": False}))["status"] == 200
+    assert (await socket.signed("ping"))["status"] == 200, "clients sign what need not be signed"
+    assert (await world.signed("GET", "/sapi/v1/asset/tradeFee", foo=1)).status == 200
+    truth = await world.truth()
+    assert [(one["effect"], one["code"]) for one in truth["received"]] == [("refused", -1104)]
+    assert truth["orders"] == []
 
 
 async def test_the_same_parameter_twice_is_refused(world: World) -> None:

@@ -274,7 +274,7 @@ async def test_a_clients_strategy_is_told_wherever_its_order_is(world: World) ->
     assert mine.keys().isdisjoint(plain)
     assert {"j", "J"}.isdisjoint((await socket.reports(1))[0])
     refused = await socket.signed("order.place", **an_order(strategyType=999_999))
-    assert refused["error"] == {"code": -1130, "msg": "Data sent for parameter 'strategyType' is not valid."}
+    assert refused["error"] == {"code": -1134, "msg": "`strategyType` was less than 1000000."}
 
 
 @pytest.mark.parametrize(

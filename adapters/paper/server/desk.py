@@ -26,9 +26,12 @@ from adapters.paper.server.feed import Feed
 from adapters.paper.server.history import History
 from adapters.paper.server.keys import REJECTED_KEY, ApiKey, KeyRing
 from adapters.paper.server.operations import Operation
-from adapters.paper.server.reading import Received
+from adapters.paper.server.reading import OF_FRAME, OF_SIGNATURE, Received, refuse_unread
 from adapters.paper.server.replies import MICROSECOND, MILLISECOND
 from adapters.paper.server.settings import ServerSettings
+
+NOTHING: frozenset[str] = frozenset()
+BAD_UNIT = (-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
 
 Identify = Callable[[], ApiKey]
 Publish = Callable[[list[Event]], None]
@@ -89,7 +92,7 @@ class Desk:
         if delay := struck.delay(Point.RECEIVED):
             await asyncio.sleep(delay)
         self._strike_before(operation, received, struck)
-        key = self._admit(operation, received, identify)
+        key = self._admit(operation, received, identify, via)
         for point in (Point.FORWARDING, Point.ENGINE):
             if delay := struck.delay(point):
                 await asyncio.sleep(delay)
@@ -158,8 +161,8 @@ class Desk:
         if WireFault.EVENT_FIRST in struck:
             await asyncio.sleep(0.02)
 
-    def _admit(self, operation: Operation, received: Received, identify: Identify) -> ApiKey:
-        """Let a request in: within the limits, signed by a key that may do this, its timestamp in time."""
+    def _admit(self, operation: Operation, received: Received, identify: Identify, via: str) -> ApiKey:
+        """Let a request in: within the limits, signed by a key that may do this, in time, nothing in it unknown."""
         now = self.time()
         limits = self.exchange.limits
         try:
@@ -168,13 +171,15 @@ class Desk:
         except ExchangeError as error:
             self._note(operation, received, "refused", error)
             raise
-        if not operation.signed:
-            return NO_KEY
+        key, common = NO_KEY, OF_FRAME if via == "ws" else OF_SIGNATURE if operation.signed else NOTHING
         try:
-            key = identify()
-            if operation.trading and not key.may_trade:
-                raise ExchangeError(*REJECTED_KEY, 401)
-            require_time(received, now)
+            if operation.signed:
+                key = identify()
+                if operation.trading and not key.may_trade:
+                    raise ExchangeError(*REJECTED_KEY, 401)
+                require_time(received, now)
+            if operation.params is not None:
+                refuse_unread(received, operation.params | common)
         except ExchangeError as error:
             limits.add_weight(operation.weight, now)
             self._note(operation, received, "refused", error)
@@ -263,4 +268,4 @@ def unit_of(name: str | None) -> int:
         case "MICROSECOND":
             return MICROSECOND
         case _:
-            raise ExchangeError(-1130, "Data sent for parameter 'timeUnit' is not valid.")
+            raise ExchangeError(*BAD_UNIT)

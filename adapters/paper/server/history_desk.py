@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from adapters.paper.errors import missing, refuse
+from adapters.paper.errors import both_missing, missing, refuse
 from adapters.paper.records import PublicTrade
 from adapters.paper.requests import known_symbol, whole
 from adapters.paper.server.call import Call
@@ -20,7 +20,7 @@ from adapters.paper.shapes import Shape
 
 BAD_INTERVAL = (-1120, "Invalid interval.")
 BAD_WINDOW = (-1130, "Data sent for parameter 'windowSize' is not valid.")
-BAD_KIND = (-1130, "Data sent for parameter 'type' is not valid.")
+BAD_KIND = (-1139, "Invalid ticker type.")
 _WINDOWS = {"m": (60_000_000, 59), "h": (3_600_000_000, 23), "d": (86_400_000_000, 7)}
 """Unit of a rolling window: its length in microseconds, and the most of them."""
 
@@ -70,7 +70,7 @@ def _day(call: Call, symbol: str) -> Shape:
 def rolling_ticker(call: Call) -> object:
     """Answer `ticker`, the statistics of a window of the caller's choice."""
     if "symbol" not in call.params and "symbols" not in call.params:
-        raise missing("symbol")
+        raise both_missing("symbol", "symbols")
     names, single = wanted_symbols(call)
     call.charge(min(4 * len(names), 200))
     opened = call.at - _window(call.params.get("windowSize", "1d"))

@@ -17,6 +17,7 @@ from adapters.paper.shapes import Shape
 
 STATUS_MISMATCH = (-1220, "The symbol's status does not match the requested symbolStatus.")
 NO_REFERENCE = (-2043, "This symbol doesn't have a reference price.")
+SYMBOL_TWICE = (-1151, "Symbol is present multiple times in the list.")
 BAD_LIMIT = (-1130, "Data sent for parameter 'limit' is not valid.")
 BAD_STATUS = (-1122, "Invalid symbolStatus.")
 NO_SYMBOLS_PATTERN = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
@@ -149,6 +150,8 @@ def wanted_symbols(call: Call, alternatives: tuple[str, ...] = ()) -> tuple[list
         names, single = _list_of_names("symbols", params["symbols"]), False
         for name in names:
             known_symbol({"symbol": name}, books)
+        if len(set(names)) < len(names):
+            refuse(SYMBOL_TWICE)
     else:
         names, single = list(books), False
     return _check_status(call, names, single=single), single

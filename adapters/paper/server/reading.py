@@ -9,11 +9,15 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from adapters.paper.errors import ExchangeError
+from adapters.paper.errors import ExchangeError, too_many, unread
 
 Params = dict[str, str]
 
 DUPLICATE_VALUES = (-1101, "Duplicate values for a parameter detected.")
+OF_SIGNATURE = frozenset({"timestamp", "recvWindow", "signature"})
+OF_FRAME = OF_SIGNATURE | {"apiKey", "returnRateLimits"}
+"""What any request may have that is signed, or comes over the WebSocket API."""
+
 BAD_JSON = (-1135, "Invalid JSON Request")
 
 
@@ -24,6 +28,16 @@ class Received:
     params: Params
     payload: bytes
     signature: str | None
+
+
+def refuse_unread(received: Received, names: frozenset[str]) -> None:
+    """Refuse a parameter that is none of `names`, as a misspelt one: -1101 if there are more than names, else -1104."""
+    sent = len(received.params) + (received.signature is not None)
+    read = len(received.params.keys() & names) + (received.signature is not None and "signature" in names)
+    if sent > len(names):
+        raise too_many(len(names), sent)
+    if read < sent:
+        raise unread(read, sent)
 
 
 def read_rest(query: str, body: str) -> Received:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.paper.errors import ExchangeError, missing, refuse
+from adapters.paper.errors import ExchangeError, both_missing, missing, refuse
 from adapters.paper.records import Placed
 from adapters.paper.server.call import Call, HalfDone, flag
 from adapters.paper.server.replies import RESPONSE_TYPES, cancelled_reply, order_commission_reply, placed_reply
@@ -70,7 +70,7 @@ def cancel_replace(call: Call) -> Shape:
     if on_limit not in {"DO_NOTHING", "CANCEL_ONLY"}:
         refuse(BAD_RATE_MODE)
     if "cancelOrderId" not in params and "cancelOrigClientOrderId" not in params:
-        raise missing("cancelOrigClientOrderId")
+        raise both_missing("cancelOrigClientOrderId", "cancelOrderId")
     wanted = _response_type(params)
     exchange.test(params, call.now)
     limited = _limit_hit(call)
@@ -149,7 +149,7 @@ def amend(call: Call) -> Shape:
     """Answer `PUT /order/amend/keepPriority`: a smaller quantity, the same place in the queue."""
     call.charge(4)
     if "orderId" not in call.params and "origClientOrderId" not in call.params:
-        raise missing("origClientOrderId")
+        raise both_missing("origClientOrderId", "orderId")
     amended = call.exchange.amend(call.params, call.now)
     order = amended.order
     shape = placed_reply(Placed(at=amended.at, order=order, trades=()), "RESULT", call.unit)

@@ -25,7 +25,7 @@ from adapters.paper.shapes import Shape
 
 ALREADY_SUBSCRIBED = (-2035, "User Data Stream subscription already active.")
 NOT_SUBSCRIBED = (-2036, "User Data Stream subscription not active.")
-WORN_OUT = (-2042, "The session has had too many subscriptions; please reconnect.")
+WORN_OUT = (-2042, "Maximum subscription ID reached for this connection.")
 UNKNOWN_METHOD = (-1020, "This operation is not supported.")
 WRONG_KEY_KIND = (-4056, "{} API key is not supported.")
 MOST_SUBSCRIPTIONS = 65_535

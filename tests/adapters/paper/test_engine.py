@@ -113,6 +113,12 @@ def test_an_amount_in_quote_on_an_empty_book_is_refused(world: World) -> None:
     refusal = world.refusal(type="MARKET", quantity=None, quoteOrderQty="100")
     assert (refusal.code, refusal.message) == (
         -2010,
+        "Order book liquidity is less than symbol minimum quantity.",
+    )
+    world.market.set_levels([("100.00", "1")], [("101.00", "0.000005")])
+    refusal = world.refusal(type="MARKET", quantity=None, quoteOrderQty="100")
+    assert (refusal.code, refusal.message) == (
+        -2010,
         "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.",
     )
 

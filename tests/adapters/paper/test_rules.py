@@ -86,7 +86,7 @@ from tests.adapters.paper.worlds import World
         (
             {"type": "STOP_LOSS", "price": None, "timeInForce": None},
             -1102,
-            "Mandatory parameter 'stopPrice' was not sent, was empty/null, or malformed.",
+            "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!",
         ),
         (
             {"type": "TAKE_PROFIT_LIMIT", "stopPrice": "110.00", "price": None},
@@ -94,7 +94,7 @@ from tests.adapters.paper.worlds import World
             "Mandatory parameter 'price' was not sent, was empty/null, or malformed.",
         ),
         ({"pegPriceType": "PRIMARY_PEG"}, -2010, "Pegged orders are not supported for this symbol."),
-        ({"strategyType": "999999"}, -1130, "Data sent for parameter 'strategyType' is not valid."),
+        ({"strategyType": "999999"}, -1134, "`strategyType` was less than 1000000."),
         (
             {"strategyId": "mine"},
             -1100,
@@ -103,7 +103,7 @@ from tests.adapters.paper.worlds import World
         (
             {"type": "MARKET", "quantity": None},
             -1102,
-            "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed.",
+            "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!",
         ),
         ({"type": "MARKET", "quoteOrderQty": "10"}, -1128, "Combination of optional parameters invalid."),
         (
