@@ -193,7 +193,7 @@ class Daemon(Follower, Parent):
         self._ends_when_said = False
         self._farewell: Timer | None = None
         self._drain_timer: Timer | None = None
-        self._unsettled: dict[str, None] = {}
+        self._drain_until = 0.0
         self._failed = Failures()
         self._held_back = False  # The executions: what they ask for may be what the others fail of.
         self._epoch = 0
@@ -258,9 +258,7 @@ class Daemon(Follower, Parent):
             case WeightUsedUp(until):
                 self._weight_until = until
             case Settled(name):
-                self._unsettled.pop(name, None)
-                if not self._unsettled:
-                    self._stop_in_reverse()
+                self._settled(name)
             case _DrainOver():
                 self._stop_in_reverse()
             case ShutDown(reason, exit_code):
@@ -466,11 +464,16 @@ class Daemon(Follower, Parent):
         self._stand(Readiness.DRAINING, reason)
         if exit_code == EXIT_ERROR:  # What is no actor has failed: the adapter to the venue.
             self.append(self._failed.next("venue", reason, self.runtime.wall_time()))
-        deadline = self.runtime.now() + self._settings.drain_seconds
-        self._drain_timer = self.runtime.tell_at(deadline, self.actor_ref, _DrainOver())
-        self._unsettled = {WATCHER: None, GATE: None}
-        for name in (WATCHER, GATE):
-            self.runtime.send(self.children[name], ReportSettled(deadline, self.actor_ref))
+        self._drain_until = self.runtime.now() + self._settings.drain_seconds
+        self._drain_timer = self.runtime.tell_at(self._drain_until, self.actor_ref, _DrainOver())
+        self.runtime.send(self.children[WATCHER], ReportSettled(self._drain_until, self.actor_ref))
+
+    def _settled(self, name: str) -> None:
+        """Once the orders are at rest have all senders answered, who may command until then; and then stop."""
+        if name == WATCHER and GATE in self.children:
+            self.runtime.send(self.children[GATE], ReportSettled(self._drain_until, self.actor_ref))
+        else:
+            self._stop_in_reverse()
 
     def _stop_in_reverse(self) -> None:
         """Stop all, once; unless something failed meanwhile, which ends it otherwise."""
@@ -479,6 +482,7 @@ class Daemon(Follower, Parent):
         if self._drain_timer is not None:
             self._drain_timer.cancel()
         self._leave_dead_letters()
+        self.runtime.on_dead_letter = partial(letters.answer, runtime=self.runtime)
         self._stopping = list(self.children)
         self._stop_next()
 

@@ -19,12 +19,17 @@ WORDS: tuple[type, ...] = (*get_args(OrderReply), *get_args(CancelReply), OrderR
 SUBJECT = "messages"
 
 
+def answer(letter: object, runtime: Runtime) -> None:
+    """Answer a command that its actor did not come to. For any thread."""
+    if isinstance(letter, ExecutionCommand):
+        detail = "the execution's actor ended before it came to this: ask again"
+        runtime.send(letter.reply_to, CommandAnswer(execution_id=letter.execution_id, done=False, detail=detail))
+
+
 def heed(letter: object, runtime: Runtime, troubles: Tells[TroubleSeen | TroubleOver]) -> None:
     """Answer a command that its actor did not come to, and tell of what nobody will say again. For any thread."""
-    if isinstance(letter, ExecutionCommand):
-        detail = "the execution's actor failed before it came to this: ask again"
-        runtime.send(letter.reply_to, CommandAnswer(execution_id=letter.execution_id, done=False, detail=detail))
-    elif isinstance(letter, WORDS):
+    answer(letter, runtime)
+    if isinstance(letter, WORDS):
         text = f"nobody was there to take {what(letter)}: a start reads everything anew"
         runtime.send(troubles, TroubleSeen(kind="lost_message", subject=SUBJECT, level="error", text=text))
 

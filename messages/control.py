@@ -204,7 +204,7 @@ class WeightUsedUp:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """No child is open or unknown any more, or no verdict waits (the answer to `ReportSettled`)."""
+    """No child is open or unknown any more, or no verdict and no answer waits (the answer to `ReportSettled`)."""
 
     name: str
     open_children: int = 0
@@ -213,7 +213,8 @@ class Settled:
 @dataclass(frozen=True, slots=True)
 class ReportSettled:
     """Asks for one `Settled`: OrderWatcher when no child is open, or at `deadline` (monotonic s); SignalGate,
-    which lets nothing in by then, when every verdict is durable and told.
+    which lets nothing in from then on, when every verdict is durable and told, and every answer to a command;
+    TWAPActor when its own are.
     """
 
     deadline: float

@@ -135,6 +135,7 @@ GateMessage = (
     | BalancesChanged
     | ReadinessChanged
     | ReportSettled
+    | Settled
     | RecoverExecutions
     | ExecutionCommand
     | ChildStopped
@@ -199,6 +200,8 @@ class SignalGate(Follower, Parent, Child):
         self._repeats: dict[str, _Repeats] = {}
         self._unstarted: dict[str, SignalAccepted] = {}
         self._settling: Tells[Settled] | None = None
+        self._stopping = False
+        self._unsettled: dict[Hashable, None] = {}
 
     def begin(self) -> None:
         """Ask for everything that the gate's state is a fold of."""
@@ -225,9 +228,8 @@ class SignalGate(Follower, Parent, Child):
                 self._free = dict(free)
             case ReadinessChanged():
                 self._on_readiness(message)
-            case ReportSettled(reply_to=reply_to):
-                self._settling = reply_to
-                self._tell_if_settled()
+            case ReportSettled() | Settled():
+                self._settle(message)
             case RecoverExecutions(quarantined):
                 self._recover_executions(tuple(quarantined))
             case PauseExecution() | ResumeExecution() | CancelExecution() | AmendExecution():
@@ -569,7 +571,8 @@ class SignalGate(Follower, Parent, Child):
     def _on_command(self, command: ExecutionCommand) -> None:
         of = command.execution_id
         child = self.children.get(of)
-        if child is not None and of not in self._closed:  # One that is closed may be about to stop, and answer nobody.
+        over = self._stopping or of in self._closed  # Then it is about to stop, and may answer nobody.
+        if child is not None and not over:
             try:
                 child.tell(command)
             except pykka.ActorDeadError:
@@ -580,6 +583,8 @@ class SignalGate(Follower, Parent, Child):
         self.runtime.send(command.reply_to, answer)
 
     def _why_not(self, of: str) -> str:
+        if self._stopping:
+            return "the daemon is stopping: ask again when it is up"
         if of in self._quarantined:
             return "quarantined"
         if of in self._closed:
@@ -592,11 +597,32 @@ class SignalGate(Follower, Parent, Child):
             for of in tuple(self._repeats):
                 self._flush_repeats(of)
 
+    def _settle(self, message: ReportSettled | Settled) -> None:
+        """Let no command in any more, and have those answered that were."""
+        match message:
+            case ReportSettled(deadline=deadline, reply_to=reply_to):
+                self._settling, self._stopping = reply_to, True
+                for name, child in self.children.items():
+                    if not isinstance(name, _Remains):  # That takes no commands.
+                        self._unsettled[name] = None
+                        self.runtime.send(child, ReportSettled(deadline, self.actor_ref))
+            case Settled(name):
+                self._unsettled.pop(name, None)
+            case _:
+                assert_never(message)
+        self._tell_if_settled()
+
     def _tell_if_settled(self) -> None:
-        """Say, to who wants to stop this, that nobody waits for a verdict any more."""
-        if self._settling is not None and not self._answers:
+        """Say, to who wants to stop this, that nobody waits for a verdict or an answer any more."""
+        if self._settling is not None and not self._answers and not self._unsettled:
             self.runtime.send(self._settling, Settled(self.name))
             self._settling = None
+
+    def child_ended(self, ended: ChildEnded) -> None:
+        """Wait for no answer of one that has ended: it has answered everybody."""
+        super().child_ended(ended)
+        self._unsettled.pop(ended.name, None)
+        self._tell_if_settled()
 
 
 _HOW: Final[dict[Literal["id", "fingerprint"], str]] = {

@@ -40,7 +40,17 @@ from actors.twap.report import MidIntegral, report_of
 from actors.twap.resting import Vigil
 from actors.twap.schedule import adapted, due_at, limits_of, plan, slot_number
 from actors.twap.settings import TwapSettings
-from messages.control import CaughtUp, Committed, FactNews, JournalCommand, Ping, Pong, Unfollow
+from messages.control import (
+    CaughtUp,
+    Committed,
+    FactNews,
+    JournalCommand,
+    Ping,
+    Pong,
+    ReportSettled,
+    Settled,
+    Unfollow,
+)
 from messages.execution import (
     AmendExecution,
     CancelExecution,
@@ -102,7 +112,9 @@ class _Due:
     generation: int
 
 
-TWAPMessage = FactNews | Awaited | MidsMarked | ChildDeclined | RulesChanged | ExecutionCommand | Ping | _Due
+TWAPMessage = (
+    FactNews | Awaited | MidsMarked | ChildDeclined | RulesChanged | ExecutionCommand | ReportSettled | Ping | _Due
+)
 
 
 class TWAPActor(Follower, Child):
@@ -157,6 +169,7 @@ class TWAPActor(Follower, Child):
         self._in_hand = False
         self._held: tuple[ExecutionCommand, ...] = ()
         self._answers: tuple[tuple[Fact, Tells[CommandAnswer]], ...] = ()
+        self._settling: Tells[Settled] | None = None
 
     def begin(self) -> None:
         """Fold what the journal has of this execution."""
@@ -182,14 +195,18 @@ class TWAPActor(Follower, Child):
                 self._adapt()
             case PauseExecution() | ResumeExecution() | CancelExecution() | AmendExecution():
                 self._command(message)
+            case ReportSettled(reply_to=reply_to):
+                self._settling = reply_to
+                self._tell_if_settled()
             case Ping(reply_to):
                 self.runtime.send(reply_to, Pong(self.name))
             case _:
                 assert_never(message)
 
     def end(self) -> None:
-        """Take back what would tell a stopped actor."""
+        """Take back what would tell a stopped actor, and answer who waits for it."""
         self._let_go()
+        self._answer_all("stopped")
 
     def on_failure(
         self,
@@ -199,11 +216,7 @@ class TWAPActor(Follower, Child):
     ) -> None:
         """Take back what would tell a dead actor, and answer who waits for this one; the next start is another one."""
         self._let_go()
-        for command in self._held:
-            self._answer(command.reply_to, done=False, detail="the execution's actor failed: ask again")
-        unsure = "the execution's actor failed before this was durable: see whether it was done"
-        for _, reply_to in self._answers:
-            self._answer(reply_to, done=False, detail=unsure)
+        self._answer_all("failed")
         super().on_failure(exception_type, exception_value, traceback)
 
     # Facts ----------------------------------------------------------------------------------------
@@ -299,6 +312,7 @@ class TWAPActor(Follower, Child):
             (_, reply_to), *rest = self._answers
             self._answers = tuple(rest)
             self._answer(reply_to, done=True, detail="")
+            self._tell_if_settled()
         match fact:
             case ExecutionStarted() if not self._in_hand:
                 self._in_hand = True
@@ -689,6 +703,21 @@ class TWAPActor(Follower, Child):
             held, self._held = self._held, ()
             for command in held:
                 self._command(command)
+            self._tell_if_settled()
+
+    def _tell_if_settled(self) -> None:
+        """Say, to who wants to stop this, that nobody waits for an answer any more."""
+        if self._settling is not None and not (self._answers or self._held):
+            self.runtime.send(self._settling, Settled(self.name))
+            self._settling = None
+
+    def _answer_all(self, ended: str) -> None:
+        """Answer at the end who still waits: what this has failed or stopped before, nobody else will say."""
+        for command in self._held:
+            self._answer(command.reply_to, done=False, detail=f"the execution's actor {ended}: ask again")
+        unsure = f"the execution's actor {ended} before this was durable: see whether it was done"
+        for _, reply_to in self._answers:
+            self._answer(reply_to, done=False, detail=unsure)
 
     def _answer(self, reply_to: Tells[CommandAnswer], *, done: bool, detail: str) -> None:
         self.runtime.send(reply_to, CommandAnswer(execution_id=self.name, done=done, detail=detail))

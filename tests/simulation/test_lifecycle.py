@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
+from pykka import ActorDeadError
 
 from actors.runtime import Simulation
 from adapters.paper.faults import Fault, FaultKind
@@ -276,3 +280,98 @@ def test_an_amendment_at_any_moment_is_never_exceeded(seed: int) -> None:
 
 def test_commands_on_nothing_are_answered(stage: Stage) -> None:
     assert stage.command(CancelExecution, "nosuchexecut1").detail == "no such execution"
+
+
+COMMANDS: list[tuple[Any, str]] = [
+    (PauseExecution, "ExecutionPaused"),
+    (CancelExecution, "ExecutionCancelRequested"),
+    (partial(AmendExecution, quantity=D("0.4")), "ExecutionAmended"),
+]
+
+
+def handle(stage: Stage, messages: int) -> None:
+    """Run until the daemon's actors have handled just so many messages more, or nothing is to do for a while."""
+    node = stage.world.daemon_node
+    goal = node.handled + messages
+    stage.sim.run_until(lambda: node.handled >= goal, 10.0)
+
+
+@pytest.mark.parametrize("after", [3.0, 9.999])
+@pytest.mark.parametrize("append_seconds", [0.0, 0.2])
+@pytest.mark.parametrize(("command", "fact"), COMMANDS)
+def test_a_stop_waits_for_the_answer_to_a_command_that_was_let_in(
+    command: Any, fact: str, append_seconds: float, after: float
+) -> None:
+    for handled in range(5):
+        with Simulation(handled) as simulation:
+            stage = Stage(simulation, check_codec=False).start()
+            execution = stage.accepted("0.5", twap=FIVE)
+            stage.run(after)
+            stage.world.store.append_seconds = append_seconds
+            answers: list[CommandAnswer] = []
+            stage.world.command(command(execution_id=execution, reply_to=Ear(answers)))
+            handle(stage, handled)
+            asked = simulation.now()
+            assert stage.world.stop().exit_code == 0
+            assert simulation.now() - asked < 2.0
+            assert [answer.done for answer in answers] == [bool(stage.count(fact))], f"after {handled} messages"
+            stage.check_safety()
+
+
+def test_a_command_that_comes_while_it_stops_is_done_and_answered(simulation: Simulation) -> None:
+    stage = Stage(simulation, Fault(kind=FaultKind.DROPPED_REQUEST, nth=(1,))).start()
+    execution = stage.accepted("0.5", twap=FIVE)
+    stage.until("ChildUnknown")
+    stage.world.daemon.tell(ShutDown("asked to"))
+    stage.run(1.0)
+    assert stage.command(CancelExecution, execution).done
+    assert simulation.run_until(lambda: stage.world.news.ended is not None, 30.0)
+    stage.start()
+    assert stage.report(execution).stop_reason.startswith("CANCELLED")
+    stage.check()
+
+
+@pytest.mark.seeds(default=10)
+def test_a_command_at_the_last_moment_of_a_stop_is_answered(seed: int) -> None:
+    for handled in range(20):
+        with Simulation(seed) as simulation:
+            stage = Stage(simulation, check_codec=False).start()
+            execution = stage.accepted("0.5", twap=FIVE)
+            stage.run(3.0)
+            stage.world.daemon.tell(ShutDown("asked to"))
+            handle(stage, handled)
+            answers: list[CommandAnswer] = []
+            with suppress(ActorDeadError):
+                stage.world.command(PauseExecution(execution_id=execution, reply_to=Ear(answers)))
+                stage.run(30.0)
+                assert stage.world.news.ended is not None
+                assert [answer.done for answer in answers] == [bool(stage.count("ExecutionPaused"))], handled
+
+
+def test_a_stop_waits_no_longer_than_it_may_for_the_answer_to_a_command_and_says_that_it_is_in_doubt(
+    stage: Stage,
+) -> None:
+    execution = stage.accepted("0.5", twap=FIVE)
+    stage.run(3.0)
+    stage.world.store.append_seconds = 21.0
+    answers: list[CommandAnswer] = []
+    stage.world.command(PauseExecution(execution_id=execution, reply_to=Ear(answers)))
+    assert stage.world.stop().exit_code == 0
+    [answer] = answers
+    assert (answer.done, stage.count("ExecutionPaused")) == (False, 1)
+    assert answer.detail == "the execution's actor stopped before this was durable: see whether it was done"
+
+
+@pytest.mark.parametrize("append_seconds", [0.0, 0.2])
+def test_a_halt_that_was_let_in_before_a_stop_is_durable(append_seconds: float) -> None:
+    for handled in range(6):
+        with Simulation(handled) as simulation:
+            stage = Stage(simulation, check_codec=False).start()
+            stage.accepted("0.5", twap=FIVE)
+            stage.run(3.0)
+            stage.world.store.append_seconds = append_seconds
+            assert stage.world.news.up is not None
+            stage.world.news.up.exchange.tell(HaltTrading(reason="MANUAL", detail="a look at it"))
+            handle(stage, handled)
+            assert stage.world.stop().exit_code == 0
+            assert stage.count("TradingHalted") == 1

@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -481,6 +482,22 @@ def test_the_address_stands_in_a_file_while_the_intake_listens(world: World) -> 
     world.intake.close()
     assert not file.exists()
     world.intake.start()
+
+
+def test_what_became_of_a_command_just_before_the_end_is_still_told(world: World) -> None:
+    world.shown(an_accepted())
+    with ThreadPoolExecutor(2) as senders:
+        cancelled = senders.submit(world.client.command, EXECUTION, "cancel")
+        halted = senders.submit(world.client.halt, "by hand")
+        until(lambda: bool(world.gate.told and world.exchange.told))
+        world.commit(TradingHalted(reason="MANUAL", detail="by hand"))
+        assert len(world.journal.proxy().facts.get()) == 2, "and all of it is told"
+        [command] = world.gate.told
+        assert isinstance(command, CancelExecution)
+        command.reply_to.tell(CommandAnswer(execution_id=EXECUTION, done=True, detail=""))
+        world.intake.close()
+        assert cancelled.result()["status"] == "done"
+        assert halted.result() == {"status": "halted", "detail": "MANUAL: by hand"}
 
 
 def test_a_host_given_by_name_counts_as_foreign_unless_it_is_localhost(loop: LoopThread) -> None:
