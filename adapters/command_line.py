@@ -239,7 +239,7 @@ def doctor(context: typer.Context, sets: Sets = None, json: Json = False) -> Non
     with plainly(), ExitStack() as after:
         after.callback(setup_logging("error"))
         config = context.obj.load(sets or ())
-        findings = [*examine_disk(config.data_dir), examine_journal(config.data_dir)]
+        findings = [*examine_disk(config.data_dir), examine_journal(config.data_dir, config.mode)]
         settings = after.enter_context(exchange_of(config))
         if config.mode in {"paper", "live"}:  # The others' exchanges do not tell what a key may do.
             allow_dangerous = config.venue.allow_dangerous_key

@@ -15,6 +15,7 @@ from pathlib import Path
 from actors.runtime import Pool
 from adapters.binance.keys import KeyProblem, allowance, parted
 from adapters.binance.venue import BinanceVenue
+from adapters.journal_mode import of_another_mode
 from adapters.storage.directory import DirectoryUnusable
 from adapters.storage.sqlite import JOURNAL_FILE, SqliteStore
 from messages.control import StoreFailed
@@ -131,12 +132,13 @@ def examine_disk(directory: Path) -> Iterator[Finding]:
         yield Finding("disk", good=False, detail=f"{directory}: {error.strerror}")
 
 
-def examine_journal(directory: Path) -> Finding:
-    """Check the journal, if there is one."""
+def examine_journal(directory: Path, mode: str) -> Finding:
+    """Check the journal, if there is one, and whether it is of this mode."""
     if not (directory / JOURNAL_FILE).exists():
         return Finding("journal", good=True, detail="none yet")
     try:
         with closing(SqliteStore(directory, read_only=True)) as store:
-            return Finding("journal", good=True, detail=f"{store.verify()} facts, all in order")
+            facts, wrong = store.verify(), of_another_mode(store, mode)
+            return Finding("journal", good=wrong is None, detail=wrong or f"{facts} facts, all in order")
     except (StoreFailed, DirectoryUnusable) as error:
         return Finding("journal", good=False, detail=str(error))

@@ -19,6 +19,7 @@ from adapters.binance.venue import BinanceVenue
 from adapters.config import Config
 from adapters.exchanges import exchange_of, quiet_until_of
 from adapters.exits import Exit
+from adapters.journal_mode import refuse_another_mode
 from adapters.journal_note import JournalNote
 from adapters.last_cancels import cancel_open_children
 from adapters.lost_journal import find_own_orders, is_new, refuse_if_lost, since
@@ -59,6 +60,7 @@ class House:
             with telling(f"the journal in {self.config.data_dir} to be opened"):
                 self.store = SqliteStore(self.config.data_dir)
             stack.callback(self.store.close)
+            refuse_another_mode(self.store, self.config.mode, self.config.data_dir)
             stack.enter_context(log_keeper_of(self.store))
             self.alerts = stack.enter_context(alert_sender(self.config))
             self.unsaid = Unsaid(self.config.data_dir)

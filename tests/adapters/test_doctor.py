@@ -16,6 +16,7 @@ from adapters.binance.keys import KeyProblem
 from adapters.doctor import Finding, examine_disk, examine_exchange, examine_journal, examine_key
 from adapters.storage.sqlite import JOURNAL_FILE, SqliteStore
 from messages.control import Committed
+from messages.facts import EpochStarted
 from messages.market import QuoteSeen, WatchMarket
 from messages.order import (
     BalancesFound,
@@ -154,10 +155,15 @@ def test_a_disk_that_is_full_slow_or_not_to_be_written_is_found(
 
 
 def test_a_journal_is_followed_to_its_end_and_damage_is_found(tmp_path: Path) -> None:
-    assert examine_journal(tmp_path).detail == "none yet"
+    assert examine_journal(tmp_path, "paper").detail == "none yet"
     with closing(SqliteStore(tmp_path)) as store:
         store.append([Committed(1, NOW, an_accepted())])
-    assert examine_journal(tmp_path) == Finding("journal", good=True, detail="1 facts, all in order")
+    assert examine_journal(tmp_path, "paper") == Finding("journal", good=True, detail="1 facts, all in order")
+    with closing(SqliteStore(tmp_path)) as store:
+        store.append([Committed(2, NOW, EpochStarted(epoch=1, journal_id="j", mode="paper", version="1"))])
+    assert examine_journal(tmp_path, "paper").good
+    other = examine_journal(tmp_path, "live")
+    assert (other.good, other.detail) == (False, 'the journal is of mode "paper", but the mode is "live"')
     (tmp_path / JOURNAL_FILE).write_bytes(b"this is no database" * 300)
-    assert not examine_journal(tmp_path).good
-    assert replace(examine_journal(tmp_path), detail="").what == "journal"
+    assert not examine_journal(tmp_path, "paper").good
+    assert replace(examine_journal(tmp_path, "paper"), detail="").what == "journal"

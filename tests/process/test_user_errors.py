@@ -6,6 +6,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ import pytest
 from adapters.campaign.many import Task
 from adapters.paper.audit import Audit, Violation
 from adapters.simulation import World
+from adapters.storage.sqlite import SqliteStore
+from messages.control import Committed
+from messages.facts import EpochStarted
+from tests.factories import NOW
 from tests.process.programs import Done, run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
@@ -51,6 +56,12 @@ def a_journal_of_something_else(directory: Path) -> None:
         other.execute("CREATE TABLE recipes (name TEXT)")
 
 
+def a_journal_of_live_mode(directory: Path) -> None:
+    (directory / "data").mkdir()
+    with closing(SqliteStore(directory / "data")) as store:
+        store.append([Committed(1, NOW, EpochStarted(epoch=1, journal_id="j", mode="live", version="1"))])
+
+
 def nothing(directory: Path) -> None:
     pass
 
@@ -68,6 +79,7 @@ STARTS: tuple[tuple[str, Callable[[Path], None], tuple[str, ...], int, tuple[str
     ),
     ("no toml", a_file_that_is_no_toml, (), 78, ("tidegate.toml",)),
     ("empty token", an_empty_token, (), 78, ("token",)),
+    ("another mode", a_journal_of_live_mode, (), 78, ('"live"', '"paper"', "data_dir")),
     ("no token file", nothing, ("--set", "http.token_file=/nowhere/token"), 78, ("/nowhere/token",)),
     ("no recording", nothing, ("--set", "paper.market=replay:/nowhere/file.jsonl"), 2, ("/nowhere/file.jsonl",)),
     ("open to all", nothing, ("--set", "http.host=203.0.113.1"), 78, ("http.allow_remote", "http.token")),
