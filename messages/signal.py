@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from messages.frozen import dataclass
 from messages.refs import Tells
@@ -58,6 +58,20 @@ class Reason(StrEnum):
     NO_PRICE = "NO_PRICE"
     INSUFFICIENT_BALANCE = "INSUFFICIENT_BALANCE"
     UNAUTHORISED = "UNAUTHORISED"
+
+
+UNJOURNALLED: Final = frozenset(
+    {
+        Reason.MALFORMED,
+        Reason.UNKNOWN_FIELD,
+        Reason.NOT_FINITE,
+        Reason.NOT_READY,
+        Reason.HALTED,
+        Reason.TOO_MANY,
+        Reason.UNAUTHORISED,
+    }
+)
+"""Refusals that are counted and logged but not journalled: a flood of them must not fill the journal."""
 
 
 class Status(StrEnum):

@@ -74,22 +74,9 @@ from messages.market import (
 from messages.money import plain
 from messages.order import CancelChild, PlaceChild
 from messages.refs import Tells
-from messages.signal import NonceAnswer, Reason, Side, Signal, SignalReceived, Status, UseNonce, Verdict
+from messages.signal import UNJOURNALLED, NonceAnswer, Reason, Side, Signal, SignalReceived, Status, UseNonce, Verdict
 
 REMEMBERED_CLOSED: Final = 10_000
-
-_AT_ONCE: Final = frozenset(
-    {
-        Reason.MALFORMED,
-        Reason.UNKNOWN_FIELD,
-        Reason.NOT_FINITE,
-        Reason.NOT_READY,
-        Reason.HALTED,
-        Reason.TOO_MANY,
-        Reason.UNAUTHORISED,
-    }
-)
-"""Refusals that are counted but not journalled: a flood of them must not fill the journal."""
 
 
 logger = logging.getLogger("tidegate.gate")
@@ -480,7 +467,7 @@ class SignalGate(Follower, Parent, Child):
         self._append_and_answer(fact, reply_to, verdict)
 
     def _refuse(self, signal: Signal, reply_to: Tells[Verdict], label: str, refusal: Refusal) -> None:
-        if refusal.reason in _AT_ONCE:
+        if refusal.reason in UNJOURNALLED:
             self._refuse_at_once(signal, reply_to, refusal, label)
             return
         fact = SignalRejected(signal=signal, label=label, reason=refusal.reason.value, detail=refusal.detail)

@@ -123,7 +123,7 @@ class Limits:
         if _SYMBOL.fullmatch(symbol) is None:
             return Refusal(Reason.UNKNOWN_SYMBOL, f"{symbol} is not a symbol: capital letters and digits only")
         if symbol not in self._symbols:
-            return Refusal(Reason.SYMBOL_NOT_ALLOWED, f"{symbol} is not among the symbols of the configuration")
+            return Refusal(Reason.SYMBOL_NOT_ALLOWED, f"{symbol} is not among gate.symbols")
         if rules is None:
             return Refusal(Reason.UNKNOWN_SYMBOL, f"the venue does not know {symbol}")
         if not rules.spot:
@@ -175,7 +175,7 @@ class Limits:
 
     def _check_notional(self, sized: Sized) -> Refusal | None:
         notional = sized.quantity * sized.quote.mid
-        return _above("value of the signal", notional, self._settings.max_notional, sized.rules.quote)
+        return _above("value of the signal", notional, "max_notional", self._settings, sized.rules.quote)
 
     # What is under way ------------------------------------------------------------------------
 
@@ -198,10 +198,11 @@ class Limits:
     def _check_count(self, signal: Signal, load: Load) -> Refusal | None:
         most, running = self._settings.max_executions, len(load)
         if most is not None and running >= most:
-            return Refusal(Reason.TOO_MANY, f"{running} executions under way, the most allowed")
+            return Refusal(Reason.TOO_MANY, f"{running} executions under way (limits.max_executions)")
         most, running = self._settings.max_executions_per_symbol, load.of_symbol(signal.symbol)
         if most is not None and running >= most:
-            return Refusal(Reason.TOO_MANY, f"{running} executions of {signal.symbol} under way, the most allowed")
+            detail = f"{running} executions of {signal.symbol} under way (limits.max_executions_per_symbol)"
+            return Refusal(Reason.TOO_MANY, detail)
         return None
 
     def _check_stakes(self, sized: Sized, now: datetime, load: Load) -> Refusal | None:
@@ -210,14 +211,16 @@ class Limits:
         at_stake = notional + load.notional(rules.symbol)
         of_day = notional + load.of_day(now)
         return _above(
-            f"open value of {rules.symbol}", at_stake, settings.max_open_notional_per_symbol, rules.quote
-        ) or _above("value of the day", of_day, settings.max_daily_notional, rules.quote)
+            f"open value of {rules.symbol}", at_stake, "max_open_notional_per_symbol", settings, rules.quote
+        ) or _above("value of the day", of_day, "max_daily_notional", settings, rules.quote)
 
 
-def _above(what: str, amount: Decimal, most: Decimal | None, asset: str) -> Refusal | None:
+def _above(what: str, amount: Decimal, limit: str, settings: GateSettings, asset: str) -> Refusal | None:
+    most: Decimal | None = getattr(settings, limit)
     if most is None or amount <= most:
         return None
-    return Refusal(Reason.ABOVE_LIMIT, f"{what} would be {_figure(amount)} {asset}, above {_figure(most)} {asset}")
+    figures = f"{_figure(amount)} {asset}, above {_figure(most)} {asset}"
+    return Refusal(Reason.ABOVE_LIMIT, f"{what} would be {figures} (limits.{limit})")
 
 
 def _check_minimum(sized: Sized, min_quantity: Decimal) -> Refusal | None:

@@ -19,10 +19,10 @@ from prometheus_client.core import Metric
 from adapters.execution_views import ExecutionView
 from adapters.intake.bridge import Answer, committed_facts, facts_of
 from adapters.intake.commands import Amendment, decode_amendment, decode_detail
-from adapters.intake.fields import Refused
+from adapters.intake.fields import Refused, malformed
 from adapters.intake.floods import Floods
 from adapters.intake.hooks import Hooks, hook_status
-from adapters.intake.signals import Body, decode_body, http_status, verdict_object
+from adapters.intake.signals import Body, decode_body, http_status, rejected, verdict_object
 from adapters.intake.signatures import SIGNATURE, signer_of
 from adapters.intake.websocket import SignalSocket
 from adapters.metrics import metrics_text
@@ -47,7 +47,7 @@ from messages.execution import (
     ResumeExecution,
 )
 from messages.refs import Tells
-from messages.signal import NonceAnswer, Reason, Signal, SignalReceived, Status, UseNonce, Verdict
+from messages.signal import UNJOURNALLED, NonceAnswer, Reason, Signal, SignalReceived, Status, UseNonce, Verdict
 
 SIGNALS_PATH: Final = "/v1/signals"
 BODY_SECONDS: Final = 10.0
@@ -171,9 +171,9 @@ class Routes:
         """How many read the events."""
         return len(self._streams)
 
-    def count_unauthorised(self) -> None:
+    def count_unauthorised(self, what: str = "a request without the token, or with a wrong one") -> None:
         """Count a request that showed no token, or whose signature proves nothing."""
-        self._floods.note("a request without the token, or with a wrong one")
+        self._floods.note(what)
         self._verdicts[Status.REJECTED.value, Reason.UNAUTHORISED.value] += 1
 
     async def _fold(self, up: DaemonUp) -> None:
@@ -216,12 +216,12 @@ class Routes:
         """Take what a webhook brings: the signal's own form, or another that a template reads."""
         hook = self._senders.hooks.of(request.match_info["token"])
         if hook is None:
-            self.count_unauthorised()
+            self.count_unauthorised("a request to /hook/ with a wrong token")
             return refusal(401, Reason.UNAUTHORISED.value, "no such hook")
         try:
             template = self._senders.hooks.template(hook, request.query.get("template"))
         except LookupError as error:
-            return refusal(422, Reason.MALFORMED.value, str(error))
+            return await self._decide(rejected(malformed(str(error))), hook_status)
         raw = await self._read(request)
         body = decode_body(raw) if template is None else template.decode(raw)
         return await self._decide(body, hook_status, min(HOOK_SECONDS, self._answer_seconds))
@@ -280,8 +280,8 @@ class Routes:
     def _count(self, verdict: Verdict) -> None:
         reason = "" if verdict.reason is None else verdict.reason.value
         self._verdicts[verdict.status.value, reason] += 1
-        if verdict.reason is Reason.TOO_MANY:
-            self._floods.note("too many signals: ", verdict.detail or "")
+        if verdict.reason in UNJOURNALLED:  # A log line is the only trace of it that a person finds.
+            self._floods.note(f"a signal was refused, {reason}: ", verdict.detail or "")
 
     def _journal(self) -> Tells[JournalCommand] | None:
         return None if self._up is None else self._up.journal

@@ -266,7 +266,8 @@ def test_the_value_of_one_signal_is_bounded() -> None:
     bounded = limits(max_notional=D(21_000))
     assert isinstance(bounded.size(a_signal(quantity=D("0.5")), NOW, market()), Sized)
     refusal = bounded.size(a_signal(quantity=D("0.50001")), NOW, market())
-    assert refusal == Refusal(Reason.ABOVE_LIMIT, "value of the signal would be 21000.42 USDT, above 21000 USDT")
+    detail = "value of the signal would be 21000.42 USDT, above 21000 USDT (limits.max_notional)"
+    assert refusal == Refusal(Reason.ABOVE_LIMIT, detail)
 
 
 # What is under way --------------------------------------------------------------------------------

@@ -34,6 +34,11 @@ def read(name: str, text: str) -> Signal:
     return item
 
 
+def test_the_page_says_of_every_reason_what_it_means() -> None:
+    table = PAGE.partition("## Why a signal is refused")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE) == [reason.value for reason in Reason]
+
+
 def test_the_templates_of_the_page_are_right() -> None:
     assert PROBLEMS == []
     assert set(TEMPLATES) >= set(re.findall(r"\?template=([a-z0-9]+)", PAGE))

@@ -94,6 +94,24 @@ def test_a_hook_reads_by_the_template_that_is_named(hooked: World) -> None:
     assert "3commas" in body["detail"]
 
 
+def test_a_template_that_nobody_knows_is_said_in_the_answer_and_the_log_and_counted(
+    hooked: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, answer = post(hooked, f"/hook/{HOOK}?template=tradingviews", SIGNAL)
+    assert (status, answer["status"], answer["reason"]) == (422, "rejected", "MALFORMED")
+    assert "there is no such template" in answer["detail"]
+    assert "a signal was refused, MALFORMED: there is no such template; there are " in caplog.text
+    assert hooked.intake.routes._verdicts == {("rejected", "MALFORMED"): 1}
+
+
+def test_a_hook_with_a_wrong_token_is_said_in_the_log_for_its_sender_shows_no_answer_to_anybody(
+    hooked: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert post(hooked, f"/hook/{HOOK}x", SIGNAL)[0] == 401
+    assert "a request to /hook/ with a wrong token" in caplog.text
+    assert HOOK not in caplog.text
+
+
 def test_a_templates_own_token_says_template_and_source(hooked: World) -> None:
     assert post(hooked, f"/hook/{DESK}", THREE_COMMAS)[0] == 202
     assert post(hooked, f"/hook/{DESK}?template=desk", THREE_COMMAS)[0] == 202

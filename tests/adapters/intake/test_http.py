@@ -118,6 +118,26 @@ def test_bad_bodies_are_refused_before_the_gate_hears_of_them(
     assert world.gate.told == []
 
 
+def test_a_refusal_that_the_journal_does_not_have_is_in_the_log_once_for_its_reason(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "tidegate.http"]
+
+    world.ask("POST", "/v1/signals", b'{"symbol": "BTCUSDT", "side": "buy", "qty": 1}')
+    assert said() == [
+        "a signal was refused, UNKNOWN_FIELD: unknown field 'qty'; of any more the number is said in 60 s"
+    ]
+    world.ask("POST", "/v1/signals", b'{"symbol": "BTCUSDT", "side": "buy", "amount": 1}')
+    assert len(said()) == 1
+    world.answer(Verdict(status=Status.REJECTED, reason=Reason.HALTED, detail="MANUAL"))
+    world.client.send(SIGNAL)
+    assert "a signal was refused, HALTED: MANUAL;" in said()[1]
+    world.answer(Verdict(status=Status.REJECTED, reason=Reason.STALE, detail="it is 90 s old, above 60 s"))
+    world.client.send(SIGNAL)
+    assert len(said()) == 2, "the journal has it"
+
+
 def test_a_gate_that_keeps_silent_is_an_answer_too(make: Callable[..., World]) -> None:
     world = make(answer_seconds=0.05)
     status, body = world.client.send(SIGNAL)
