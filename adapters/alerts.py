@@ -22,6 +22,9 @@ LOOK_SECONDS: Final = 30.0
 GIVE_UP_SECONDS: Final = 5.0
 """How long the end waits for what is still to be sent."""
 
+_QUOTERS: Final = ("apprise", "requests", "urllib3")
+"""Loggers of those who write addresses into their records, and addresses hold tokens. What failed is said here."""
+
 logger = logging.getLogger("tidegate.alerts")
 
 
@@ -49,6 +52,8 @@ class AppriseSink:
             import apprise
         except ImportError as error:
             raise AppriseMissing("alerts.sinks needs apprise: .venv/bin/pip install apprise") from error
+        for quoter in _QUOTERS:
+            logging.getLogger(quoter).setLevel(logging.CRITICAL + 1)
         self._types = {
             "info": apprise.NotifyType.INFO,
             "warning": apprise.NotifyType.WARNING,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 import time
@@ -140,6 +141,23 @@ def test_an_address_that_is_none_is_refused_by_its_name() -> None:
     with pytest.raises(BadSink, match=r"alerts\.sinks\.phone") as caught:
         AppriseSink("phone", "nothing://hush")
     assert "hush" not in str(caught.value)
+
+
+def test_what_an_address_holds_is_said_by_nobody_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    hush = "hush-0123456789"
+    Receiver.bodies = []
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for port, sent in ((server.server_port, True), (9, False)):
+            sink = AppriseSink("it", f"json://{hush}:{hush}@127.0.0.1:{port}/{hush}")
+            assert sink.send(Delivery(("it",), "critical", "critical: halt", "trading: no new orders")) is sent
+        server.shutdown()
+    for wrong in (f"nothing://{hush}", f"tgram://{hush}"):
+        with pytest.raises(BadSink):
+            AppriseSink("phone", wrong)
+    assert Receiver.bodies
+    assert hush not in caplog.text
 
 
 def test_without_apprise_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
