@@ -184,7 +184,8 @@ def test_a_plan_is_adapted_to_what_the_venue_asks_for_now_and_is_itself_while_th
     same = limits_of(rules(), "ioc", D(42_000))
     assert adapted(schedule, same) is schedule
     assert adapted(schedule, replace(same, step=D("0.000001"))) is schedule
-    for change in ({"step": D("0.001")}, {"min_quantity": D("0.01")}, {"min_notional": D(10)}):
+    changes: list[dict[str, Any]] = [{"step": D("0.001")}, {"min_quantity": D("0.01")}, {"min_notional": D(10)}]
+    for change in changes:
         assert adapted(schedule, replace(same, **change)) == replace(schedule, **change)
 
 
