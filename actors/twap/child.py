@@ -131,11 +131,7 @@ class Child:
         if fact.maker:
             self.made += fact.quantity
             self.made_quote += fact.quantity * fact.price
-        moment = max(self.intended_at, min(fact.trade_time, at))
-        if self.steps and self.steps[-1][0] == moment:
-            self.steps[-1] = (moment, self.steps[-1][1] + fact.quantity)
-        else:
-            self.steps.append((moment, fact.quantity))
+        self.steps.append((max(self.intended_at, min(fact.trade_time, at)), fact.quantity))
         self.fees = add_fee(self.fees, fact.commission_asset, fact.commission)
 
     def ended(self, fact: ChildClosed) -> None:

@@ -353,7 +353,7 @@ class Execution:
                 reason = stop_after_refusal(fact.code, fact.message)
                 changed = is_of_old_rules(fact.code, fact.message) and not self.of_old_rules
                 self.of_old_rules |= changed
-                if reason in self.forgives or (changed and reason is not None):
+                if reason in self.forgives or changed:
                     self.last_skip = str(reason), fact.message
                 elif reason is not None and self.stop is None:
                     self.stop = Close(reason, fact.message)
@@ -464,7 +464,7 @@ class Execution:
     def _before_the_end(self, plan: Plan, end: datetime, now: datetime) -> Step:
         """No turn comes before the end any more: sweep up what is left, half way to it, or end."""
         sweep = sweep_slot(plan)
-        if sweep is None or self.next_slot > sweep:
+        if sweep is None:
             return self._unfilled(StopReason.END_OF_TIME)
         begin = due_at(plan, self.last_interval) if self.last_interval >= 0 else plan.start_at
         at = begin + max(end - begin, timedelta(0)) / 2

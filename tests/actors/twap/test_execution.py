@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from actors.twap.execution import AwaitChild, Close, Done, Serve, Wait
+from actors.twap.execution import DEADLINE, AwaitChild, CancelResting, Close, Done, Rest, Serve, Wait
+from actors.twap.schedule import minimum_at
 from messages.execution import ChildOutcome, StopReason
 from messages.facts import (
     AttemptReappeared,
@@ -11,9 +15,10 @@ from messages.facts import (
     ExecutionAmended,
     ExecutionQuarantined,
     ExecutionStarted,
+    SlotSkipped,
 )
-from tests.actors.twap.world import World, absent, after, quantity, refused, unknown
-from tests.factories import EXECUTION, NOW, D, a_closed, an_accepted
+from tests.actors.twap.world import PRICE, World, absent, after, quantity, refused, unknown
+from tests.factories import EXECUTION, NOW, D, a_closed, an_accepted, an_acknowledged
 
 # The even course ----------------------------------------------------------------------------------
 
@@ -326,6 +331,108 @@ def test_a_partly_filled_child_that_reappears_final_is_reported_as_partial() -> 
     )
     world.add(fact, after(61))
     assert world.execution.children[name].outcome is ChildOutcome.PARTIAL
+
+
+def test_an_older_child_that_turns_out_to_be_refused_gets_no_second_attempt() -> None:
+    """It was adopted: the journal had lost it, and another one was sent meanwhile."""
+    world = World()
+    older = world.intend(0, "0.1", 0, adopted=True)
+    latest = world.intend(1, "0.1", 30)
+    world.add(refused(older), after(31))
+    world.trade(latest, "0.1", 31)
+    world.close(latest, seconds=31)
+    assert world.next(32) == Wait(after(60))
+
+
+def test_what_made_slots_wait_is_counted_by_its_reason_and_the_turn_is_that_in_which_the_wait_began() -> None:
+    world = World()
+    waited = SlotSkipped(
+        execution_id=EXECUTION,
+        slice=0,
+        quantity=D("0.1"),
+        reason="STALE_MARKET",
+        detail="",
+        waited_seconds=D(10),
+        timed_seconds=D(20),
+    )
+    world.add(waited, after(30))
+    assert world.serve(30).slot == 1
+    world.add(replace(waited, slice=1, waited_for="LIQUIDITY", timed_seconds=D("0.5")), after(60))
+    world.skip(2, 70)
+    assert world.execution.waits_by == {"STALE_MARKET": (1, D(10)), "LIQUIDITY": (1, D(10))}
+    assert (world.execution.timings, world.execution.timed_seconds) == (2, D("20.5"))
+
+
+def test_what_the_market_has_traded_stays_known_while_intents_do_not_tell_it() -> None:
+    world = World()
+    world.intend(0, "0.1", 0, market_volume=D(7))
+    world.intend(1, "0.1", 30)
+    assert world.execution.market_volume == 7
+
+
+# Children that rest -------------------------------------------------------------------------------
+
+
+def resting(**plan: Any) -> tuple[World, str]:
+    """An execution whose first child rests in the book since 0 s, for 24 s at most."""
+    world = World(child="passive", **plan)
+    name = world.intend(
+        0, "0.1", 0, order_type="LIMIT_MAKER", time_in_force=None, limit_price=D(41_999), rest_seconds=D(24)
+    )
+    world.add(an_acknowledged(client_order_id=name, status="NEW"), after(0))
+    return world, name
+
+
+def test_what_is_left_of_a_child_that_rested_crosses_within_the_maximum_and_the_rest() -> None:
+    world, name = resting()
+    world.trade(name, "0.04", 10)
+    world.close(name, ChildOutcome.TIMEOUT, 24)
+    child_quantity = world.execution.child_quantity
+    assert child_quantity(0, PRICE, None) == child_quantity(0, PRICE, D(1)) == D("0.06")
+    assert child_quantity(0, PRICE, D("0.05")) == D("0.05")
+    assert child_quantity(0, PRICE, D("0.00013")) == minimum_at(world.plan, PRICE) == D("0.00013")
+    assert child_quantity(0, PRICE, D("0.00012")) == 0
+    world.add(ExecutionAmended(execution_id=EXECUTION, quantity=D("0.05")), after(25))
+    assert child_quantity(0, PRICE, None) == D("0.01")
+
+
+def test_a_child_rests_to_the_end_of_the_execution_at_most() -> None:
+    world, name = resting(end_at=after(20))
+    assert world.next(19) == Rest(name, after(20))
+    assert world.next(20) == CancelResting(name, 1001, DEADLINE)
+
+
+def test_a_child_that_rests_is_cancelled_when_another_ends_the_execution() -> None:
+    world, name = resting()
+    world.add(refused(world.intend(1, "0.1", 1, adopted=True), -2015, "Invalid API-key"), after(1))
+    assert world.next(2) == CancelResting(name, 1001, DEADLINE)
+
+
+def test_an_older_child_that_rests_again_after_all_leaves_nothing_to_a_slot_that_is_over() -> None:
+    world, name = resting()
+    world.fill(1, "0.1", 30)
+    world.trade(name, "0.04", 35)
+    world.close(name, ChildOutcome.TIMEOUT, 40)
+    assert world.next(41) == Wait(after(60))
+
+
+@pytest.mark.parametrize(
+    ("makes", "code", "message", "again"),
+    [
+        (True, -2010, "Order would immediately match and take.", True),
+        (True, -1003, "Too many requests", False),
+        (False, -2010, "Order would immediately match and take.", False),
+    ],
+)
+def test_only_a_post_that_would_have_taken_is_tried_again_at_once(
+    makes: bool, code: int, message: str, again: bool
+) -> None:
+    world = World(child="passive")
+    kind = {"order_type": "LIMIT_MAKER", "time_in_force": None, "rest_seconds": D(24)} if makes else {}
+    name = world.intend(0, "0.1", 0, **kind)
+    world.add(refused(name, code, message), after(1))
+    assert world.execution.children[name].would_take is again
+    assert isinstance(world.next(2), Serve if again else Wait)
 
 
 # Partial fills ------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.twap.commands import fact_of
-from actors.twap.execution import AwaitChild, Close, Serve, Skip, Wait
+from actors.twap.execution import AwaitChild, Close, Serve, Skip, Step, Wait
 from actors.twap.reactions import DECLINES, Reaction, Way, stop_after_refusal
 from actors.twap.schedule import Limits
 from messages.execution import CommandAnswer, PauseExecution, StopReason
@@ -44,6 +44,15 @@ def test_overdue_slots_are_merged_and_the_journal_says_so() -> None:
     assert World().next(35) == Skip(0, D("0.1"), "OVERDUE", "slot 0 had passed")
     assert world.serve(65) == Serve(2, after(90), after(90))
     assert quantity(world, 2) == D("0.16667")
+
+
+def test_the_last_slot_takes_what_the_one_before_it_had_missed_if_the_cap_allows_it() -> None:
+    world = World()
+    for slot in range(3):
+        world.fill(slot, "0.1", 30 * slot)
+    assert world.next(121) == Skip(3, D("0.1"), "OVERDUE", "slot 3 had passed")
+    assert world.serve(121).slot == 4
+    assert quantity(world, 4) == D("0.2")
 
 
 def test_without_catching_up_a_stall_moves_the_rest_to_later_times() -> None:
@@ -206,11 +215,29 @@ def test_a_filter_that_has_changed_refuses_once_and_ends_the_execution_if_it_doe
 def test_what_is_left_is_cut_by_the_bounds_of_today_and_no_more_than_planned() -> None:
     world = World()
     world.fill(0, "0.1", 0)
+    assert world.next(30) == Serve(1, after(60), after(60))
     world.execution.terms = Limits(step=D("0.03"), min_quantity=D("0.03"), max_quantity=None, min_notional=D(5))
     assert world.execution.child_quantity(1, D(42_000), None) == D("0.09")
     world.execution.terms = Limits(step=D("0.5"), min_quantity=D("0.5"), max_quantity=None, min_notional=D(5))
     assert world.execution.child_quantity(1, D(42_000), None) == 0
     assert world.next(30) == Close(StopReason.REFUSED, "0.4 left, below what the venue takes now")
+
+
+@pytest.mark.parametrize(
+    ("left", "usual", "today"),
+    [
+        ("0.00013", Wait(after(30)), Close(StopReason.REFUSED, "0.00013 left, below what the venue takes now")),
+        ("0.00012", *[Close(StopReason.COMPLETED, "0.00012 left, below the minimum")] * 2),
+    ],
+)
+def test_what_is_left_is_too_little_below_the_minimum_and_refused_if_only_that_of_today_is_above_it(
+    left: str, usual: Step, today: Step
+) -> None:
+    world = World(quantity=D("0.1"), slices=(D("0.1"),))
+    world.fill(0, "0.1", 0, filled=D("0.1") - D(left))
+    assert world.next(1) == usual
+    world.execution.terms = Limits(step=D("0.00001"), min_quantity=D("0.01"), max_quantity=None, min_notional=D(5))
+    assert world.next(1) == today
 
 
 @pytest.mark.parametrize("decline", list(Decline))

@@ -181,6 +181,14 @@ def test_fees_in_bnb_are_valued_at_its_mid_when_the_child_was_sent() -> None:
     assert made.fees_bps == 10
 
 
+def test_fees_in_an_asset_of_unknown_price_are_not_valued() -> None:
+    world = World()
+    name = world.intend(0, "0.1", 0, fee_mid=D(600))
+    world.trade(name, "0.1", commission=D("0.007"), commission_asset="ETH")
+    made = report(world)
+    assert (made.total_fees, made.fees_quote, made.fees_bps) == ((("ETH", D("0.007")),), None, None)
+
+
 # The time-weighted mid ----------------------------------------------------------------------------
 
 

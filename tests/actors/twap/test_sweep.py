@@ -170,3 +170,11 @@ def test_a_sweep_is_sent_behind_its_guards_and_reported(simulation: Simulation) 
     report = stage.ended(StopReason.COMPLETED).report
     assert report.swept == place.quantity
     assert report.total_filled == D("0.5")
+
+
+def test_the_half_way_to_the_end_is_counted_from_the_last_turn_with_its_delay_or_from_the_start() -> None:
+    late = World(remainder="sweep", end_at=at(20), jitter=D("0.9"), delays=(D(25),) * 8)
+    assert late.next(0) == Wait(at(10))
+    turned = World(remainder="sweep", end_at=at(50), jitter=D("0.9"), delays=(D(4), *(D(25),) * 7))
+    turned.fill(0, "0.1", 4)
+    assert turned.next(5) == Wait(at(27))
