@@ -95,6 +95,23 @@ def test_what_was_sent_just_before_a_figure_is_added_to_it() -> None:
     assert budget.retry_at(0, Priority.PLACE, 1.0, orders=1) is not None
 
 
+def test_of_what_was_sent_before_a_figure_only_the_last_is_added_to_it() -> None:
+    budget = a_budget(weight=1000, orders=())
+    budget.spend(300, 0.0)
+    budget.spend(200, 9.9)
+    budget.learn(LimitsSeen(used_weight=400), 10.0)
+    assert budget.retry_at(100, Priority.PLACE, 10.0) is None
+    assert budget.retry_at(101, Priority.PLACE, 10.0) == 10.0 + 60 + SLACK_SECONDS
+
+
+def test_what_needs_more_than_one_to_leave_the_window_waits_for_the_last_of_them() -> None:
+    budget = a_budget()
+    for moment in (0.0, 1.0, 2.0):
+        budget.spend(0, moment, orders=1)
+    leaves = [moment + 10 + SLACK_SECONDS for moment in (0.0, 1.0, 2.0)]
+    assert [budget.retry_at(0, Priority.PLACE, 3.0, orders=orders) for orders in (1, 2, 3)] == leaves
+
+
 def test_a_figure_is_trusted_no_longer_than_its_window() -> None:
     budget = a_budget()
     budget.learn(LimitsSeen(used_weight=100, order_counts=((10, 3, 3),)), 0.0)

@@ -53,7 +53,7 @@ def test_a_halt_survives_a_restart(simulation: Simulation) -> None:
 def test_a_retry_after_is_journalled_once_an_episode_and_stops_everything(world: World) -> None:
     until = EPOCH + timedelta(seconds=20)
     world.tell(LimitsSeen(retry_at=until, detail="429"))
-    world.tell(LimitsSeen(retry_at=until + timedelta(milliseconds=300)))
+    world.tell(LimitsSeen(retry_at=until + timedelta(seconds=1)))
     assert world.journal.of(RateLimited) == [RateLimited(until=until, banned=False, detail="429")]
     world.place()
     declined = world.declined()

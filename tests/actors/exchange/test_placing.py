@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from actors.exchange.budget import BudgetLimits
+from actors.exchange.door import Door
 from actors.runtime import EPOCH, Simulation
 from messages.control import HaltTrading, Ping, Pong, Readiness, ReadinessChanged
-from messages.facts import ChildIntended, ChildNotSent, ChildRefused, ExecutionCancelRequested, ExecutionStarted
+from messages.facts import ChildIntended, ChildNotSent, ChildRefused, ExecutionCancelRequested, ExecutionStarted, Fact
 from messages.ids import child_id, milliseconds
 from messages.order import (
     BalancesFound,
@@ -33,6 +34,8 @@ from tests.factories import (
     D,
     a_child_closed,
     a_closed,
+    a_plan,
+    a_planned,
     an_accepted,
     an_acknowledged,
     an_intent,
@@ -168,6 +171,72 @@ def test_what_must_not_go_is_declined_once_and_leaves_no_trace(
     assert world.orders() == []
 
 
+@pytest.mark.parametrize(("late", "declined"), [(1000, False), (1001, True)])
+def test_nothing_is_taken_once_the_end_is_over_by_the_exchanges_clock(
+    simulation: Simulation, late: int, declined: bool
+) -> None:
+    end = EPOCH + timedelta(milliseconds=OFFSET - late)
+    world = connected(simulation, *EXECUTION_FACTS, a_planned(plan=a_plan(end_at=end)))
+    world.place()
+    if declined:
+        told = world.declined()
+        assert (told.reason, told.detail) == (Decline.AFTER_END, "the end was 1 s ago by the exchange's clock")
+    else:
+        world.venue.expect(SendOrder)
+
+
+def test_a_child_may_go_up_to_its_last_moment(world: World) -> None:
+    world.place(not_after=0.0)
+    world.venue.expect(SendOrder)
+    world.place(slice=1, not_after=-0.5)
+    assert world.declined().detail == "0.500 s too late"
+
+
+@pytest.mark.parametrize(("used", "reason"), [(4200, None), (4201, Decline.BUDGET)])
+def test_an_order_itself_has_no_weight_and_goes_while_that_of_queries_leaves_the_reserve(
+    world: World, used: int, reason: Decline | None
+) -> None:
+    world.simulation.run(1.0)  # What was asked for at the start is in the venue's figure by then.
+    world.tell(LimitsSeen(used_weight=used, weight_limit=6000))
+    world.place()
+    if reason is None:
+        world.venue.expect(SendOrder)
+    else:
+        assert world.declined().reason is reason
+
+
+def a_door(*facts: Fact) -> Door:
+    """A door that is open, and has folded `facts`."""
+    door = Door(SETTINGS)
+    door.readiness, door.known = Readiness.READY, True
+    for fact in facts:
+        door.fold(fact, EPOCH, 0.0, EPOCH)
+    return door
+
+
+@pytest.mark.parametrize(
+    ("now", "venue", "hindrance"),
+    [
+        (10.0, 2000, None),
+        (10.5, 2000, "0.500 s too late"),
+        (10.0, 2001, "recvWindow is over by 1 ms"),
+    ],
+)
+def test_an_intent_is_sent_up_to_the_last_moment_of_its_place_and_of_its_receive_window(
+    now: float, venue: int, hindrance: str | None
+) -> None:
+    """`venue` is how many ms the venue's clock is past the timestamp."""
+    intent = an_intent()
+    door = a_door(*EXECUTION_FACTS, intent)
+    told = door.hindrance(intent, not_after=10.0, now=now, venue_milliseconds=intent.request_timestamp + venue)
+    assert told == (None if hindrance is None else (Decline.TOO_LATE, hindrance))
+
+
+def test_an_intent_of_an_execution_that_is_not_known_is_not_sent() -> None:
+    hindrance = a_door().hindrance(an_intent(), not_after=10.0, now=0.0, venue_milliseconds=0.0)
+    assert hindrance == (Decline.CLOSED, "closed while the intent was committed")
+
+
 def test_a_decline_says_which_place_it_is_for_and_when_to_ask_again(world: World) -> None:
     world.tell(BalancesSeen(balances=(("USDT", D(4208), D(0)),)))
     world.place(slice=3, attempt=2)
@@ -228,8 +297,15 @@ def test_a_closed_or_cancelled_execution_gets_nothing(world: World) -> None:
 def test_a_symbol_that_does_not_trade_is_declined_and_its_rules_are_asked_for_again(world: World) -> None:
     world.tell(RulesFound(rules=(rules(trading=False, status="HALT"),)))
     world.place()
-    assert world.declined().detail == "BTCUSDT is HALT"
+    declined = world.declined()
+    assert (declined.detail, declined.retry_at) == ("BTCUSDT is HALT", 30.0)
     world.venue.fish_for(lambda message: isinstance(message, QueryRules), within=16.0)
+
+
+def test_a_symbol_that_is_no_longer_traded_on_spot_is_declined(world: World) -> None:
+    world.tell(RulesFound(rules=(rules(spot=False),)))
+    world.place()
+    assert world.declined().reason is Decline.SYMBOL_STATUS
 
 
 def test_a_market_buy_is_reckoned_above_the_ask(world: World) -> None:
@@ -322,7 +398,8 @@ def test_a_step_of_the_wall_clock_changes_neither_timestamp_nor_deadline(held: W
 def test_no_order_after_a_halt(held: World) -> None:
     held.place()
     held.tell(HaltTrading(reason="operator", detail=""))
-    assert not_sent(held).reason == "HALTED"
+    fact = not_sent(held)
+    assert (fact.reason, fact.detail) == ("HALTED", "operator")
 
 
 def test_no_order_while_draining(held: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.exchange.rules import check, quantity_step
+from actors.exchange.rules import Violation, check, quantity_step
 from messages.market import SymbolRules
 from messages.money import floor_to, plain
 from messages.order import Decline, OrderType
@@ -96,7 +96,9 @@ def test_an_order_that_fits_breaks_nothing() -> None:
         ({"price": D(0)}, ("PRICE_FILTER", Decline.FILTER)),
         ({"price": D(100_001)}, ("PRICE_FILTER", Decline.FILTER)),
         ({"price": D("42000.001")}, ("PRICE_FILTER", Decline.FILTER)),
+        ({"quantity": D("0.10001")}, None),
         ({"quantity": D("0.0001")}, ("NOTIONAL", Decline.BELOW_MINIMUM)),
+        ({"quantity": D("0.0002"), "price": D(24_000)}, ("NOTIONAL", Decline.BELOW_MINIMUM)),
         ({"quantity": D(300)}, ("NOTIONAL", Decline.ABOVE_MAXIMUM)),
         ({"price": D(50_401)}, ("PERCENT_PRICE_BY_SIDE", Decline.FILTER)),
         ({"price": D(8_399)}, ("PERCENT_PRICE_BY_SIDE", Decline.FILTER)),
@@ -118,16 +120,48 @@ def test_each_filter_is_checked(changes: dict[str, Any], expected: tuple[str, De
     assert violation(**changes) == expected
 
 
+@pytest.mark.parametrize(
+    ("bound", "changes"),
+    [
+        ({"min_quantity": D("0.1")}, {}),
+        ({"max_quantity": D("0.1")}, {}),
+        ({"min_price": D(42_000)}, {}),
+        ({"max_price": D(42_000)}, {}),
+        ({"min_notional": D(4_200)}, {}),
+        ({"max_notional": D(4_200)}, {}),
+        ({}, {"price": D(50_400)}),
+        ({}, {"price": D(8_400)}),
+        ({}, {"side": Side.SELL, "price": D(33_600)}),
+    ],
+)
+def test_a_figure_equal_to_its_bound_holds(bound: dict[str, Any], changes: dict[str, Any]) -> None:
+    assert violation(rules=replace(FULL, **bound), **changes) is None
+
+
+@pytest.mark.parametrize(("price", "detail"), [(50_401, "50401 is above 50400"), (8_399, "8399 is below 8400")])
+def test_a_price_too_far_from_the_touch_is_told_with_its_bound(price: int, detail: str) -> None:
+    found = check(FULL, Side.BUY, "LIMIT", D("0.1"), price=D(price), touch=D(42_000))
+    assert found == Violation("PERCENT_PRICE_BY_SIDE", Decline.FILTER, detail)
+
+
+FREE = replace(
+    FULL,
+    min_quantity=D(0),
+    min_price=D(0),
+    max_price=D(0),
+    max_quantity=D(0),
+    max_notional=D(0),
+    bid_multiplier_up=D(0),
+    bid_multiplier_down=D(0),
+    tick=D(0),
+    step=D(0),
+)
+
+
 def test_bounds_of_zero_are_no_bounds() -> None:
-    free = replace(
-        FULL,
-        min_price=D(0),
-        max_price=D(0),
-        max_quantity=D(0),
-        max_notional=D(0),
-        bid_multiplier_up=D(0),
-        bid_multiplier_down=D(0),
-        tick=D(0),
-        step=D(0),
-    )
-    assert violation(rules=free, quantity=D("99999.123456789"), price=D("999999.123456789")) is None
+    assert violation(rules=FREE, quantity=D("99999.123456789"), price=D("999999.123456789")) is None
+
+
+def test_no_order_is_for_nothing_or_at_no_price_whatever_the_bounds() -> None:
+    assert violation(rules=FREE, quantity=D(0)) == ("LOT_SIZE", Decline.BELOW_MINIMUM)
+    assert violation(rules=FREE, price=D(0)) == ("PRICE_FILTER", Decline.FILTER)

@@ -278,6 +278,16 @@ def test_only_a_child_that_never_left_counts_as_not_sent() -> None:
     children = world.execution.children
     assert (children[first].sent, children[second].sent) == (False, True)
     assert children[first].failure_reason == "HALTED: by hand"
+    shown = AttemptReappeared(
+        execution_id=EXECUTION,
+        client_order_id=first,
+        symbol="BTCUSDT",
+        order_id=1001,
+        status="NEW",
+        executed_quantity=D(0),
+    )
+    world.add(shown, after(31))
+    assert children[first].sent
     assert children[second].failure_reason == "-1021: Timestamp outside of recvWindow"
 
 
@@ -312,6 +322,8 @@ def test_a_child_that_reappears_counts_again(status: str, is_open: bool) -> None
     world.add(fact, after(61))
     assert world.execution.rest == D("0.4")
     assert (world.execution.open_child is not None) is is_open
+    child = world.execution.children[name]
+    assert (child.absent, child.outcome) == (False, None if is_open else ChildOutcome.FILLED)
     world.trade(name, "0.1", 61)
     assert world.execution.rest == D("0.4")
     assert world.execution.executed == D("0.1")
@@ -394,6 +406,14 @@ def test_what_is_left_of_a_child_that_rested_crosses_within_the_maximum_and_the_
     assert child_quantity(0, PRICE, D("0.00012")) == 0
     world.add(ExecutionAmended(execution_id=EXECUTION, quantity=D("0.05")), after(25))
     assert child_quantity(0, PRICE, None) == D("0.01")
+
+
+def test_a_trade_shows_that_the_venue_has_a_child_that_rests() -> None:
+    world = World(child="passive")
+    name = world.intend(0, "0.1", 0, order_type="LIMIT_MAKER", time_in_force=None, rest_seconds=D(24))
+    assert world.next(1) == AwaitChild(name)
+    world.trade(name, "0.04", 2)
+    assert world.next(2) == Rest(name, after(24))
 
 
 def test_a_child_rests_to_the_end_of_the_execution_at_most() -> None:
