@@ -106,7 +106,7 @@ def drawn(seed: int, *, short: bool | None = None) -> Scenario:
     Whether it is `short` is drawn too, unless it is said.
     """
     chance = random.Random(f"scenario-{seed}")  # noqa: S311 - to be repeated, not to be secret
-    finer = random.Random(f"finer-{seed}")  # noqa: S311 - the same
+    finer, priced = random.Random(f"finer-{seed}"), random.Random(f"priced-{seed}")  # noqa: S311 - the same
     if short is None:
         short = random.Random(f"size-{seed}").random() >= LONG_SHARE  # noqa: S311 - the same
     size = _SHORT if short else _LONG
@@ -114,7 +114,7 @@ def drawn(seed: int, *, short: bool | None = None) -> Scenario:
     at = 0.0
     for number in range(chance.choice(size.orders)):
         at += chance.uniform(0, size.gap)
-        body = _refined(finer, _order(chance, number, size), at)
+        body = _priced(priced, _refined(finer, _order(chance, number, size), at))
         signals.append(TimedSignal(at, body))
         signals.extend(TimedSignal(at + chance.uniform(0, 1.5 * size.gap), echo) for echo in _echoes(chance, body))
     if chance.random() < 0.5:
@@ -134,6 +134,8 @@ _NONSENSE: tuple[dict[str, Any], ...] = (
 )
 
 _SIZES = {"BTCUSDT": (0.002, 1.5), "ETHUSDT": (0.05, 30.0), "BNBUSDT": (0.2, 20.0), "DOGEUSDT": (300.0, 60_000.0)}
+_PRICES = {"BTCUSDT": 65_000.0, "ETHUSDT": 3_000.0, "BNBUSDT": 600.0, "DOGEUSDT": 0.12}
+"""What the synthetic markets begin at, about."""
 _HELD = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 
 
@@ -177,6 +179,18 @@ def _refined(chance: random.Random, body: dict[str, Any], at: float) -> dict[str
     if chance.random() < 0.3:
         twap["catch_up"] = chance.choice(("none", "spread", "cap"))
     return {**body, "twap": twap}
+
+
+def _priced(chance: random.Random, body: dict[str, Any]) -> dict[str, Any]:
+    """Draw for some orders an amount of quote, or a worst price; by a stream of their own, too."""
+    price, wish = _PRICES[body["symbol"]], chance.random()
+    if wish < 0.1:
+        amount = {"quote_quantity": f"{float(body['quantity']) * price:.2f}"}
+        body = {**{name: value for name, value in body.items() if name != "quantity"}, **amount}
+    if wish < 0.05 or 0.1 <= wish < 0.2:
+        away = chance.choice((-0.0005, 0.0, 0.0002, 0.001, 0.01))
+        body = {**body, "limit_price": f"{price * (1 + away if body['side'].lower() == 'buy' else 1 - away):.5f}"}
+    return body
 
 
 def _echoes(chance: random.Random, body: dict[str, Any]) -> list[dict[str, Any]]:

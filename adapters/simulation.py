@@ -177,6 +177,7 @@ class World:
         self.store = MemoryStore(journal_id=f"simulation-{self.sim.seed}", check_codec=self.check_codec)
         self.daemon_node, self.exchange_node = self.sim.node("daemon"), self.sim.node("exchange")
         now = microseconds(self.sim.wall_time())
+        self._began = now, self.sim.now()
         if self.symbols:
             known = self.paper.symbols.items()
             self.paper = replace(self.paper, symbols={name: spec for name, spec in known if name in self.symbols})
@@ -245,6 +246,11 @@ class World:
     def journal(self) -> Tells[JournalCommand]:
         """The daemon's journal."""
         return self._up().journal
+
+    def exchange_now(self) -> int:
+        """The moment at which something is done to the exchange, in its caller's microseconds since 1970."""
+        wall, began = self._began
+        return wall + round((self.sim.now() - began) * 1_000_000)
 
     def settled(self) -> bool:
         """Whether every signal has its verdict and every accepted one its report."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING, assert_never
 import pykka
 
 from adapters.campaign.weather import Happening, Trouble
+from adapters.paper.errors import ExchangeError
+from adapters.paper.records import LiveOrder
 from adapters.paper.rules import SymbolStatus
+from adapters.paper.venue import Stir
 from messages.control import HaltTrading, ShutDown
-from messages.execution import AmendExecution, CancelExecution, ExecutionCommand, PauseExecution
+from messages.execution import AmendExecution, CancelExecution, ExecutionCommand, PauseExecution, ResumeExecution
+from messages.facts import ChildAcknowledged
 from messages.money import plain
 from messages.signal import Side
 
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
 
 UNBEARABLE = "what is this?"
 """A message that no actor understands: whoever is told it fails."""
+
+HANDS_SECONDS = 0.2
+"""How soon somebody who wants to lay hands on an order looks again whether one rests."""
 
 _STATES = (SymbolStatus.HALT, SymbolStatus.BREAK, SymbolStatus.CANCEL_ONLY)
 
@@ -37,7 +45,7 @@ class Troubles:
     def begin(self, one: Happening) -> None:
         """Let it happen."""
         match one.trouble:
-            case Trouble.HALT | Trouble.FILTER | Trouble.FREEZE:
+            case Trouble.HALT | Trouble.FILTER | Trouble.FREEZE | Trouble.HANDS:
                 self._at_the_exchange(one)
             case Trouble.BLOWOUT | Trouble.CROSSED | Trouble.EMPTY:
                 self._distort(one)
@@ -45,7 +53,7 @@ class Troubles:
                 self._set_a_clock(one)
             case Trouble.CRASH | Trouble.JOURNAL | Trouble.STALLS | Trouble.ACTOR | Trouble.SLOW_DISK:
                 self._in_the_process(one)
-            case Trouble.COMMANDS | Trouble.OPERATOR_HALT | Trouble.STOP:
+            case Trouble.COMMANDS | Trouble.WISHES | Trouble.OPERATOR_HALT | Trouble.STOP:
                 with suppress(pykka.ActorDeadError):  # The daemon is about to end.
                     self._by_the_operator(one.trouble)
             case Trouble.BURST:
@@ -62,6 +70,8 @@ class Troubles:
             case Trouble.FREEZE:
                 exchange.steering[one.symbol].freeze()
                 self._later(one, exchange.steering[one.symbol].release)
+            case Trouble.HANDS:
+                self._lay_hands_on(self._course.sim.now() + one.seconds)
             case _:
                 self._change_filter(one.symbol)
 
@@ -100,6 +110,8 @@ class Troubles:
                 world.news.up.exchange.tell(HaltTrading(reason="OPERATOR", detail="asked to"))
             case Trouble.STOP:
                 world.daemon.tell(ShutDown("asked to stop"))
+            case Trouble.WISHES:
+                self._wish()
             case _:
                 self._command()
 
@@ -153,6 +165,36 @@ class Troubles:
         steering.steer().set_levels(bids, asks)
         self._later(one, steering.release)
 
+    def _lay_hands_on(self, until: float) -> None:
+        """Do by hand what the account's owner can do to an order of ours, or the exchange, whenever one rests."""
+        course, world = self._course, self._world
+        for order in world.exchange.engine.open.values():
+            if self._is_acknowledged(order.new.client_order_id):
+                self._by_hand(order)
+                world.venue.tell(Stir())
+                break
+        if course.sim.now() < until:
+            self._undone_later.append(course.at(course.sim.now() + HANDS_SECONDS, partial(self._lay_hands_on, until)))
+
+    def _is_acknowledged(self, child: str) -> bool:
+        """Whether the journal knows the order's number: one that nobody has heard of could be renamed unseen."""
+        facts = (one.fact for one in reversed(self._world.store.committed))
+        return any(isinstance(fact, ChildAcknowledged) and fact.client_order_id == child for fact in facts)
+
+    def _by_hand(self, order: LiveOrder) -> None:
+        engine, now = self._world.exchange.engine, self._world.exchange_now()
+        step, foreign = engine.books[order.new.symbol].spec.step, f"web_{self._chance.randrange(10**12)}"
+        share = Decimal(str(round(self._chance.uniform(0.05, 0.95), 2)))
+        name = self._chance.choice((foreign, order.new.client_order_id))
+        with suppress(ExchangeError):  # It was filled in the same moment, or would be too small.
+            match self._chance.randrange(4):
+                case 0:
+                    engine.expire(order, now)
+                case 1:
+                    engine.cancel(order, now, foreign)
+                case _:
+                    engine.amend(order, now, order.quantity * share // step * step, name)
+
     def _fail_an_actor(self) -> None:
         refs = [ref for ref in pykka.ActorRegistry.get_all() if ref.actor_class.__name__ == "TWAPActor"]
         if refs:
@@ -172,3 +214,26 @@ class Troubles:
             AmendExecution(execution_id=name, reply_to=ear, quantity=smaller),
         )
         world.command(self._chance.choice(choices))
+
+    def _wish(self) -> None:
+        """Ask for one, two or three things at once of what an operator can ask for besides."""
+        course, world = self._course, self._world
+        for _ in range(self._chance.choice((1, 1, 2, 3))):
+            if not world.news.open:
+                return
+            accepted = self._chance.choice(list(world.news.open.values()))
+            name, ear, spec = accepted.execution_id, course.ear(), world.exchange.engine.books[accepted.symbol].spec
+            worst = accepted.arrival_price * Decimal(str(round(self._chance.uniform(0.995, 1.005), 4)))
+            end = course.sim.wall_time() + timedelta(seconds=round(self._chance.uniform(-1.0, 20.0), 3))
+            quantity = (
+                accepted.quantity * Decimal(str(round(self._chance.uniform(0.3, 1.0), 2))) // spec.step * spec.step
+            )
+            choices: tuple[ExecutionCommand, ...] = (
+                ResumeExecution(execution_id=name, reply_to=ear),
+                PauseExecution(execution_id=name, reply_to=ear),
+                CancelExecution(execution_id=name, reply_to=ear),
+                AmendExecution(execution_id=name, reply_to=ear, end_at=end),
+                AmendExecution(execution_id=name, reply_to=ear, limit_price=worst // spec.tick * spec.tick),
+                AmendExecution(execution_id=name, reply_to=ear, quantity=quantity, end_at=end),
+            )
+            world.command(self._chance.choice(choices))

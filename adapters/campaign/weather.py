@@ -47,6 +47,8 @@ class Trouble(StrEnum):
     OPERATOR_HALT = "operator_halt"
     STOP = "stop"
     SLOW_DISK = "slow_disk"
+    HANDS = "hands"
+    WISHES = "wishes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ _LATER: tuple[Fault, ...] = (
 )
 """Kinds that joined later: drawn last, so that older seeds keep most of their course."""
 
-_LATER_TROUBLE = Trouble.SLOW_DISK
-"""A trouble that joined later, drawn last of all."""
+_LATER_TROUBLES = (Trouble.SLOW_DISK, Trouble.HANDS, Trouble.WISHES)
+"""Troubles that joined later, drawn last of all, each behind those of before."""
 
 _SELDOM = {FaultKind.MARKET_CUT: 0.01, FaultKind.STREAM_CUT: 0.4}
 """Kinds that would be all the time if they struck as often as the others; factors."""
@@ -175,6 +177,7 @@ _DURATIONS = {
     Trouble.STALLS: (2.0, 15.0),
     Trouble.OPERATOR_HALT: (1.0, 30.0),
     Trouble.SLOW_DISK: (1.0, 15.0),
+    Trouble.HANDS: (10.0, 40.0),
 }
 
 
@@ -185,7 +188,7 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
     share, rate = (_DENSE_SHARES if scenario.short else _SHARES)[level]
     last_signal = max((signal.at for signal in scenario.signals), default=0.0)
     ends_at = last_signal + (chance.uniform(2.0, 10.0) if scenario.short else chance.uniform(5.0, 30.0))
-    troubles = [trouble for trouble in Trouble if trouble is not _LATER_TROUBLE and chance.random() < share]
+    troubles = [trouble for trouble in Trouble if trouble not in _LATER_TROUBLES and chance.random() < share]
     happenings = [one for trouble in troubles for one in _happenings(trouble, chance, level, ends_at, scenario)]
     faults = [fault for fault in _FAULTS if chance.random() < share]
     clocks = [one for one in happenings if one.trouble in (Trouble.CLOCK, Trouble.SKEW)]
@@ -199,8 +202,9 @@ def draw_weather(chance: random.Random, level: Level, scenario: Scenario) -> Wea
     if not (clocks or skew):
         faults += [fault for fault in _LATER if chance.random() < share / 3]
     latency = chance.choice(_LATENCIES) if scenario.short and level is Level.HEAVY else LatencySettings()
-    if chance.random() < share:
-        happenings += _happenings(_LATER_TROUBLE, chance, level, ends_at, scenario)
+    for later in _LATER_TROUBLES:
+        if chance.random() < share:
+            happenings += _happenings(later, chance, level, ends_at, scenario)
     return Weather(
         faults=tuple(_striking(fault, rate) for fault in faults),
         happenings=tuple(sorted(happenings, key=lambda one: one.at)),

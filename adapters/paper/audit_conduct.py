@@ -161,7 +161,7 @@ def within_its_time(evidence: Evidence, limits: Limits) -> Found:
                 case "ExecutionAmended" if line.has("end_at"):
                     ends_at = line.moment("end_at")
                 case "ChildIntended":
-                    if closed:
+                    if closed and not _never_left(evidence, line):
                         yield line.child_id, "was intended after its execution had closed"
                     elif stopped and line.at > stopped.at + us(limits.transit):
                         yield line.child_id, f"was intended after {stopped.kind}"
@@ -169,6 +169,13 @@ def within_its_time(evidence: Evidence, limits: Limits) -> Found:
                         yield line.child_id, f"was intended {_seconds(line.at - ends_at)} s late"
                 case _:
                     pass
+
+
+def _never_left(evidence: Evidence, intent: Line) -> bool:
+    """Whether an intent was the wish of an actor that had failed, and was kept back: the next one decided meanwhile."""
+    child = evidence.children.get(intent.child_id)
+    end = None if child is None else child.end
+    return end is not None and end.kind == "ChildNotSent" and end.text("source") == "exchange_actor"
 
 
 def within_its_slot(evidence: Evidence, limits: Limits) -> Found:
@@ -273,7 +280,8 @@ def guards_held(evidence: Evidence, _limits: Limits) -> Found:
             if cited > bound:
                 yield intent.child_id, f"{what} {plain(cited)} above {plain(bound)}"
         yield from _honest(intent, accepted)
-        yield from _worst_price(execution, plan, intent)
+        if not _never_left(evidence, intent):
+            yield from _worst_price(execution, plan, intent)
 
 
 def _cited(intent: Line, plan: Record) -> Iterator[tuple[str, Decimal, Decimal]]:

@@ -334,10 +334,17 @@ class PaperExchange:
     # The control face -----------------------------------------------------------------------------
 
     def truth(self) -> dict[str, object]:
-        """Tell everything that is so, as JSON: requests, orders, own trades, balances (times in ms)."""
+        """Tell everything that is so, as JSON: requests, orders, own trades, balances (times in ms).
+
+        An order is told under the id under which it came, whatever an amendment or a cancel has made of that.
+        """
+        came = {(entry["symbol"], entry.get("orderId")): entry["clientOrderId"] for entry in self._received}
+        orders = [order_shape(order.record(), own_id=True) for order in self.engine.orders.values()]
+        for order in orders:
+            order["clientOrderId"] = came.get((order["symbol"], order["orderId"])) or order["clientOrderId"]
         return {
             "received": list(self._received),
-            "orders": [order_shape(order.record(), own_id=True) for order in self.engine.orders.values()],
+            "orders": orders,
             "trades": [trade_shape(trade) for trade in self.engine.trades],
             "balances": balances_shape(self.account.balances()),
         }

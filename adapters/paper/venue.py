@@ -91,8 +91,8 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True)
-class _LetPass:
-    """Own orders rest: let the others trade."""
+class Stir:
+    """Own orders rest: let the others trade. Or something was done to the exchange itself: tell what has come of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class _StreamBack:
     """The user stream delivers again."""
 
 
-VenueMessage = LinkMessage | _Look | _LetPass | _Late | _StreamBack
+VenueMessage = LinkMessage | _Look | Stir | _Late | _StreamBack
 
 
 @dataclass(slots=True)
@@ -174,7 +174,7 @@ class PaperVenue(Actor):
                 self._cancel(message)
             case WatchMarket():
                 self._watch(message)
-            case _LetPass():
+            case Stir():
                 self._passing = None
                 self.exchange.advance(self._now())
             case OpenUserStream():
@@ -458,7 +458,7 @@ class PaperVenue(Actor):
             if self._faults.strike(FaultKind.DUPLICATE_EVENT):
                 self._tell_stream(told)
         if self._passing is None and self.exchange.resting:
-            self._passing = self.runtime.tell_after(self._hot_seconds, self.actor_ref, _LetPass())
+            self._passing = self.runtime.tell_after(self._hot_seconds, self.actor_ref, Stir())
 
     def _cut_stream(self, seconds: float) -> None:
         """Lose the user stream, from this event on, for so long."""

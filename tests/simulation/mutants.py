@@ -40,7 +40,7 @@ from messages.control import Readiness
 from messages.facts import ChildCancelRequested, ChildIntended, Fact, SignalAccepted
 from messages.market import Bounds, Quote
 from messages.money import ZERO
-from messages.order import LimitsSeen, PlaceChild, order_of
+from messages.order import LimitsSeen, OrderSnapshot, PlaceChild, order_of
 from tests.simulation.whole import DAEMON
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -219,6 +219,16 @@ def sends_twice(patch: pytest.MonkeyPatch) -> None:
         sent(self, intent)
 
     patch.setattr(ExchangeActor, "_send", send)
+
+
+@mutant("takes an order that was amended by hand for another one")
+def disowns_the_amended(patch: pytest.MonkeyPatch) -> None:
+    judged = watcher_module.contradiction
+
+    def strict(intent: ChildIntended, order: OrderSnapshot) -> str | None:
+        return "it is another" if order.quantity != intent.quantity else judged(intent, order)
+
+    patch.setattr(watcher_module, "contradiction", strict)
 
 
 @mutant("does not look at Retry-After")

@@ -27,7 +27,7 @@ from adapters.storage.memory import MemoryStore
 from tests.simulation.mutants import sends_twice
 from tests.simulation.whole import DAEMON, a_daemon
 
-CAUGHT = 7
+CAUGHT = 8
 """The first seed that catches a daemon which sends everything twice."""
 
 HEAVY_SEEDS, LIGHT_SEEDS, POLICY_SEEDS, PARTS = 500, 40, 60, 4

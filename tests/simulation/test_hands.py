@@ -8,8 +8,7 @@ import pytest
 
 from actors.runtime import Simulation
 from adapters.paper.faults import Fault, FaultKind
-from adapters.paper.venue import _LetPass
-from messages.ids import microseconds
+from adapters.paper.venue import Stir
 from tests.simulation.whole import D, Stage
 
 BODY: dict[str, Any] = {
@@ -34,11 +33,11 @@ def resting(simulation: Simulation, *faults: Fault) -> Stage:
 
 def by_hand(stage: Stage, what: str, **params: str) -> None:
     """Do something to the order that rests, over the exchange's own page."""
-    exchange, now = stage.world.exchange, stage.sim.wall_time()
+    exchange, now = stage.world.exchange, stage.world.exchange_now()
     (order,) = exchange.engine.open.values()
-    common = {"symbol": "BTCUSDT", "orderId": str(order.order_id), "timestamp": str(microseconds(now) // 1000)}
-    getattr(exchange, what)({**common, **params}, microseconds(now))
-    stage.world.venue.tell(_LetPass())
+    common = {"symbol": "BTCUSDT", "orderId": str(order.order_id), "timestamp": str(now // 1000)}
+    getattr(exchange, what)({**common, **params}, now)
+    stage.world.venue.tell(Stir())
     stage.run(0.1)
 
 

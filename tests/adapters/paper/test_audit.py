@@ -19,6 +19,7 @@ from adapters.paper.exchange import PaperExchange
 from messages.facts import (
     AttemptReappeared,
     ChildNotSent,
+    ExecutionAmended,
     ExecutionCorrected,
     ExecutionPaused,
     ExecutionResumed,
@@ -316,6 +317,27 @@ def test_an_old_incarnation_s_child_may_be_under_way_when_the_new_one_begins() -
     run.line("ChildIntended", client_order_id=name_a(5))["incarnation"] = 3
 
     assert judge(run).ok
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_wish_of_an_actor_that_had_failed_may_come_after_the_end_if_it_is_kept_back(*, left: bool) -> None:
+    run = clean_run()
+    worst = ExecutionAmended(execution_id=A, limit_price=D("41000"), quantity=None, end_at=None)
+    run.add(149, worst, place=run.index("ExecutionClosed", execution_id=A))
+    run.intend(name_a(6), 151.01, D("0.1"))
+    run.received.remove(run.request(name_a(6)))
+    kept = ChildNotSent(
+        execution_id=A,
+        client_order_id=name_a(6),
+        reason="OLD_INCARNATION",
+        detail="",
+        source="venue" if left else "exchange_actor",
+    )
+    run.add(151.02, kept)
+
+    text = judge(run).text()
+    assert ("was intended after its execution had closed" in text) is left
+    assert ("worse than 41000" in text) is left
 
 
 def test_a_sweep_may_go_in_the_last_slots_interval_before_the_end_but_not_above_the_cap() -> None:

@@ -371,6 +371,14 @@ def test_the_truth_tells_every_request_order_trade_and_balance_as_json(world: Wo
     assert {"asset": "USDT", "free": "999899.00000000", "locked": "0.00000000"} in truth["balances"]
 
 
+def test_the_truth_tells_an_order_under_the_id_under_which_it_came(world: World) -> None:
+    placed = world.place(price="99.50", quantity="3", newClientOrderId="a")
+    number = {"symbol": "BTCUSDT", "orderId": str(placed.order.order_id), "timestamp": str(world.now // 1000)}
+    world.exchange.amend({**number, "newQty": "1", "newClientOrderId": "web_1"}, world.now)
+    orders: Any = world.exchange.truth()["orders"]
+    assert [(order["clientOrderId"], order["origQty"]) for order in orders] == [("a", "1.00000000")]
+
+
 def test_account_orders_and_trades_are_there_again_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "account.db"
     world = World(file=AccountFile(path))
