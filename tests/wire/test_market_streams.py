@@ -61,6 +61,38 @@ async def test_every_kind_of_stream_has_its_shape(world: World) -> None:
     assert found["depth5@100ms"].keys() == {"lastUpdateId", "bids", "asks"}
 
 
+async def test_statistics_of_a_window_and_of_all_symbols_have_streams_and_candles_a_time_zone(world: World) -> None:
+    names = ["btcusdt@ticker_1h", "!miniTicker@arr", "!ticker_4h@arr", "btcusdt@kline_1d@+08:00", "btcusdt@kline_1d"]
+    stream = await world.connect("/stream?streams=" + "/".join(names))
+    await world.place(quantity="0.02")
+    found: dict[str, Any] = {}
+    async with asyncio.timeout(3):
+        while len(found) < len(names):
+            frame = await stream.next(3)
+            found.setdefault(frame["stream"], frame["data"])
+    hour = found["btcusdt@ticker_1h"]
+    assert hour.keys() == {*"eEspPohlcwvqOCFLn"}
+    assert (hour["e"], hour["s"], hour["c"], hour["v"]) == ("1hTicker", "BTCUSDT", "50001.00000000", "0.02000000")
+    assert hour["O"] % 60_000 == 0
+    assert 3_600_000 <= hour["C"] - hour["O"] < 3_660_000
+    minis, windows = found["!miniTicker@arr"], found["!ticker_4h@arr"]
+    assert {row["s"] for row in minis} == {"BTCUSDT", "ETHUSDT", "BNBUSDT", "DOGEUSDT"}
+    assert {row["e"] for row in minis + windows} == {"24hrMiniTicker", "4hTicker"}
+    ours, utc = found["btcusdt@kline_1d@+08:00"]["k"], found["btcusdt@kline_1d"]["k"]
+    assert (ours["t"] % 86_400_000, utc["t"] % 86_400_000) == (16 * 3_600_000, 0)
+    assert ours["T"] - ours["t"] == 86_399_999
+
+
+async def test_of_all_symbols_only_those_that_have_changed_are_told(world: World) -> None:
+    stream = await world.connect("/ws/!miniTicker@arr")
+    assert len(await stream.next(3)) == 4
+    await world.place(quantity="0.02")
+    assert [row["s"] for row in await stream.next(3)] == ["BTCUSDT"]
+    await stream.ws.send_json({"method": "UNSUBSCRIBE", "params": ["!miniTicker@arr"], "id": 1})
+    assert await stream.next() == {"result": None, "id": 1}
+    assert not any(book.followed for book in world.exchange.engine.books.values())
+
+
 async def keep_book(world: World, stream: Socket, events: int) -> tuple[dict[str, str], dict[str, str], int]:
     """Keep a local book by the published instructions: buffer, snapshot, join, apply."""
     buffered = [await stream.next()]

@@ -117,7 +117,7 @@ async def test_its_stop_orders_wait_are_cancelled_and_go_at_their_price(world: W
         assert (filled["c"], filled["j"]) == ("stop-2", 3)
         with pytest.raises(BinanceAPIException) as refused:
             await client.create_oco_order(**{**stop, "type": None, "quantity": "0.01"})
-        assert refused.value.status_code == 404
+        assert (refused.value.code, refused.value.message) == (-2010, "OCO orders are not supported for this symbol")
 
 
 async def test_it_trades_over_the_websocket_api(world: World) -> None:

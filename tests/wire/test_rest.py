@@ -130,6 +130,53 @@ async def test_what_was_is_told_as_candles_statistics_and_trades_by_number(world
     assert (second["id"], second["qty"]) == (2, "0.02000000")
 
 
+async def test_the_trading_day_begins_at_midnight_of_the_zone_that_is_asked_for(world: World) -> None:
+    await world.place(quantity="0.02")
+    day = (await world.get("/api/v3/ticker/tradingDay", symbol="BTCUSDT")).json
+    assert (day["openTime"] % 86_400_000, day["closeTime"] - day["openTime"]) == (0, 86_399_999)
+    assert (day["volume"], day["count"]) == ("0.02000000", 1)
+    both = (await world.get("/api/v3/ticker/tradingDay", symbols='["BTCUSDT","ETHUSDT"]', type="MINI")).json
+    assert ([row["symbol"] for row in both], "priceChange" in both[0]) == (["BTCUSDT", "ETHUSDT"], False)
+    for zone, into in (("8", 16 * 60), ("-1:30", 90), ("05:45", 24 * 60 - 345)):
+        there = (await world.get("/api/v3/ticker/tradingDay", symbol="BTCUSDT", timeZone=zone)).json
+        assert there["openTime"] % 86_400_000 == into * 60_000
+        [*_, candle] = (await world.get("/api/v3/klines", symbol="BTCUSDT", interval="1d", timeZone=zone)).json
+        assert candle[0] == there["openTime"]
+    for zone in ("14:30", "-13", "Berlin"):
+        refused = await world.get("/api/v3/klines", symbol="BTCUSDT", interval="1d", timeZone=zone)
+        assert refused.error == (400, -1130, "Data sent for parameter 'timeZone' is not valid.")
+
+
+async def test_order_lists_are_none_and_refused_as_for_a_symbol_without_them(world: World) -> None:
+    info = (await world.get("/api/v3/exchangeInfo", symbol="BTCUSDT")).json["symbols"][0]
+    assert (info["ocoAllowed"], info["otoAllowed"], info["opoAllowed"]) == (False, False, False)
+    socket = await world.connect()
+    legs: dict[str, Any] = {
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "quantity": "0.1",
+        "aboveType": "LIMIT_MAKER",
+        "abovePrice": "60000",
+    }
+    for path, method in (("order/oco", "orderList.place"), ("orderList/oco", "orderList.place.oco")):
+        refused = await world.signed("POST", f"/api/v3/{path}", **legs)
+        assert refused.error == (400, -2010, "OCO orders are not supported for this symbol")
+        reply = await socket.signed(method, **legs)
+        assert (reply["status"], reply["error"]["code"]) == (400, -2010)
+    for kind in ("oto", "otoco", "opo", "opoco"):
+        refused = await world.signed("POST", f"/api/v3/orderList/{kind}", symbol="BTCUSDT")
+        assert refused.error == (400, -2010, f"{kind.upper()} orders are not supported for this symbol")
+    assert (await world.signed("POST", "/api/v3/orderList/oco", symbol="NOPE")).json["code"] == -1121
+    for path in ("openOrderList", "allOrderList"):
+        assert (await world.signed("GET", f"/api/v3/{path}")).json == []
+    assert (await world.signed("GET", "/api/v3/myAllocations", symbol="BTCUSDT")).json == []
+    assert (await socket.signed("openOrderLists.status"))["result"] == []
+    one = await world.signed("GET", "/api/v3/orderList", orderListId=1)
+    assert one.error == (400, -2018, "Order list does not exist.")
+    cancelled = await world.signed("DELETE", "/api/v3/orderList", symbol="BTCUSDT", orderListId=1)
+    assert cancelled.error == (400, -2011, "Unknown order list sent.")
+
+
 @pytest.mark.parametrize(
     ("path", "params", "code"),
     [

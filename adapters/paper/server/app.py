@@ -144,7 +144,7 @@ class PaperServer:
         except ExchangeError as error:
             return self._rest.refusal(error)
         socket = await self._accept(request)
-        names = [name for name in text.split("/") if name]
+        names = [name for name in text.replace(" ", "+").split("/") if name]  # A plus in a query reads as a space.
         market = MarketSocket(request, socket, self.settings, self._board, combined=combined, names=names, unit=unit)
         self._sockets[market] = None
         try:

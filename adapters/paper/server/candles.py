@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ _HOUR, _DAY = 60 * _MINUTE, 24 * 60 * _MINUTE
 _MONDAY = 4 * _DAY
 """The first Monday of 1970: weeks begin on Mondays."""
 
+_ZONE = re.compile(r"([+-]?)(\d{1,2})(?::([0-5]\d))?", re.ASCII)
+
 MOST_CANDLES = 5000
 """Candles that are looked back at."""
 
@@ -32,22 +35,31 @@ INTERVALS: dict[str, int | None] = {
 """Binance's names of intervals, and how long they are; months differ."""
 
 
-def opened_at(interval: str, at: int) -> int:
-    """Say when the candle began that `at` falls into, by UTC."""
-    length = INTERVALS[interval]
+def opened_at(interval: str, at: int, zone: int = 0) -> int:
+    """Say when the candle began that `at` falls into, by clocks that are `zone` microseconds ahead of UTC."""
+    length, local = INTERVALS[interval], at + zone
     if length is None:
-        month = _moment(at).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        return _microseconds(month)
+        month = _moment(local).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return _microseconds(month) - zone
     offset = _MONDAY if interval == "1w" else 0
-    return at - (at - offset) % length
+    return at - (local - offset) % length
 
 
-def next_after(interval: str, opened: int) -> int:
+def next_after(interval: str, opened: int, zone: int = 0) -> int:
     """Say when the candle that began at `opened` ends, which is when the next one begins."""
     length = INTERVALS[interval]
     if length is not None:
         return opened + length
-    return opened_at(interval, opened + 32 * _DAY)
+    return opened_at(interval, opened + 32 * _DAY, zone)
+
+
+def zone_of(text: str) -> int | None:
+    """Read a time zone, `8`, `-1:30` or `+05:45`, in microseconds; None unless it is from -12:00 to +14:00."""
+    match = _ZONE.fullmatch(text)
+    if match is None:
+        return None
+    minutes = (int(match[2]) * 60 + int(match[3] or 0)) * (-1 if match[1] == "-" else 1)
+    return minutes * _MINUTE if -720 <= minutes <= 840 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,21 +98,21 @@ def span_of(trades: Sequence[PublicTrade], before: Decimal) -> Span:
 
 
 def candles(
-    trades: Sequence[PublicTrade], interval: str, now: int, price: Decimal, most: int = MOST_CANDLES
+    trades: Sequence[PublicTrade], interval: str, now: int, price: Decimal, most: int = MOST_CANDLES, zone: int = 0
 ) -> list[tuple[int, Span]]:
     """Make candles without a gap, from the first trade's on to the present one: (opened, what was traded).
 
     Only the last `most` or a few more are made; `price` is what holds where nothing was traded at all.
     """
     if not trades:
-        return [(opened_at(interval, now), span_of((), price))]
-    earliest = opened_at(interval, now - (most - 1) * (INTERVALS[interval] or 28 * _DAY))
-    opened, before, at = max(opened_at(interval, trades[0].time), earliest), trades[0].price, 0
+        return [(opened_at(interval, now, zone), span_of((), price))]
+    earliest = opened_at(interval, now - (most - 1) * (INTERVALS[interval] or 28 * _DAY), zone)
+    opened, before, at = max(opened_at(interval, trades[0].time, zone), earliest), trades[0].price, 0
     while at < len(trades) and trades[at].time < opened:
         before, at = trades[at].price, at + 1
     found: list[tuple[int, Span]] = []
     while opened <= now:
-        end, began = next_after(interval, opened), at
+        end, began = next_after(interval, opened, zone), at
         while at < len(trades) and trades[at].time < end:
             at += 1
         span = span_of(trades[began:at], before)
@@ -109,13 +121,13 @@ def candles(
     return found
 
 
-def candle_row(interval: str, opened: int, span: Span, unit: int = MILLISECOND) -> list[object]:
+def candle_row(interval: str, opened: int, span: Span, unit: int = MILLISECOND, zone: int = 0) -> list[object]:
     """Write a row of `GET /klines`."""
     return [
         opened // unit,
         *(text(price) for price in (span.first, span.high, span.low, span.last)),
         text(span.volume),
-        next_after(interval, opened) // unit - 1,
+        next_after(interval, opened, zone) // unit - 1,
         text(span.quote),
         len(span.trades),
         text(span.taken.volume),
@@ -156,9 +168,9 @@ def statistics(symbol: str, span: Span, opened: int, now: int, unit: int = MILLI
     }
 
 
-def kline_event(symbol: str, interval: str, opened: int, span: Span, now: int) -> Shape:
+def kline_event(symbol: str, interval: str, opened: int, span: Span, now: int, zone: int = 0) -> Shape:
     """Write `<symbol>@kline_<interval>`."""
-    end = next_after(interval, opened)
+    end = next_after(interval, opened, zone)
     return {
         "e": "kline",
         "E": now,
@@ -207,6 +219,14 @@ def ticker_event(symbol: str, span: Span, opened: int, now: int, touch: Shape | 
         "L": told["lastId"],
         "n": told["count"],
     }
+
+
+def window_event(symbol: str, window: str, span: Span, opened: int, now: int) -> Shape:
+    """Write `<symbol>@ticker_<window>`."""
+    told = statistics(symbol, span, opened, now, 1)
+    named = {name: told[theirs] for name, theirs in _WHOLE.items() if name != "x"}
+    numbers = {"O": opened, "C": now, "F": told["firstId"], "L": told["lastId"], "n": told["count"]}
+    return {"e": f"{window}Ticker", "E": now, "s": symbol, **named, **numbers}
 
 
 def _moment(at: int) -> datetime:

@@ -12,13 +12,24 @@ from adapters.paper.errors import both_missing, missing, refuse
 from adapters.paper.records import PublicTrade
 from adapters.paper.requests import known_symbol, whole
 from adapters.paper.server.call import Call
-from adapters.paper.server.candles import INTERVALS, candle_row, candles, mini_statistics, span_of, statistics
+from adapters.paper.server.candles import (
+    INTERVALS,
+    candle_row,
+    candles,
+    mini_statistics,
+    next_after,
+    opened_at,
+    span_of,
+    statistics,
+    zone_of,
+)
 from adapters.paper.server.feed import Feed, aggregates, ticker_sides
 from adapters.paper.server.market_desk import limit_of, wanted_symbols
 from adapters.paper.server.replies import public_trade_reply
 from adapters.paper.shapes import Shape
 
 BAD_INTERVAL = (-1120, "Invalid interval.")
+BAD_ZONE = (-1130, "Data sent for parameter 'timeZone' is not valid.")
 BAD_WINDOW = (-1130, "Data sent for parameter 'windowSize' is not valid.")
 BAD_KIND = (-1139, "Invalid ticker type.")
 _WINDOWS = {"m": (60_000_000, 59), "h": (3_600_000_000, 23), "d": (86_400_000_000, 7)}
@@ -34,15 +45,16 @@ def klines(call: Call) -> list[list[object]]:
         raise missing("interval")
     if interval not in INTERVALS:
         refuse(BAD_INTERVAL)
+    zone = _zone(call)
     start, end, limit = _time(call, "startTime"), _time(call, "endTime"), limit_of(call, 500, 1000)
     feed = call.feed(symbol)
     found = [
         (opened, span)
-        for opened, span in candles(list(feed.book.recent), interval, call.at, _price(feed))
+        for opened, span in candles(list(feed.book.recent), interval, call.at, _price(feed), zone=zone)
         if (start is None or opened >= start) and (end is None or opened <= end)
     ]
     chosen = found[-limit:] if start is None else found[:limit]
-    return [candle_row(interval, opened, span, call.unit) for opened, span in chosen]
+    return [candle_row(interval, opened, span, call.unit, zone) for opened, span in chosen]
 
 
 def day_ticker(call: Call) -> object:
@@ -74,13 +86,28 @@ def rolling_ticker(call: Call) -> object:
     names, single = wanted_symbols(call)
     call.charge(min(4 * len(names), 200))
     opened = call.at - _window(call.params.get("windowSize", "1d"))
-    rows: list[Shape] = []
-    for name in names:
-        feed = call.feed(name)
-        span = span_of([trade for trade in feed.book.recent if trade.time >= opened], _price(feed))
-        write = mini_statistics if _is_mini(call) else statistics
-        rows.append(write(name, span, opened, call.at, call.unit))
+    rows = [_statistics(call, name, opened, call.at) for name in names]
     return rows[0] if single else rows
+
+
+def trading_day(call: Call) -> object:
+    """Answer `ticker/tradingDay`, the statistics of the day so far in a time zone of the caller's choice."""
+    if "symbol" not in call.params and "symbols" not in call.params:
+        raise both_missing("symbol", "symbols")
+    names, single = wanted_symbols(call)
+    call.charge(min(4 * len(names), 200))
+    zone = _zone(call)
+    opened = opened_at("1d", call.at, zone)
+    closed = next_after("1d", opened, zone) - call.unit
+    rows = [_statistics(call, name, opened, closed) for name in names]
+    return rows[0] if single else rows
+
+
+def _statistics(call: Call, symbol: str, opened: int, closed: int) -> Shape:
+    feed = call.feed(symbol)
+    span = span_of([trade for trade in feed.book.recent if trade.time >= opened], _price(feed))
+    write = mini_statistics if _is_mini(call) else statistics
+    return write(symbol, span, opened, closed, call.unit)
 
 
 def aggregate_trades(call: Call) -> list[Shape]:
@@ -126,6 +153,13 @@ def _window(size: str) -> int:
     if not (number.isascii() and number.isdigit() and 1 <= int(number) <= most):
         refuse(BAD_WINDOW)
     return int(number) * length
+
+
+def _zone(call: Call) -> int:
+    zone = zone_of(call.params.get("timeZone", "0"))
+    if zone is None:
+        refuse(BAD_ZONE)
+    return zone
 
 
 def _time(call: Call, name: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapters.paper.server import account_desk, history_desk, market_desk, trading_desk
+from adapters.paper.server import account_desk, history_desk, list_desk, market_desk, trading_desk
 from adapters.paper.server.call import Call
 
 Run = Callable[[Call], object]
@@ -75,6 +75,14 @@ _REPLACE = (
     "cancelReplaceMode cancelOrderId cancelOrigClientOrderId cancelNewClientOrderId cancelRestrictions "
     "orderRateLimitExceededMode"
 )
+_LISTS = (
+    ("OCO", "orderList.place", "order/oco"),
+    ("OCO", "orderList.place.oco", "orderList/oco"),
+    ("OTO", "orderList.place.oto", "orderList/oto"),
+    ("OTOCO", "orderList.place.otoco", "orderList/otoco"),
+    ("OPO", "orderList.place.opo", "orderList/opo"),
+    ("OPOCO", "orderList.place.opoco", "orderList/opoco"),
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     _open("ping", market_desk.ping, "ping", "ping", 1),
@@ -106,6 +114,14 @@ OPERATIONS: tuple[Operation, ...] = (
     _open("market", history_desk.klines, "uiKlines", "uiKlines", 2, _CANDLES),
     _open("market", history_desk.day_ticker, "ticker.24hr", "ticker/24hr", 2, f"{_MANY} type"),
     _open("market", history_desk.rolling_ticker, "ticker", "ticker", 4, f"{_MANY} type windowSize"),
+    _open(
+        "market",
+        history_desk.trading_day,
+        "ticker.tradingDay",
+        "ticker/tradingDay",
+        4,
+        f"{_MANY} type timeZone",
+    ),
     _open(
         "market",
         history_desk.aggregate_trades,
@@ -143,6 +159,25 @@ OPERATIONS: tuple[Operation, ...] = (
         f"{_WHICH} newClientOrderId newQty",
         weight=4,
     ),
+    *(
+        Operation(
+            kind="place",
+            run=list_desk.place(kind),
+            method=method,
+            http=("POST", f"/api/v3/{path}"),
+            signed=True,
+            trading=True,
+        )
+        for kind, method, path in _LISTS
+    ),
+    Operation(
+        kind="cancel",
+        run=list_desk.cancel,
+        method="orderList.cancel",
+        http=("DELETE", "/api/v3/orderList"),
+        signed=True,
+        trading=True,
+    ),
     _data("query", account_desk.order, "order.status", "order", 4, _WHICH),
     _data("open_orders", account_desk.open_orders, "openOrders.status", "openOrders", 6, "symbol"),
     _data("all_orders", account_desk.all_orders, "allOrders", "allOrders", 20, _LISTED),
@@ -159,6 +194,10 @@ OPERATIONS: tuple[Operation, ...] = (
         4,
         "symbol orderId fromExecutionId limit",
     ),
+    _data("query", list_desk.query, "orderList.status", "orderList", 4, "orderListId origClientOrderId"),
+    _data("query", list_desk.open_lists, "openOrderLists.status", "openOrderList", 6),
+    _data("query", list_desk.all_lists, "allOrderLists", "allOrderList", 20, "fromId startTime endTime limit"),
+    _data("query", list_desk.all_lists, "myAllocations", "myAllocations", 20, f"{_LISTED} fromAllocationId"),
     _other("account", account_desk.restrictions, "/sapi/v1/account/apiRestrictions", 1),
     _other("account", account_desk.trade_fee, "/sapi/v1/asset/tradeFee", 1),
     _other("account", account_desk.coins, "/sapi/v1/capital/config/getall", 10),

@@ -10,7 +10,7 @@ from typing import cast
 import orjson
 
 from adapters.paper.records import PublicTrade
-from adapters.paper.server.candles import INTERVALS, candles, kline_event, span_of, ticker_event
+from adapters.paper.server.candles import INTERVALS, candles, kline_event, span_of, ticker_event, window_event
 from adapters.paper.server.desk import Desk
 from adapters.paper.server.feed import Feed, aggregates, average_event, reference_event, ticker_sides, trade_event
 from adapters.paper.server.replies import MICROSECOND, MILLISECOND
@@ -21,18 +21,23 @@ FAST, SLOW = 0.1, 1.0
 
 _NAME = re.compile(
     r"(?P<symbol>[^@]+)@(?P<kind>bookTicker|depth(?P<levels>5|10|20)?|trade|aggTrade|avgPrice|referencePrice|miniTicker|ticker"
-    r"|kline_(?P<interval>\w+))(?P<fast>@100ms|@1000ms)?"
+    r"|kline_(?P<interval>\w+)|ticker_(?P<window>1h|4h|1d))(?P<fast>@100ms|@1000ms)?(?P<zone>@\+08:00)?"
 )
-_OF_TRADES = frozenset({"trade", "aggTrade", "kline", "miniTicker", "ticker"})
+_ALL = re.compile(r"!(?P<kind>miniTicker|ticker_(?P<window>1h|4h|1d))@arr")
+_OF_TRADES = frozenset({"trade", "aggTrade", "kline", "miniTicker", "ticker", "window"})
 """Streams that tell what others trade, so that it must be known."""
-_DAY = 86_400_000_000
+_MINUTE, _HOUR, _DAY = 60_000_000, 3_600_000_000, 86_400_000_000
+_WINDOWS = {"1h": _HOUR, "4h": 4 * _HOUR, "1d": _DAY}
 
 Send = Callable[[str, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream by its name; `pace` is 0 for what is told as it happens."""
+    """A stream by its name; `pace` is 0 for what is told as it happens. Without a symbol it tells of all, in a list.
+
+    `interval` is that of candles, in a time `zone` (microseconds ahead of UTC), or the window of statistics.
+    """
 
     name: str
     symbol: str
@@ -40,10 +45,14 @@ class Stream:
     levels: int
     pace: float
     interval: str = ""
+    zone: int = 0
 
 
 def parse(name: str) -> Stream | None:
     """Read a stream's name; None for one that does not exist here, which stays silent as at the real exchange."""
+    every = _ALL.fullmatch(name)
+    if every is not None:
+        return Stream(name, "", "window" if every["window"] else every["kind"], 0, SLOW, every["window"] or "")
     match = _NAME.fullmatch(name)
     if match is None or match["symbol"] != match["symbol"].lower():
         return None
@@ -52,17 +61,19 @@ def parse(name: str) -> Stream | None:
     if match["fast"] is not None and not paced:
         return None
     interval = match["interval"] or ""
-    if interval and interval not in INTERVALS:
+    if (interval and interval not in INTERVALS) or (match["zone"] and not interval):
         return None
-    if kind in {"avgPrice", "referencePrice", "miniTicker", "ticker"} or interval:
+    window = match["window"]
+    if kind in {"avgPrice", "referencePrice", "miniTicker", "ticker"} or interval or window:
         pace = SLOW
     elif paced:
         pace = FAST if match["fast"] == "@100ms" else SLOW
     else:
         pace = 0.0
     levels = int(match["levels"] or 0)
-    kind = "partial" if levels else "kline" if interval else kind
-    return Stream(name, match["symbol"].upper(), kind, levels, pace, interval)
+    kind = "partial" if levels else "kline" if interval else "window" if window else kind
+    zone = 8 * _HOUR if match["zone"] else 0
+    return Stream(name, match["symbol"].upper(), kind, levels, pace, interval or window or "", zone)
 
 
 @dataclass(slots=True)
@@ -73,6 +84,7 @@ class _Topic:
     listeners: dict[Listener, None] = field(default_factory=dict)
     due: float = 0.0
     last: Shape | None = None
+    told: dict[str, Shape] = field(default_factory=dict)
 
 
 class Listener:
@@ -97,15 +109,17 @@ class Board:
     def subscribe(self, name: str, listener: Listener, at: float) -> None:
         """Listen to a stream from now on; books are told at once. `at` is the loop's time in seconds."""
         stream = parse(name)
-        if stream is None or stream.symbol not in self._desk.exchange.engine.books:
+        if stream is None or (stream.symbol and stream.symbol not in self._desk.exchange.engine.books):
             return
         now = self._desk.now()
-        feed = self._desk.feed(stream.symbol, now)
+        feeds = [self._desk.feed(symbol, now) for symbol in self._symbols_of(stream)]
+        feed = feeds[0]
         topic = self._topics.get(name)
         if topic is None:
             topic = self._topics[name] = _Topic(stream, due=at + stream.pace * (1 + self._phase(stream.symbol)))
             if stream.kind in _OF_TRADES:
-                self._follow_trades(stream.symbol, feed)
+                for one in feeds:
+                    self._follow_trades(one)
             elif stream.kind == "depth":
                 feed.begin(name)
         topic.listeners[listener] = None
@@ -116,10 +130,13 @@ class Board:
         elif stream.kind == "partial":
             listener.tell(name, orjson.dumps(feed.snapshot(stream.levels)))
 
+    def _symbols_of(self, stream: Stream) -> list[str]:
+        return [stream.symbol] if stream.symbol else list(self._desk.exchange.engine.books)
+
     def _phase(self, symbol: str) -> float:
         """Say in which part of its pace, [0, 1), a symbol is told: not all have their turn in one moment."""
         symbols = list(self._desk.exchange.engine.books)
-        return symbols.index(symbol) / len(symbols)
+        return symbols.index(symbol) / len(symbols) if symbol else 0
 
     def unsubscribe(self, name: str, listener: Listener) -> None:
         """Listen no more."""
@@ -129,13 +146,13 @@ class Board:
         topic.listeners.pop(listener, None)
         if not topic.listeners:
             del self._topics[name]
-            feed = self._desk.feed(topic.stream.symbol, self._desk.now())
-            feed.end(name)
-            self._desk.exchange.engine.books[topic.stream.symbol].followed = self._followed(topic.stream.symbol)
+            for symbol in self._symbols_of(topic.stream):
+                self._desk.feed(symbol, self._desk.now()).end(name)
+                self._desk.exchange.engine.books[symbol].followed = self._followed(symbol)
 
     def symbols(self) -> list[str]:
         """List the symbols that somebody listens to."""
-        return list(dict.fromkeys(topic.stream.symbol for topic in self._topics.values()))
+        return list(dict.fromkeys(name for topic in self._topics.values() for name in self._symbols_of(topic.stream)))
 
     def turns(self, at: float) -> Iterator[None]:
         """Tell what is new, a symbol between two yields; `at` is the loop's time in seconds.
@@ -154,6 +171,24 @@ class Board:
                 for shape in self._news(topic, feed, trades, stamp):
                     self._tell(topic, shape)
             yield
+        for topic in [topic for topic in self._topics.values() if not topic.stream.symbol and at >= topic.due]:
+            topic.due = max(topic.due + topic.stream.pace, at)
+            changed = self._changed(topic)
+            if changed:
+                self._tell(topic, changed)
+            yield
+
+    def _changed(self, topic: _Topic) -> list[Shape]:
+        """Write the statistics of the symbols of which they have changed."""
+        now = self._desk.now()
+        stamp, changed = self._desk.exchange.time(now), []
+        for symbol in self._symbols_of(topic.stream):
+            shape = _statistics(topic.stream, self._desk.feed(symbol, now), stamp)
+            what = {name: value for name, value in shape.items() if name not in {"E", "O", "C"}}
+            if what != topic.told.get(symbol):
+                topic.told[symbol] = what
+                changed.append(shape)
+        return changed
 
     def _news(self, topic: _Topic, feed: Feed, trades: list[PublicTrade], stamp: int) -> list[Shape]:
         """Write a topic's news; times are in microseconds."""
@@ -176,7 +211,7 @@ class Board:
                 return aggregates(trades, stamp, MICROSECOND)
             case "kline":
                 return _candle(stream, feed, stamp)
-            case "miniTicker" | "ticker":
+            case "miniTicker" | "ticker" | "window":
                 return [_statistics(stream, feed, stamp)]
             case "referencePrice":
                 return [reference_event(stream.symbol, feed.book.middle(), stamp)]
@@ -185,43 +220,51 @@ class Board:
                 return [average_event(stream.symbol, feed.average(), stamp, minutes, MICROSECOND)]
 
     @staticmethod
-    def _tell(topic: _Topic, shape: Shape) -> None:
+    def _tell(topic: _Topic, news: Shape | list[Shape]) -> None:
         encoded: dict[int, bytes] = {}
         for listener in list(topic.listeners):
             payload = encoded.get(listener.unit)
             if payload is None:
-                payload = encoded[listener.unit] = orjson.dumps(_timed(shape, listener.unit))
+                unit = listener.unit
+                timed = _timed(news, unit) if isinstance(news, dict) else [_timed(shape, unit) for shape in news]
+                payload = encoded[unit] = orjson.dumps(timed)
             listener.tell(topic.stream.name, payload)
 
     # Trades of others -----------------------------------------------------------------------------
 
     def _followed(self, symbol: str) -> bool:
-        return any(topic.stream.symbol == symbol and topic.stream.kind in _OF_TRADES for topic in self._topics.values())
+        streams = (topic.stream for topic in self._topics.values())
+        return any(stream.symbol in {symbol, ""} and stream.kind in _OF_TRADES for stream in streams)
 
-    def _follow_trades(self, symbol: str, feed: Feed) -> None:
-        book = self._desk.exchange.engine.books[symbol]
-        if not book.followed:
-            book.followed = True
+    @staticmethod
+    def _follow_trades(feed: Feed) -> None:
+        if not feed.book.followed:
+            feed.book.followed = True
             feed.skip_trades()
 
 
 def _candle(stream: Stream, feed: Feed, stamp: int) -> list[Shape]:
     """Write the candle that is open, and before its first time the one that has just closed."""
     price = feed.book.last_price or feed.average()
-    found = candles(list(feed.book.recent), stream.interval, stamp, price, most=2)
+    found = candles(list(feed.book.recent), stream.interval, stamp, price, most=2, zone=stream.zone)
     opened, span = found[-1]
-    told = [kline_event(stream.symbol, stream.interval, opened, span, stamp)]
+    told = [kline_event(stream.symbol, stream.interval, opened, span, stamp, stream.zone)]
     if len(found) > 1 and stamp - opened < SLOW * 1_000_000:
-        told.insert(0, kline_event(stream.symbol, stream.interval, *found[-2], stamp))
+        told.insert(0, kline_event(stream.symbol, stream.interval, *found[-2], stamp, stream.zone))
     return told
 
 
 def _statistics(stream: Stream, feed: Feed, stamp: int) -> Shape:
-    opened = stamp - _DAY
+    """Write the statistics of a day or of another window; the latter opens on a full minute."""
+    symbol, opened = feed.book.spec.symbol, stamp - _DAY
+    if stream.kind == "window":
+        opened = (stamp - _WINDOWS[stream.interval]) // _MINUTE * _MINUTE
     recent = [trade for trade in feed.book.recent if trade.time >= opened]
     span = span_of(recent, feed.book.last_price or feed.average())
+    if stream.kind == "window":
+        return window_event(symbol, stream.interval, span, opened, stamp)
     touch = None if stream.kind == "miniTicker" else ticker_sides(*feed.touch(), "b", "B", "a", "A")
-    return ticker_event(stream.symbol, span, opened, stamp, touch)
+    return ticker_event(symbol, span, opened, stamp, touch)
 
 
 def _timed(shape: Shape, unit: int) -> Shape:

@@ -18,6 +18,7 @@ from adapters.paper.server.candles import (
 )
 
 D = Decimal
+HOUR = 3_600_000_000
 
 
 def at(text: str) -> int:
@@ -106,3 +107,19 @@ def test_the_events_of_streams_say_the_same() -> None:
     assert (mini["e"], mini["c"], mini["v"]) == ("24hrMiniTicker", "99.00000000", "4.00000000")
     whole = ticker_event("BTCUSDT", span, opened, at("2026-07-01T12:01:00"), {"b": "1", "B": "2", "a": "3", "A": "4"})
     assert (whole["e"], whole["Q"], whole["p"], whole["b"]) == ("24hrTicker", "1.00000000", "-1.00000000", "1")
+
+
+@pytest.mark.parametrize(
+    ("interval", "moment", "opened", "ended"),
+    [
+        ("1d", "2026-07-01T15:59:59", "2026-06-30T16:00:00", "2026-07-01T16:00:00"),
+        ("1d", "2026-07-01T16:00:00", "2026-07-01T16:00:00", "2026-07-02T16:00:00"),
+        ("1w", "2026-07-05T16:00:00", "2026-07-05T16:00:00", "2026-07-12T16:00:00"),
+        ("1M", "2026-06-30T16:00:00", "2026-06-30T16:00:00", "2026-07-31T16:00:00"),
+        ("4h", "2026-07-01T01:00:00", "2026-07-01T00:00:00", "2026-07-01T04:00:00"),
+    ],
+)
+def test_in_another_time_zone_candles_begin_by_its_clocks(interval: str, moment: str, opened: str, ended: str) -> None:
+    began = opened_at(interval, at(moment), 8 * HOUR)
+    assert began == at(opened)
+    assert next_after(interval, began, 8 * HOUR) == at(ended)
