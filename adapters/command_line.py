@@ -246,7 +246,7 @@ def doctor(context: typer.Context, sets: Sets = None, json: Json = False) -> Non
             findings.append(examine_key(check_key(settings), allow_dangerous=allow_dangerous))
         pool = after.enter_context(Pool(2, close_seconds=2.0))
         venue = after.enter_context(BinanceVenue(pool, settings))
-        findings += examine_exchange(pool, venue, config.gate.symbols)
+        findings += sorted(examine_exchange(pool, venue, config.gate.symbols), key=lambda finding: finding.what)
         raise Exit(console.findings(findings, json=json))
 
 

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 
 from adapters import exits
 from adapters.client import Client, Verb
-from adapters.terminal import executions_table, report_view, status_line
+from adapters.terminal import executions_table, report_view, signal_of, status_line, verdict_line
 
 if TYPE_CHECKING:
     from adapters.doctor import Finding
@@ -38,17 +38,12 @@ def send(client: Client, signal: Mapping[str, object], *, wait: bool, json: bool
     answer: dict[str, Any] = dict(verdict)
     execution = str(verdict.get("execution_id") or verdict.get("duplicate_of") or "")
     if not json:
-        words = [str(verdict.get("status"))] + [
-            f"{name.replace('_', ' ')} {verdict[name]}"
-            for name in ("reason", "detail", "execution_id", "duplicate_of", "first_seen")
-            if verdict.get(name)
-        ]
-        print(", ".join(words))
+        print(verdict_line(verdict), flush=True)  # Before the waiting, also into a pipe.
     if wait and execution:
         view = client.wait(execution, WAIT_SECONDS)
         answer["report"] = view["report"]
         if not json:
-            show(report_view(_report_of(view), execution))
+            show(report_view(_report_of(view), execution, signal_of(view)))
     if json:
         as_json(answer)
     return exits.OK if verdict.get("status") in _GOOD else exits.ERROR
@@ -56,11 +51,15 @@ def send(client: Client, signal: Mapping[str, object], *, wait: bool, json: bool
 
 def status(client: Client, *, json: bool) -> int:
     """Say how the daemon stands and what it works on."""
+    stands = client.status()
+    worked_on = [view for view in client.executions() if view.get("state") != "CLOSED"]
     if json:
-        as_json({**client.status(), "executions": client.executions()})
+        # To /readyz not being ready is a refusal with a reason; to who asks how it stands it is an answer.
+        told = {name: value for name, value in stands.items() if name != "reason"}
+        as_json({**told, "status": str(stands.get("readiness")).lower(), "executions": worked_on})
     else:
-        show(status_line(client.status()))
-        show(executions_table([view for view in client.executions() if view.get("report") is None]))
+        show(status_line(stands))
+        show(executions_table(worked_on))
     return exits.OK
 
 
@@ -88,7 +87,7 @@ def report(view: Mapping[str, Any], *, json: bool, html: Path | None = None) -> 
     elif view.get("report") is None:
         show(executions_table([view]))
     else:
-        show(report_view(_report_of(view), str(view.get("execution_id", ""))))
+        show(report_view(_report_of(view), str(view.get("execution_id", "")), signal_of(view)))
     return exits.OK if view.get("report") is not None else exits.ERROR
 
 

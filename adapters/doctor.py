@@ -20,6 +20,7 @@ from adapters.storage.directory import DirectoryUnusable
 from adapters.storage.sqlite import JOURNAL_FILE, SqliteStore
 from messages.control import StoreFailed
 from messages.market import MarketEvent, QuoteSeen, WatchMarket
+from messages.money import plain
 from messages.order import (
     BalancesFound,
     OpenUserStream,
@@ -84,7 +85,8 @@ def examine_exchange(pool: Pool, venue: BinanceVenue, symbols: tuple[str, ...]) 
 
 def _finding(message: QueryAnswer | UserEvent | MarketEvent, symbols: tuple[str, ...]) -> Finding | None:
     match message:
-        case TimeFound(offset_milliseconds=offset):
+        case TimeFound(offset_milliseconds=stamped, bias_milliseconds=bias):
+            offset = stamped - bias
             return Finding("clock", abs(offset) <= MOST_SKEW_MS, f"the exchange's is {offset:+d} ms off ours")
         case RulesFound(rules=rules):
             missing = sorted(set(symbols) - {rule.symbol for rule in rules})
@@ -99,7 +101,7 @@ def _finding(message: QueryAnswer | UserEvent | MarketEvent, symbols: tuple[str,
         case StreamOpened():
             return Finding("user stream", good=True, detail="subscribed")
         case QuoteSeen(symbol=symbol, bid=bid, ask=ask):
-            return Finding(f"market {symbol}", bid < ask, f"{bid} / {ask}")
+            return Finding(f"market {symbol}", bid < ask, f"{plain(bid)} / {plain(ask)}")
         case QueryFailed(query=query, detail=detail):
             names = {QueryTime: "clock", QueryRules: "filters", QueryBalances: "account"}
             return Finding(names.get(type(query), "query"), good=False, detail=detail)

@@ -50,6 +50,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
     from adapters.paper.process import ExchangeNotUp
     from adapters.paper.server.faults import BadPlan
     from adapters.paper.server.settings import BadSeconds, NotLoopback
+    from adapters.storage.backup import CopyUnusable
     from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
     from adapters.storage.sqlite import JournalDamaged
     from messages.control import StoreFailed
@@ -65,6 +66,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
         ),
         (NoJournal, UNUSABLE, "A daemon makes one when it starts; say where that runs (--set data_dir=...)."),
         (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),
+        (CopyUnusable, UNUSABLE, "Nothing was changed. Name another file."),
         (
             JournalDamaged,
             DAMAGED,
@@ -113,10 +115,16 @@ def plainly() -> Iterator[None]:
         if found is None:
             raise
         code, advice = found
-        complain(
-            f"{error}\n{advice}" if advice and "\n" in str(error) else f"{error}. {advice}" if advice else str(error)
-        )
+        said = _said(error)
+        complain(f"{said}\n{advice}" if advice and "\n" in said else f"{said}. {advice}" if advice else said)
         raise SystemExit(code) from None
+
+
+def _said(error: Exception) -> str:
+    """Say what is wrong, of a file without the system's number for it."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename) or repr('')}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error)
 
 
 def complain(text: str) -> None:

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from html import escape
 
 from adapters.svg import STYLE, Panel, Point, drawing, padded
-from adapters.terminal import amounts, bps, figure, figure_to, price, report_rows
+from adapters.terminal import amounts, bps, figure, figure_to, price, report_rows, signal_of
 
 Json = Mapping[str, object]
 
@@ -80,7 +80,7 @@ def report_page(view: Json) -> str:
         chart=_chart(report, _record(view.get("plan"))),
         rows="".join(
             f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in report_rows(report, execution)
+            for name, value in report_rows(report, execution, signal_of(view))
         ),
         children=_children(report),
     )

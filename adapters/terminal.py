@@ -12,9 +12,10 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text, TextType
 
 from messages.money import plain
 
@@ -22,6 +23,7 @@ Json = Mapping[str, object]
 
 PRICE_DIGITS = 10
 WIDTH = 100
+_ENDLESS = 1000
 NOTHING = "–"
 
 _COLOURS = {
@@ -92,12 +94,17 @@ def seconds(value: object) -> str:
     return NOTHING if amount is None else f"{amount:.1f} s"
 
 
-def clock(value: object) -> str:
-    """Write the time of day of an ISO 8601 moment, to the second, as it was given (UTC)."""
+def moment(value: object, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
+    """Write an ISO 8601 moment to the second, as it was given (UTC)."""
     try:
-        return datetime.fromisoformat(str(value)).strftime("%H:%M:%S")
+        return datetime.fromisoformat(str(value)).strftime(form)
     except ValueError:
         return NOTHING
+
+
+def since(value: object, now: object) -> str:
+    """Write the time of day of an ISO 8601 moment, with its date where that is not the date of `now`."""
+    return moment(value, "%H:%M:%S" if str(value)[:10] == str(now)[:10] else "%Y-%m-%d %H:%M:%S")
 
 
 def _amount(value: object) -> Decimal | None:
@@ -122,6 +129,25 @@ def share(part: object, whole: object) -> str:
     return NOTHING if done is None or not of else f"{done / of * 100:.0f} %"
 
 
+# Verdicts -----------------------------------------------------------------------------------------
+
+_ABOUT = {"duplicate": "duplicate of", "conflict": "conflict with"}
+
+
+def verdict_line(verdict: Json) -> str:
+    """Say a verdict in one line: of which execution, or why not."""
+    status, other = str(verdict.get("status")), verdict.get("duplicate_of")
+    said = f"{_ABOUT.get(status, status)} {other}" if other else status
+    if verdict.get("execution_id"):
+        said += f", execution {verdict['execution_id']}"
+    if verdict.get("first_seen"):
+        said += f", first seen {verdict['first_seen']}"
+    reason = str(verdict.get("reason") or "")
+    if reason and reason.lower() != status:
+        said += f", {reason}"
+    return f"{said}: {verdict['detail']}" if verdict.get("detail") else said
+
+
 # Executions ---------------------------------------------------------------------------------------
 
 
@@ -129,13 +155,14 @@ def executions_table(executions: Sequence[Json], title: str | None = None) -> Re
     """List executions, one a line, in the order given."""
     if not executions:
         return Text("no executions")
-    drawn = table(title, "execution", "order", "state")
+    drawn = table(title, "execution", "accepted", "order", "state")
     for name in ("quantity", "filled", "%", "average", "bps", "fees"):
-        drawn.add_column(name, justify="right", overflow="fold")
+        drawn.add_column(name, justify="right", no_wrap=True)
     for view in executions:
         figures = _figures_of(view)
         drawn.add_row(
             str(view.get("execution_id", NOTHING)),
+            moment(view.get("accepted_at"), "%m-%d %H:%M"),
             f"{view.get('side', '')} {view.get('symbol', '')}",
             word(str(view.get("stop_reason") or view.get("state") or "").partition(":")[0]),
             figure(view.get("quantity")),
@@ -145,19 +172,18 @@ def executions_table(executions: Sequence[Json], title: str | None = None) -> Re
             bps(figures.get("arrival_slippage_bps")),
             amounts(figures.get("total_fees")),
         )
-    return drawn
+    return Fitting(drawn, ("accepted", "bps", "quantity", "fees", "average", "%"))
 
 
 def status_line(status: Json) -> Text:
-    """Say in one line how the daemon stands: its readiness, then every plain figure beside it."""
+    """Say in one line how the daemon stands and why, then every plain figure beside it."""
     line = Text("tidegate ")
-    readiness = status.get("readiness") or status.get("status")
-    line.append_text(word(readiness))
-    for name, value in status.items():
-        if name in {"readiness", "status"} or isinstance(value, Mapping | list | tuple):
-            continue
-        if value not in {None, ""}:
-            line.append(f"  {name.replace('_', ' ')} {value}")
+    line.append_text(word(status.get("readiness")))
+    if why := status.get("halted") or status.get("detail"):
+        line.append(f": {why}")
+    for name in ("mode", "epoch", "running", "seq"):
+        if status.get(name) is not None:
+            line.append(f"  {name} {status[name]}")
     return line
 
 
@@ -170,17 +196,23 @@ def _figures_of(view: Json) -> Json:
 # One report ---------------------------------------------------------------------------------------
 
 
-def report_view(report: Json, execution_id: str = "") -> RenderableType:
+def report_view(report: Json, execution_id: str = "", signal: str = "") -> RenderableType:
     """Draw one execution report: the outcome, its costs, and each child order."""
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim")
     lines.add_column()
-    for name, value in report_rows(report, execution_id):
+    for name, value in report_rows(report, execution_id, signal):
         lines.add_row(name, word(value) if name == "outcome" else Text(value))
     return Group(lines, Text(), _children(report))
 
 
-def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
+def signal_of(view: Json) -> str:
+    """Name the signal of an execution: whose, its id, and its tag, as far as there are any."""
+    named = " / ".join(str(view[name]) for name in ("source", "signal_id") if view.get(name))
+    return f"{named}, tag {view['tag']}" if view.get("tag") else named
+
+
+def report_rows(report: Json, execution_id: str = "", signal: str = "") -> list[tuple[str, str]]:
     """List what a report says, as names and figures in their units; costs are positive."""
     symbol, side = report.get("symbol", ""), report.get("side", "")
     filled = f"{figure(report.get('total_filled'))} of {figure(report.get('quantity'))}"
@@ -188,6 +220,7 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
     off, most = percent(report.get("tracking_error_percent")), percent(report.get("max_lag_percent"))
     return [
         ("execution", f"{execution_id}  {side} {symbol}".strip()),
+        *([("signal", signal)] if signal else []),
         ("outcome", str(report.get("stop_reason") or NOTHING)),
         ("filled", f"{filled} ({done}) for {figure(report.get('filled_quote'))}"),
         ("average price", price(report.get("average_price"))),
@@ -205,7 +238,7 @@ def report_rows(report: Json, execution_id: str = "") -> list[tuple[str, str]]:
         *_afterwards(report),
         ("slices", f"{report.get('chunks_executed')} of {report.get('total_chunks')}"),
         ("children sent", str(report.get("children_sent"))),
-        ("started", clock(report.get("started_at"))),
+        ("started", moment(report.get("started_at"))),
         ("took", seconds(report.get("execution_time_seconds"))),
         ("off the plan", f"{off}, at most {most}"),
         ("late", _late(report)),
@@ -279,7 +312,7 @@ def _children(report: Json) -> RenderableType:
         return Text("no child orders")
     drawn = table(None, "child order", "slice", "outcome")
     for name in ("quantity", "executed", "average", "fees", "polls"):
-        drawn.add_column(name, justify="right", overflow="fold")
+        drawn.add_column(name, justify="right", no_wrap=True)
     drawn.add_column("failure")
     for order in orders:
         if isinstance(order, Mapping):
@@ -294,7 +327,7 @@ def _children(report: Json) -> RenderableType:
                 str(order.get("polls", 0)),
                 str(order.get("failure_reason") or ""),
             )
-    return drawn
+    return Fitting(drawn, ("polls", "slice", "quantity", "fees", "average"))
 
 
 # The demo -----------------------------------------------------------------------------------------
@@ -304,7 +337,7 @@ def demo_table(rows: Sequence[tuple[str, Json, Json | None]]) -> RenderableType:
     """Draw the demo's end: each signal by its name, its verdict, and its report if it was worked."""
     drawn = table(None, "signal", "verdict", "reason")
     for name in ("filled", "average", "slippage bps", "fees"):
-        drawn.add_column(name, justify="right", overflow="fold")
+        drawn.add_column(name, justify="right", no_wrap=True)
     for name, verdict, report in rows:
         known = report or {}
         drawn.add_row(
@@ -316,10 +349,39 @@ def demo_table(rows: Sequence[tuple[str, Json, Json | None]]) -> RenderableType:
             bps(known.get("arrival_slippage_bps")),
             amounts(known.get("total_fees")),
         )
-    return drawn
+    return Fitting(drawn, ("slippage bps", "average", "fees"))
 
 
-def table(title: str | None, *columns: str) -> Table:
+class Fitting:
+    """A table that does without some of its columns where there is no room for them, the first named first.
+
+    A figure that is cut or folded into several lines can no longer be read; one that is left out is in the report.
+    """
+
+    def __init__(self, drawn: Table, spare: Sequence[str]) -> None:
+        self._drawn, self._spare = drawn, spare
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Leave out columns until the rest fits, and draw that."""
+        drawn = self._drawn
+        for name in self._spare:
+            if Measurement.get(console, options.update(width=_ENDLESS), drawn).maximum <= options.max_width:
+                break
+            drawn = _without(drawn, name)
+        yield drawn
+
+
+def _without(drawn: Table, name: str) -> Table:
+    kept = [column for column in drawn.columns if column.header != name]
+    less = table(drawn.title)
+    for column in kept:
+        less.add_column(column.header, justify=column.justify, no_wrap=column.no_wrap)
+    for cells in zip(*(column.cells for column in kept), strict=True):
+        less.add_row(*cells)
+    return less
+
+
+def table(title: TextType | None, *columns: str) -> Table:
     """Begin a table in the style of all of them, with its first columns."""
     drawn = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left")
     for name in columns:

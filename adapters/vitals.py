@@ -130,7 +130,7 @@ class Vitals:
     def see_answer(self, answer: QueryAnswer) -> None:
         """Note how far the venue's clock is from ours."""
         if isinstance(answer, TimeFound):
-            self._offset = answer.offset_milliseconds, self._monotonic()
+            self._offset = answer.offset_milliseconds - answer.bias_milliseconds, self._monotonic()
 
     def see_limits(self, seen: LimitsSeen | VenueAlarm) -> None:
         """Note what is used of the venue's limits; what is not told stays as it was."""

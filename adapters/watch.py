@@ -14,7 +14,7 @@ from rich.text import Text
 
 from adapters.client import Client, ClientError, Refused
 from adapters.console import one_line
-from adapters.terminal import NOTHING, amounts, bps, figure, price, share, table, word
+from adapters.terminal import NOTHING, Fitting, amounts, bps, figure, price, share, since, table, word
 from messages.money import plain
 
 Json = Mapping[str, Any]
@@ -70,7 +70,7 @@ def watched(state: Json, *, closed: int = CLOSED_SHOWN) -> RenderableType:
         parts += [Text(), closed_table(state["closed"][:closed])]
     standing = [alert for alert in state["alerts"] if alert["cleared_at"] is None]
     if standing:
-        parts += [Text(), *(_alert(alert) for alert in standing)]
+        parts += [Text(), *(_alert(alert, state["now"]) for alert in standing)]
     return Group(*parts)
 
 
@@ -93,7 +93,7 @@ def running_table(running: Sequence[Json], now: str) -> RenderableType:
             _next(one, now),
         )
     waiting = (Text(f"{one['execution_id']} waits: {one['waiting']}", "yellow") for one in running if one["waiting"])
-    return Group(drawn, *waiting)
+    return Group(Fitting(drawn, ("TWAP", "average", "arrival", "next child")), *waiting)
 
 
 def closed_table(closed: Sequence[Json]) -> RenderableType:
@@ -111,7 +111,7 @@ def closed_table(closed: Sequence[Json]) -> RenderableType:
             bps(one["arrival_slippage_bps"]),
             amounts(one["total_fees"]),
         )
-    return drawn
+    return Fitting(drawn, ("arrival", "fees", "average", "filled"))
 
 
 def _bar(state: Json) -> Text:
@@ -164,10 +164,10 @@ def _next(one: Json, now: str) -> str:
     return "on hold" if held else "none left"
 
 
-def _alert(alert: Json) -> Text:
+def _alert(alert: Json, now: str) -> Text:
     colour = "yellow" if alert["level"] in {"info", "warning"} else "bold red"
-    since = (f"since {alert['raised_at'][11:19]}", "dim")
-    return Text.assemble((alert["level"], colour), f" {alert['kind']}: {alert['text']} ", since)
+    raised = (f"since {since(alert['raised_at'], now)}", "dim")
+    return Text.assemble((alert["level"], colour), f" {alert['kind']}: {alert['text']} ", raised)
 
 
 def duration(seconds: float) -> str:

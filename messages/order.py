@@ -452,9 +452,13 @@ class RulesFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeFound:
-    """The answer to `QueryTime`: ms to be added to our clock to get the venue's."""
+    """The answer to `QueryTime`: ms to be added to our clock to get the time that requests are stamped with.
+
+    `bias_milliseconds` of them are there on purpose; without them it is the venue's time.
+    """
 
     offset_milliseconds: int
+    bias_milliseconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,8 @@ class Queries:
                 return RulesFound(rules=await self._rules(symbols))
             case QueryTime():
                 await self.clock.measure()
-                return TimeFound(offset_milliseconds=self.clock.offset_milliseconds())
+                bias = self._settings.time_bias_ms
+                return TimeFound(offset_milliseconds=self.clock.offset_milliseconds(), bias_milliseconds=bias)
             case _:
                 assert_never(query)
 

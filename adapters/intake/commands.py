@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from adapters.intake.fields import (
+    MAX_TEXT,
     BadValue,
     Reader,
     Refused,
@@ -17,7 +18,6 @@ from adapters.intake.fields import (
     read_fields,
     read_moment,
     read_positive,
-    read_text,
 )
 
 
@@ -35,7 +35,16 @@ _AMENDMENT: Final[dict[str, Reader]] = {
     "limit_price": read_positive,
     "end_at": read_moment,
 }
-_DETAIL: Final[dict[str, Reader]] = {"detail": read_text}
+
+
+def read_remark(name: str, value: object) -> str:
+    """Read a remark for people: cut and cleaned rather than refused, for no halt may fail for its remark."""
+    if type(value) is not str:
+        raise BadValue(malformed(f"{name} must be a string"))
+    return "".join(one if one.isprintable() else " " for one in value[:MAX_TEXT]).strip()
+
+
+_DETAIL: Final[dict[str, Reader]] = {"detail": read_remark}
 
 
 def decode_amendment(body: bytes) -> Amendment | Refused:

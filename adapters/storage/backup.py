@@ -9,14 +9,18 @@ from tempfile import TemporaryDirectory
 
 import apsw
 
-from adapters.storage.directory import DataDirectory, DirectoryUnusable, make_directory
+from adapters.storage.directory import DataDirectory, make_directory
 from adapters.storage.sqlite import JOURNAL_FILE, SqliteStore
+
+
+class CopyUnusable(Exception):
+    """A copy cannot be written where it was asked for, or is not there."""
 
 
 def back_up(data_dir: Path, target: Path) -> int:
     """Copy the journal as it is at this moment into a new file, check the copy, and count its facts.
 
-    Raises `FileExistsError`, `DirectoryUnusable`, and what reading a journal raises.
+    Raises `FileExistsError`, `CopyUnusable`, and what reading a journal raises.
     """
     with closing(SqliteStore(data_dir, read_only=True)) as store:
         journal = store.path
@@ -25,7 +29,7 @@ def back_up(data_dir: Path, target: Path) -> int:
     except FileExistsError:
         raise FileExistsError(f"{target} is there already") from None
     except OSError as error:
-        raise DirectoryUnusable(f"{target} cannot be written: {error.strerror}") from error
+        raise CopyUnusable(f"{target} cannot be written: {error.strerror}") from error
     try:
         source = apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)
         with closing(source), closing(apsw.Connection(str(target))) as copy:
@@ -49,10 +53,11 @@ def check(file: Path) -> int:
 def restore(file: Path, data_dir: Path) -> int:
     """Put a copy into a data directory that has no journal, and count its facts.
 
-    Raises `FileExistsError` where there is a journal, `DirectoryLocked`, and what reading a journal raises.
+    Raises `FileExistsError` where there is a journal, `CopyUnusable`, `DirectoryLocked`, and what reading a
+    journal raises.
     """
     if not file.is_file():
-        raise DirectoryUnusable(f"there is no file {file}")
+        raise CopyUnusable(f"there is no file {file}")
     count = check(file)
     make_directory(data_dir)
     directory = DataDirectory(data_dir)

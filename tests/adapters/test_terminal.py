@@ -9,14 +9,18 @@ from adapters.storage.codec import export_line
 from adapters.terminal import (
     amounts,
     bps,
-    clock,
     demo_table,
     executions_table,
     figure,
+    moment,
     price,
     rendered,
     report_view,
     seconds,
+    signal_of,
+    since,
+    status_line,
+    verdict_line,
 )
 from messages.control import Committed
 from messages.execution import ChildOutcome, Markout
@@ -66,8 +70,10 @@ def test_no_fees_are_a_dash(value: object) -> None:
 
 
 def test_times_are_told_to_the_second() -> None:
-    assert clock("2026-07-01T12:03:22.5Z") == "12:03:22"
-    assert clock(None) == "–"
+    assert moment("2026-07-01T12:03:22.5Z") == "2026-07-01 12:03:22 UTC"
+    assert moment(None) == "–"
+    assert since("2026-07-01T12:03:22.5Z", "2026-07-01T13:00:00Z") == "12:03:22"
+    assert since("2026-06-30T12:03:22.5Z", "2026-07-01T13:00:00Z") == "2026-06-30 12:03:22"
     assert seconds("120.04") == "120.0 s"
     assert seconds(None) == "–"
 
@@ -193,8 +199,51 @@ RUNNING = {
     "average_price": "42001.5",
     "arrival_slippage_bps": None,
     "total_fees": {"BTC": "0.0002"},
+    "accepted_at": "2026-07-01T12:03:22.5Z",
     "report": None,
 }
+
+
+@pytest.mark.parametrize("width", [50, 60, 70, 80, 100])
+def test_where_there_is_no_room_for_a_table_columns_are_left_out_and_nothing_is_cut_or_folded(width: int) -> None:
+    text = rendered(executions_table([RUNNING]), width)
+    (row,) = [line for line in text.splitlines() if EXECUTION in line]
+    assert all(one in row for one in (EXECUTION, "BUY BTCUSDT", "running", " 0.2"))
+    assert "…" not in text
+    assert len(text.splitlines()) == 4
+    assert ("0.0002 BTC" in row) == (width >= 80)
+    children = rendered(report_view(report_json(orders=(a_child_report(),))), width).splitlines()
+    assert sum(line.startswith(" tgp-") for line in children) == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ({"status": "accepted", "execution_id": "x"}, "accepted, execution x"),
+        ({"status": "rejected", "reason": "STALE", "detail": "90 s old"}, "rejected, STALE: 90 s old"),
+        (
+            {"status": "duplicate", "reason": "DUPLICATE", "detail": "by id", "duplicate_of": "x", "first_seen": "now"},
+            "duplicate of x, first seen now: by id",
+        ),
+        ({"status": "conflict", "reason": "CONFLICT", "duplicate_of": "x"}, "conflict with x"),
+    ],
+)
+def test_a_verdict_is_one_line(verdict: dict[str, str], said: str) -> None:
+    assert verdict_line(verdict) == said
+
+
+def test_the_status_says_once_why_it_is_not_ready() -> None:
+    stands = {"readiness": "HALTED", "reason": "HALTED", "detail": "MANUAL: x", "halted": "MANUAL: x", "mode": "paper"}
+    assert status_line(stands).plain == "tidegate HALTED: MANUAL: x  mode paper"
+    stands = {"readiness": "READY", "detail": None, "halted": None, "mode": "paper", "epoch": 1, "running": 0, "seq": 7}
+    assert status_line(stands).plain == "tidegate READY  mode paper  epoch 1  running 0  seq 7"
+
+
+def test_a_report_names_its_signal_where_it_is_known() -> None:
+    assert signal_of({"source": "desk", "signal_id": "tv-1", "tag": "dip"}) == "desk / tv-1, tag dip"
+    assert signal_of({"source": "default", "signal_id": None}) == "default"
+    assert ["signal", "desk / tv-1"] in rows_of(rendered(report_view(report_json(), EXECUTION, "desk / tv-1")))
+    assert "signal" not in [row[0] for row in rows_of(rendered(report_view(report_json()))) if row]
 
 
 def test_executions_are_listed_with_their_own_figures_or_their_report_s() -> None:
@@ -205,15 +254,15 @@ def test_executions_are_listed_with_their_own_figures_or_their_report_s() -> Non
         "report": report_json(),
     }
 
-    text = rendered(executions_table([RUNNING, ended], "executions"))
+    text = rendered(executions_table([RUNNING, ended], "executions"), 120)
 
     rows = rows_of(text)
     assert rows[0] == ["executions"]
-    assert [EXECUTION, "BUY BTCUSDT", "running", "0.5", "0.2", "40 %", "42001.5", "–", "0.0002 BTC"] in rows
-    assert [
-        "bbbbbbbbbb234", "BUY BTCUSDT", "COMPLETED", "0.5", "0.5", "100 %", "42001", "+0.24", "0.0005 BTC",
-    ] in rows  # fmt: skip
-    assert max(map(len, text.splitlines())) <= 100
+    first, second = [row for row in rows if "BUY BTCUSDT" in row]
+    assert first[:4] == [EXECUTION, "07-01 12:03", "BUY BTCUSDT", "running"]
+    assert first[4:] == ["0.5", "0.2", "40 %", "42001.5", "–", "0.0002 BTC"]
+    assert second[:4] == ["bbbbbbbbbb234", "07-01 12:03", "BUY BTCUSDT", "COMPLETED"]
+    assert second[4:] == ["0.5", "0.5", "100 %", "42001", "+0.24", "0.0005 BTC"]
 
 
 def test_no_executions_are_said_in_words() -> None:

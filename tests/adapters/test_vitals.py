@@ -169,6 +169,12 @@ def test_the_clock_offset_is_noted_from_the_answer_to_anybody(vitals: Vitals, cl
     assert asker.messages == [TimeFound(offset_milliseconds=-40)]
 
 
+def test_of_the_clock_offset_what_is_there_on_purpose_is_not_shown(vitals: Vitals) -> None:
+    vitals.see_answer(TimeFound(offset_milliseconds=-48, bias_milliseconds=-50))
+    view: Any = vitals.view()
+    assert view["clock"]["offset_ms"] == 2
+
+
 def test_limits_keep_what_a_later_word_does_not_mention(vitals: Vitals) -> None:
     venue, budget = Heard(), Heard()
     vitals.tap(venue).tell(ReportLimits(listener=budget))

@@ -92,6 +92,18 @@ def test_an_execution_stands_against_its_schedule_with_its_costs_and_what_it_wai
     assert max(map(len, text.splitlines())) <= width
 
 
+def test_in_a_narrow_terminal_columns_are_left_out_and_none_is_cut() -> None:
+    text = drawn(60)
+    assert "…" not in text
+    for one in ("abcdefghijklm ", "nopqrstuvwxyz", "━━━───────── 25 %", "in 4.5 s", "COMPLETED"):
+        assert one in text, one
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_an_alert_of_another_day_has_its_date() -> None:
+    assert "since 2026-11-26 11:59:00" in drawn(alerts=[{**ALERT, "raised_at": "2026-11-26T11:59:00Z"}])
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({"behind": "-0.5"}, "0.5 ahead"), ({"behind": "0"}, "on schedule"), ({"scheduled": None}, "no schedule yet")],

@@ -87,6 +87,8 @@ def test_the_status_says_how_it_stands(ask: Ask) -> None:
     status = ask("status", "--json")
     assert (status.code, status.json["readiness"], status.json["mode"]) == (0, "READY", "paper")
     assert "ready" in ask("status").out.lower()
+    assert "CLOSED" not in [view["state"] for view in status.json["executions"]]
+    assert "COMPLETED" not in ask("status").out
 
 
 def test_a_running_execution_is_paused_amended_resumed_and_cancelled(ask: Ask) -> None:
@@ -108,7 +110,10 @@ def test_a_running_execution_is_paused_amended_resumed_and_cancelled(ask: Ask) -
 
 
 def test_a_halt_refuses_signals_until_it_is_lifted(ask: Ask) -> None:
-    assert ask("halt", "--detail", "a look at it").code == 0
+    assert ask("halt", "--detail", "Börse spinnt").code == 0
+    stands = ask("status", "--json").json
+    assert (stands["status"], stands["readiness"], stands["halted"]) == ("halted", "HALTED", "MANUAL: Börse spinnt")
+    assert "reason" not in stands
     refused = ask("send", "BTCUSDT", "buy", "0.01", "--id", "in the halt", "--json")
     assert (refused.code, refused.json["reason"]) == (1, "HALTED")
     assert ask("unhalt").code == 0

@@ -203,7 +203,9 @@ def test_rules_that_cannot_be_read_are_a_failure(stub: Stub, make_venue: MakeVen
 def test_the_clock_is_told_as_an_offset_with_its_bias(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:
     stub.handlers["GET /api/v3/time"] = lambda _: {"serverTime": now_ms() + 5_000}
     make_venue().tell(QueryTime(reply_to=listener.ref))
-    assert 4_900 <= listener.expect(TimeFound).offset_milliseconds <= 5_000
+    found = listener.expect(TimeFound)
+    assert 4_900 <= found.offset_milliseconds <= 5_000
+    assert found.bias_milliseconds == -50
 
 
 def test_a_clock_that_is_not_answered_is_a_failure(stub: Stub, make_venue: MakeVenue, listener: Probe) -> None:

@@ -18,7 +18,7 @@ from aiohttp import web
 from adapters.client import ADDRESS_FILE, Refused
 from adapters.intake import http, routes
 from adapters.intake.bridge import run_and_wait
-from adapters.intake.fields import MAX_BODY
+from adapters.intake.fields import MAX_BODY, MAX_TEXT
 from adapters.intake.http import HttpIntake, HttpSettings, PortInUse
 from adapters.intake.token import kept_token
 from adapters.loop_thread import LoopThread
@@ -353,6 +353,16 @@ def test_a_halt_and_its_end_are_answered_when_they_are_durable(world: World) -> 
     assert world.client.status()["halted"] == "MANUAL: by hand"
     assert world.client.unhalt() == {"status": "resumed"}
     assert world.exchange.told == [HaltTrading(reason="MANUAL", detail="by hand"), ResumeTrading(detail="")]
+
+
+@pytest.mark.parametrize(
+    ("remark", "kept"),
+    [("Börse spinnt ☕", "Börse spinnt ☕"), ("a\nb\x1b[2J\u202e", "a b [2J"), ("", ""), ("x" * 500, "x" * MAX_TEXT)],
+)
+def test_no_halt_is_refused_for_its_remark(world: World, remark: str, kept: str) -> None:
+    world.exchange.react = lambda message: world.commit(TradingHalted(reason=message.reason, detail=message.detail))
+    assert world.client._good("POST", "/v1/halt", {"detail": remark})["status"] == "halted"
+    assert world.exchange.told == [HaltTrading(reason="MANUAL", detail=kept)]
 
 
 def test_a_halt_that_does_not_become_durable_in_time_says_so(make: Callable[..., World]) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.storage.backup import back_up, check, restore
-from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJournal
+from adapters.storage.backup import CopyUnusable, back_up, check, restore
+from adapters.storage.directory import DirectoryLocked, NoJournal
 from adapters.storage.sqlite import JOURNAL_FILE, JournalDamaged, SqliteStore
 from messages.control import Committed
 from tests.factories import NOW, a_trade_booked
@@ -62,7 +62,7 @@ def test_what_is_no_journal_is_not_restored(tmp_path: Path) -> None:
     with pytest.raises(JournalDamaged):
         restore(tmp_path / "copy", tmp_path / "data")
     assert not (tmp_path / "data").exists()
-    with pytest.raises(DirectoryUnusable, match="there is no file"):
+    with pytest.raises(CopyUnusable, match="there is no file"):
         restore(tmp_path / "nothing", tmp_path / "data")
 
 
@@ -80,7 +80,7 @@ def test_a_backup_of_nothing_or_into_nowhere_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoJournal):
         back_up(tmp_path / "data", tmp_path / "copy")
     SqliteStore(tmp_path / "data").close()
-    with pytest.raises(DirectoryUnusable, match="cannot be written"):
+    with pytest.raises(CopyUnusable, match="cannot be written"):
         back_up(tmp_path / "data", tmp_path / "no" / "such" / "copy")
     back_up(tmp_path / "data", tmp_path / "empty")
     assert check(tmp_path / "empty") == 0
