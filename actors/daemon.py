@@ -22,7 +22,7 @@ from actors.market_watcher import MarketSettings, MarketWatcher
 from actors.notifier import Notifier
 from actors.order_watcher.actor import OrderWatcher, WatcherSettings
 from actors.retention import RetentionSettings
-from actors.runtime import Timer, stop_soon
+from actors.runtime import Runtime, Timer, stop_soon
 from actors.signal_gate.actor import SignalGate
 from actors.signal_gate.limits import GateSettings
 from actors.supervision import ChildFailed, ChildStopped, Parent
@@ -156,7 +156,8 @@ class Daemon(Follower, Parent):
     `alerts` is told each alert once it is durable, `lookout` what due children wait for.
     `failed_before` says how the journal failed in an earlier life, if nobody has said since that it works again,
     `broken_before` which promise was broken in one that could not journal it, and `died_before` which part failed.
-    `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`. A critical actor
+    `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`; once more
+    if a promise is broken even behind that. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
     """
 
@@ -243,7 +244,10 @@ class Daemon(Follower, Parent):
         self._word_timer = self.runtime.tell_after(QUIET_START_SECONDS, self.actor_ref, _StillStarting())
 
     def on_receive(self, message: DaemonMessage) -> None:
-        """Take one message."""
+        """Take one message; one that comes behind the end is as good as a dead letter."""
+        if self._over:
+            _heed_last(message, self.runtime, self._observer)
+            return
         match message:
             case Pong(name, reading):
                 self._on_pong(name, reading=reading)
@@ -401,7 +405,8 @@ class Daemon(Follower, Parent):
         self.runtime.on_dead_letter = partial(letters.heed, runtime=self.runtime, troubles=troubles)
 
     def _leave_dead_letters(self) -> None:
-        self.runtime.critical_letters, self.runtime.on_dead_letter = (), None
+        self.runtime.critical_letters = ()
+        self.runtime.on_dead_letter = partial(_heed_last, runtime=self.runtime, observer=self._observer)
 
     def _on_ready(self, name: str) -> None:
         self._not_ready.discard(name)
@@ -482,7 +487,6 @@ class Daemon(Follower, Parent):
         if self._drain_timer is not None:
             self._drain_timer.cancel()
         self._leave_dead_letters()
-        self.runtime.on_dead_letter = partial(letters.answer, runtime=self.runtime)
         self._stopping = list(self.children)
         self._stop_next()
 
@@ -518,6 +522,7 @@ class Daemon(Follower, Parent):
                 self._say_last(name, code, detail)
             return
         self._ending = code, detail
+        self._stopping.clear()
         self._ends_when_said = True
         self._said = not graver(INVARIANT, self._halt_reason)
         if name == JOURNAL or JOURNAL not in self.children:
@@ -609,3 +614,16 @@ class Daemon(Follower, Parent):
         said = {EXIT_INVARIANT: self._said, EXIT_ERROR: self._counted}.get(exit_code, True)
         self._observer.tell(DaemonEnded(exit_code=exit_code, detail=detail, said=said))
         self.stop()
+
+
+def _heed_last(letter: object, runtime: Runtime, observer: Tells[DaemonNews]) -> None:
+    """Answer a command that nobody comes to any more; tell of a promise whose break the root cannot. For any thread."""
+    letters.answer(letter, runtime)
+    match letter:
+        case ChildFailed(name=name, cause=InvariantBroken() | ClaimBroken() as cause):
+            detail = f"{name} failed: {type(cause).__name__}: {cause}"
+        case JournalFailed(detail=why, invariant=True):
+            detail = f"the journal failed: {why}"
+        case _:
+            return
+    observer.tell(DaemonEnded(exit_code=EXIT_INVARIANT, detail=detail, said=False))

@@ -53,6 +53,7 @@ class House:
         self.config, self._begin = config, begin
         self.mail: queue.SimpleQueue[DaemonNews | int] = queue.SimpleQueue()
         self.rebuild_since: int | None = None
+        self._broken = False
         self.daemon: pykka.ActorRef[Any] | None = None
 
     def __enter__(self) -> Self:
@@ -86,11 +87,16 @@ class House:
         match message:
             case DaemonUp():
                 self.unsaid.forget()
-            case DaemonEnded():
+            case DaemonEnded(exit_code=code):
                 self.unsaid.keep(message)
+                self._broken = self._broken or code == exits.INVARIANT
             case _:
                 pass
         self.mail.put(message)
+
+    def gravest(self, exit_code: int) -> int:
+        """Return what to exit with when all has ended; a promise that was broken meanwhile is graver than the rest."""
+        return exits.INVARIANT if self._broken else exit_code
 
     def look_for_a_lost_journal(self, *, rebuild: bool) -> None:
         """See to it that a new journal does not hide that there was another one. Raises `Exit`."""

@@ -62,7 +62,8 @@ def serve(
                 signal.signal(number, lambda number, _frame: house.tell(number))
             house.look_for_a_lost_journal(rebuild=rebuild)
             http = HttpIntake(loop, settings, sources=house.sources())
-            return Service(house, http, stdin=stdin, follow=follow, reread=reread).run()
+            code = Service(house, http, stdin=stdin, follow=follow, reread=reread).run()
+        return house.gravest(code)
     finally:
         stop_logging()
 

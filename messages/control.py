@@ -271,6 +271,7 @@ class EveryoneAnswered:
 class DaemonEnded:
     """The daemon is over; the process is to end with `exit_code` (docs/operations.md lists them).
 
+    It is told a second time if a promise is broken behind it, while the actors stop.
     Unless it is `said`, the journal lacks what the next start must know, the halt that a broken promise asks for or
     that a part has failed: somebody else must keep it.
     """

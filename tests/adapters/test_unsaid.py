@@ -19,10 +19,12 @@ def test_a_house_keeps_what_its_journal_could_not_take_until_another_daemon_is_u
     nobody: Any = None
     house = House(Config(), lambda _: nobody)
     house.unsaid = Unsaid(tmp_path)
-    house.tell(BROKEN)
     house.tell(FAILED)
+    assert house.gravest(exits.ERROR) == exits.ERROR
+    house.tell(BROKEN)
     left = Unsaid(tmp_path)
     assert (left.broken, left.failed) == ("a trade was booked twice", "journal failed")
+    assert house.gravest(exits.ERROR) == exits.INVARIANT
     house.tell(DaemonUp(gate=nobody, exchange=nobody, journal=nobody))
     left = Unsaid(tmp_path)
     assert (left.broken, left.failed) == (None, None)

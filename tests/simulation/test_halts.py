@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import pykka
 import pytest
 
+from actors.daemon import Daemon
 from actors.exchange.actor import ExchangeActor
 from actors.order_watcher.actor import OrderWatcher
 from actors.runtime import Actor, Simulation
 from actors.signal_gate.actor import SignalGate
 from adapters.paper.faults import Fault, FaultKind
 from adapters.unsaid import Unsaid
-from messages.control import Committed, HaltTrading, InvariantBroken, Readiness
+from messages.control import Committed, HaltTrading, InvariantBroken, Readiness, ShutDown
 from messages.facts import ChildAbsent
 from messages.order import ProbeStream
 from messages.signal import Reason
@@ -91,25 +93,38 @@ def test_the_door_itself_may_break_a_promise(simulation: Simulation, monkeypatch
     halted(stage, "INVARIANT")
 
 
+@pytest.mark.parametrize("end", [SignalGate, Daemon, ShutDown])
 def test_a_promise_that_is_broken_while_the_process_ends_for_a_lesser_reason_halts_all_the_same(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    end: type[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken(_: ExchangeActor, message: ProbeStream) -> None:
         raise InvariantBroken(f"of a test: {message}")
 
     monkeypatch.setattr(ExchangeActor, "_probe", broken)
-    stage = Stage(simulation).start()
-    actor_ref(SignalGate).tell("what is this?")
-    actor_ref(ExchangeActor).tell(ProbeStream(probe=1))
-    stage.run(3.0)
-    assert len(simulation.claim_failures()) == 2
-    ended = stage.world.news.ended
-    assert ended is not None
-    assert ended.exit_code == 70
-    Unsaid(tmp_path).keep(ended)
-    stage.world.start_daemon = partial(start_daemon, broken_before=Unsaid(tmp_path).broken)
-    stage.start()
-    halted(stage, "INVARIANT")
+    came = 0
+    for handled in range(16):
+        with Simulation(handled) as simulation:
+            stage = Stage(simulation, check_codec=False).start()
+            exchange, unsaid = actor_ref(ExchangeActor), Unsaid(tmp_path)
+            if end is ShutDown:
+                stage.world.daemon.tell(ShutDown("asked to"))
+            else:
+                actor_ref(end).tell("what is this?")
+            stage.handle(handled)
+            with suppress(pykka.ActorDeadError):
+                exchange.tell(ProbeStream(probe=1))
+            stage.run(3.0)
+            if any(isinstance(failure.error, InvariantBroken) for failure in simulation.claim_failures()):
+                came += 1
+                ended = stage.world.news.ended
+                assert ended is not None
+                assert ended.exit_code == 70, f"after {handled} messages"
+                unsaid.keep(ended)
+                stage.world.start_daemon = partial(start_daemon, broken_before=Unsaid(tmp_path).broken)
+                stage.start()
+                halted(stage, "INVARIANT")
+            unsaid.forget()
+    assert came
 
 
 def test_timestamps_that_are_refused_are_tried_again_with_the_venues_new_time(simulation: Simulation) -> None:

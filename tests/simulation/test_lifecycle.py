@@ -83,11 +83,9 @@ def test_a_stop_waits_for_the_verdict_of_a_signal_that_was_let_in(
     simulation: Simulation, handled: int, start_at: str | None
 ) -> None:
     stage = Stage(simulation).start()
-    node = stage.world.daemon_node
     twap = {} if start_at is None else {"twap": {"start_at": start_at}}
     answer = stage.world.send({"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01", "id": "x", **twap})
-    goal = node.handled + handled
-    assert simulation.run_until(lambda: node.handled >= goal, 1.0)
+    stage.handle(handled)
     asked = simulation.now()
     assert stage.world.stop().exit_code == 0
     assert simulation.now() - asked < 1.0
@@ -289,13 +287,6 @@ COMMANDS: list[tuple[Any, str]] = [
 ]
 
 
-def handle(stage: Stage, messages: int) -> None:
-    """Run until the daemon's actors have handled just so many messages more, or nothing is to do for a while."""
-    node = stage.world.daemon_node
-    goal = node.handled + messages
-    stage.sim.run_until(lambda: node.handled >= goal, 10.0)
-
-
 @pytest.mark.parametrize("after", [3.0, 9.999])
 @pytest.mark.parametrize("append_seconds", [0.0, 0.2])
 @pytest.mark.parametrize(("command", "fact"), COMMANDS)
@@ -310,7 +301,7 @@ def test_a_stop_waits_for_the_answer_to_a_command_that_was_let_in(
             stage.world.store.append_seconds = append_seconds
             answers: list[CommandAnswer] = []
             stage.world.command(command(execution_id=execution, reply_to=Ear(answers)))
-            handle(stage, handled)
+            stage.handle(handled)
             asked = simulation.now()
             assert stage.world.stop().exit_code == 0
             assert simulation.now() - asked < 2.0
@@ -339,7 +330,7 @@ def test_a_command_at_the_last_moment_of_a_stop_is_answered(seed: int) -> None:
             execution = stage.accepted("0.5", twap=FIVE)
             stage.run(3.0)
             stage.world.daemon.tell(ShutDown("asked to"))
-            handle(stage, handled)
+            stage.handle(handled)
             answers: list[CommandAnswer] = []
             with suppress(ActorDeadError):
                 stage.world.command(PauseExecution(execution_id=execution, reply_to=Ear(answers)))
@@ -372,6 +363,6 @@ def test_a_halt_that_was_let_in_before_a_stop_is_durable(append_seconds: float) 
             stage.world.store.append_seconds = append_seconds
             assert stage.world.news.up is not None
             stage.world.news.up.exchange.tell(HaltTrading(reason="MANUAL", detail="a look at it"))
-            handle(stage, handled)
+            stage.handle(handled)
             assert stage.world.stop().exit_code == 0
             assert stage.count("TradingHalted") == 1

@@ -134,9 +134,13 @@ class Stage:
     def until_handled(self, messages: int, *, after: float = 0.0) -> None:
         """Run for so long, and then until the daemon's actors have handled so many messages more."""
         self.run(after)
+        assert self.handle(messages, 3600.0)
+
+    def handle(self, messages: int, seconds: float = 10.0) -> bool:
+        """Run until the daemon's actors have handled so many messages more, from here; False if not within so long."""
         node = self.world.daemon_node
         goal = node.handled + messages
-        assert self.sim.run_until(lambda: node.handled >= goal, 3600.0)
+        return self.sim.run_until(lambda: node.handled >= goal, seconds)
 
     def until(self, kind: str, count: int = 1, seconds: float = 3600.0) -> None:
         """Run until the journal holds so many facts of a kind."""
