@@ -24,7 +24,8 @@ class BinanceSettings:
     `swap_seconds`, ahead of the venue's own cut after a day. A watched symbol is told at most every
     `hot_seconds` or `cold_seconds`; with `quiet_seconds` the touch is asked for over REST when a
     stream has been silent for so long (None: silence is left to age). Before `quiet_until` (aware UTC)
-    the venue wants to hear nothing, as it said to an earlier life of ours.
+    the venue wants to hear nothing, as it said to an earlier life of ours. Every `pulse_seconds` it is
+    looked whether the loop still turns.
     """
 
     rest_url: str
@@ -43,6 +44,7 @@ class BinanceSettings:
     query_seconds: float = 10.0
     connect_seconds: float = 5.0
     close_seconds: float = 2.0
+    pulse_seconds: float = 5.0
 
     retry_first_seconds: float = 0.1
     retry_most_seconds: float = 30.0

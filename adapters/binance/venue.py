@@ -26,6 +26,7 @@ from adapters.binance.outcomes import (
     cancel_failure,
     order_failure,
 )
+from adapters.binance.pulse import Pulse
 from adapters.binance.queries import Queries
 from adapters.binance.rest import import_client
 from adapters.binance.settings import BinanceSettings
@@ -86,8 +87,8 @@ class BinanceVenue:
     ) -> None:
         """Make it; nothing is connected. Raises `BadKey` when the key cannot sign.
 
-        `on_broken` hears, in the loop's thread, why a part that was to run for ever has ended: without it the venue
-        is of no use any more.
+        `on_broken` hears why a part that was to run for ever has ended, or that the loop hangs: without it the venue
+        is of no use any more. It is called in the loop's thread or another, and must not wait.
         """
         self._on_broken = on_broken
         signer = signer_of(settings.api_secret, settings.private_key, settings.private_key_pass)
@@ -98,6 +99,7 @@ class BinanceVenue:
         self._open = OpenOrders(settings.open_order_seconds)
         self._late = itertools.count(1)
         self._lasting: list[asyncio.Task[None]] = []
+        self._pulse = Pulse(runtime, self._loop, settings.pulse_seconds, self._note_hung)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -117,11 +119,13 @@ class BinanceVenue:
         import_client()
         self._loop.__enter__()
         self._loop.call(self._begin)
+        self._pulse.begin()
 
     def close(self) -> None:
         """Drop all connections and answer what is owed."""
         if not self._closed:
             self._closed = True
+            self._pulse.end()
             self._loop.__exit__(None, None, None)
 
     def tell(self, message: VenueCommand | WatchMarket, /) -> None:
@@ -196,6 +200,11 @@ class BinanceVenue:
         self._runtime.note_failure("BinanceVenue", None, error)
         if self._on_broken is not None:
             self._on_broken(f"a part of the venue's adapter failed: {type(error).__name__}: {error}")
+
+    def _note_hung(self, why: str) -> None:
+        logger.critical(why)
+        if self._on_broken is not None:
+            self._on_broken(why)
 
     # Orders ---------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ from messages.order import (
     SendCancel,
     SendOrder,
     StreamOpened,
+    VenueAlarm,
 )
 from messages.signal import Side
 from tests.adapters.binance.conftest import MakeVenue, settings_for
@@ -461,6 +462,40 @@ def test_inside_a_retry_after_nothing_is_sent(
     query = QueryBalances(reply_to=listener.ref)
     venue.tell(query)
     assert listener.expect(QueryFailed).until == refused.until
+    assert len(stub.asked) == count
+
+
+@pytest.mark.parametrize("ahead_ms", [-20_000, 45_000])
+def test_until_when_is_said_on_the_venues_clock_and_kept_on_ours(
+    stub: Stub, make_venue: MakeVenue, listener: Probe, ahead_ms: int
+) -> None:
+    stub.handlers["GET /api/v3/time"] = lambda _: {"serverTime": now_ms() + ahead_ms}
+    stub.handlers["order.place"] = lambda _: Say(
+        status=429, code=-1003, message="Too much", data={"retryAfter": now_ms() + ahead_ms + 30_000}
+    )
+    venue = make_venue()
+    connected(venue)
+    until(lambda: venue._clock.known)
+    venue.tell(an_order(listener.ref, request_timestamp=now_ms() + ahead_ms))
+    refused = listener.expect(Refused)
+    assert refused.until is not None
+    assert abs(refused.until.timestamp() * 1000 - now_ms() - 30_000) < 5_000
+
+
+@pytest.mark.parametrize(("status", "alarm"), [(403, True), (418, False), (429, False)])
+def test_a_refused_handshake_holds_back_requests_too(
+    stub: Stub, make_venue: MakeVenue, listener: Probe, stream: Probe, status: int, alarm: bool
+) -> None:
+    stub.refuse_handshakes = Say(status=status, headers={"Retry-After": "30"})
+    venue = make_venue()
+    venue.tell(ReportLimits(listener=stream.ref))
+    if alarm:
+        stream.fish_for(lambda word: isinstance(word, VenueAlarm) and word.code == status)
+    else:
+        stream.fish_for(lambda word: isinstance(word, LimitsSeen) and word.retry_at is not None)
+    count = len(stub.asked)
+    venue.tell(an_order(listener.ref))
+    assert listener.expect(Refused).until is not None
     assert len(stub.asked) == count
 
 
