@@ -27,7 +27,7 @@ from actors.exchange.exposure import Exposure, Exposures
 from actors.journal import Journal
 from actors.order_watcher import actor as watcher_module
 from actors.order_watcher.actor import OrderWatcher
-from actors.order_watcher.ledger import Ledger
+from actors.order_watcher.ledger import Ledger, contradiction
 from actors.order_watcher.outcomes import Effect
 from actors.order_watcher.proof import Proof, StreamHealth
 from actors.signal_gate.actor import SignalGate
@@ -223,7 +223,7 @@ def sends_twice(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("takes an order that was amended by hand for another one")
 def disowns_the_amended(patch: pytest.MonkeyPatch) -> None:
-    judged = watcher_module.contradiction
+    judged = contradiction
 
     def strict(intent: ChildIntended, order: OrderSnapshot) -> str | None:
         return "it is another" if order.quantity != intent.quantity else judged(intent, order)
