@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from actors.runtime import Pool
 from adapters.binance import connections
@@ -379,6 +380,46 @@ def test_none_is_made_ready_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> 
             await asyncio.sleep(0.1)
         assert house.server.said == [1, 1]
         assert house.server.lines[0].requests[0].startswith(b"POST http://exchange.example/api/v3/order")
+
+    play(story, "http://exchange.example")
+
+
+class Names(AbstractResolver):
+    """Tells of every name where it is now."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        del port
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=self.port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["the old one still answers", "the old one is gone"])
+def test_where_the_name_is_now_the_orders_go_once_the_connection_that_was_ready_is_used_or_dead(
+    gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "exchange.example")
+
+    async def story(house: House) -> None:
+        async with Server() as new:
+            names = house.connector._resolver = Names(house.server.port)
+            await house.ready()
+            names.port = new.port
+            house.connector.clear_dns_cache()  # Which holds what it was told for ten seconds.
+            if gone:
+                with house.server.lines[1].at_once() as taken:
+                    taken.shutdown(socket.SHUT_RDWR)
+            await house.order(1)
+            await until(lambda: new.said == ([1, 0] if gone else [0]))
+            await house.order(2)
+            assert house.server.said == [1, 0 if gone else 1]
+            assert [one for one in new.said if one] == [1] * (1 + gone)
 
     play(story, "http://exchange.example")
 
