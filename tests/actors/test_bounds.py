@@ -79,6 +79,54 @@ def test_a_spread_equal_to_its_bound_holds(width: str, *, fit: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("width", "usual", "breach"),
+    [
+        ("210", None, Breach(StopReason.STALE_MARKET, "the usual spread is not known yet", "usual spread")),
+        ("210", "0.00125", None),
+        ("210.0042", "0.00125", Breach(StopReason.SPREAD_TOO_WIDE, "0.50001%, usually 0.13%", "usual spread")),
+    ],
+)
+def test_a_spread_is_judged_by_the_usual_one_where_that_is_asked_for(
+    width: str, usual: str | None, breach: Breach | None
+) -> None:
+    known = None if usual is None else D(usual)
+    assert judge(around("42000", width), 0.0, bounds(max_spread_multiple=D(4)), known) == breach
+    assert judge(around("42000", width), 0.0, bounds(max_spread_multiple=D(4), max_spread=D("0.01")), known) == breach
+
+
+@pytest.mark.parametrize(
+    ("side", "bid", "ask", "detail"),
+    [
+        (Side.BUY, D(9), None, "the book is not known"),
+        (Side.BUY, D(9), D("1.49"), "1.49 near the touch, 1.5 needed"),
+        (Side.BUY, None, D("1.5"), None),
+        (Side.SELL, None, D(9), "the book is not known"),
+        (Side.SELL, D(0), D(9), "0 near the touch, 1.5 needed"),
+        (Side.SELL, D("1.5"), None, None),
+    ],
+)
+def test_enough_must_stand_near_the_touch_on_the_side_that_is_taken(
+    side: Side, bid: Decimal | None, ask: Decimal | None, detail: str | None
+) -> None:
+    expected = None if detail is None else Breach(StopReason.LIQUIDITY, detail, "depth")
+    assert judge(a_quote(depth_bid=bid, depth_ask=ask), 0.0, bounds(side, min_depth=D("1.5"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("traded", "detail"),
+    [
+        (None, "what the market trades is not known"),
+        (D("1.4"), "the market has yet to trade 0.1"),
+        (D("1.5"), None),
+    ],
+)
+def test_the_market_must_have_traded_enough_for_its_share(traded: Decimal | None, detail: str | None) -> None:
+    expected = None if detail is None else Breach(StopReason.LIQUIDITY, detail, "participation")
+    assert judge(a_quote(traded=traded), 0.0, bounds(min_traded=D("1.5"))) == expected
+    assert judge(a_quote(traded=traded, depth_ask=D(2)), 0.0, bounds(min_traded=D("1.5"), min_depth=D(1))) == expected
+
+
+@pytest.mark.parametrize(
     ("side", "limit", "detail"),
     [
         (Side.BUY, "42001", None),
