@@ -93,6 +93,29 @@ def test_a_row_means_for_orders_and_cancels_what_the_reference_says(row: Row) ->
     assert (cancelled.code is not None) == (reply is Refused)
 
 
+def test_a_row_that_is_named_by_a_code_or_a_status_speaks_of_that_alone() -> None:
+    named = {row.signal: (int(number), row) for row in ROWS if (number := row.signal.split()[0]).lstrip("-").isdigit()}
+    assert len(named) == len(ROWS) - 6
+    for number, row in named.values():
+        bounds = (number, number)
+        assert (row.code, row.status) == ((bounds, None) if number < 0 else (None, bounds))
+    ranges = {row.signal: row.code or row.status for row in ROWS if row.signal not in named}
+    assert ranges == {
+        "connection refused, DNS or TLS before sending": None,
+        "timeout, reset or close after bytes were sent": None,
+        "a good status": (200, 299),
+        "5xx, whatever the body": (500, 599),
+        "-11xx a parameter is wrong": (-1199, -1100),
+        "anything else": None,
+    }
+
+
+@pytest.mark.parametrize(("status", "good"), [(199, False), (200, True), (299, True), (300, False), (500, False)])
+def test_only_a_status_of_200_and_some_is_good(status: int, good: bool) -> None:
+    assert Answer(status=status).good is good
+    assert (row_of(Answer(status=status)).meaning is Meaning.TAKEN) is good
+
+
 def test_what_leaves_it_open_outweighs_a_status_that_would_close_it() -> None:
     for code in (-1000, -1001, -1006, -1007, -1008, -1016, -2021):
         for status in (400, 403, 409, 429):
