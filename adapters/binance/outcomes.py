@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, assert_never
 
 from messages.order import CancelFailed, NotSent, OutcomeUnknown, Refused, SendCancel
 
@@ -203,8 +203,10 @@ def order_failure(client_order_id: str, failure: Answer | Exception) -> Refused 
                 message=failure.message,
                 until=failure.until,
             )
-        case _:
+        case Meaning.UNKNOWN | Meaning.TAKEN:
             return OutcomeUnknown(client_order_id=client_order_id, detail=_words(failure))
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def cancel_failure(cancel: SendCancel, failure: Answer | Exception) -> CancelFailed:
@@ -224,8 +226,7 @@ def cancel_failure(cancel: SendCancel, failure: Answer | Exception) -> CancelFai
 
 def _meaning(failure: Answer | Exception) -> Meaning:
     if isinstance(failure, Answer):
-        meaning = row_of(failure).meaning
-        return Meaning.UNKNOWN if meaning is Meaning.TAKEN else meaning
+        return row_of(failure).meaning
     return BEFORE.meaning if isinstance(failure, RequestNotSent) else AFTER.meaning
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import orjson
 import pytest
@@ -10,6 +12,7 @@ from adapters.binance.codec import (
     balances_of,
     balances_seen,
     cancel_acknowledged,
+    cancel_params,
     decode,
     error_of,
     late_reports,
@@ -19,15 +22,17 @@ from adapters.binance.codec import (
     rules_of,
     snapshot_of,
     status_of,
+    the_order,
     trade_of,
 )
 from adapters.binance.outcomes import Unreadable
 from adapters.binance.shapes import ExchangeInfo, OwnTrade, QueriedOrder
-from messages.ids import cancel_id
-from messages.order import BalancesSeen, OrderStatus
+from messages.ids import cancel_id, child_id
+from messages.order import BalancesSeen, OrderSnapshot, OrderStatus, QueryOrder
 from messages.signal import Side
 from tests.adapters.binance.stub import a_cancelled, a_placed, a_queried, a_report
 from tests.adapters.binance.test_venue_orders import CHILD, a_cancel, an_order
+from tests.order_tools import Nobody
 
 D = Decimal
 PARAMS = {"symbol": "BTCUSDT", "side": "BUY", "newClientOrderId": CHILD}
@@ -47,6 +52,119 @@ def test_a_resting_maker_order_carries_a_price_and_no_time_in_force() -> None:
     params = order_params(an_order(None, order_type="LIMIT_MAKER", time_in_force="GTC"))
     assert "timeInForce" not in params
     assert params["price"] == "50000"
+
+
+@pytest.mark.parametrize(
+    ("order", "told"),
+    [
+        ({}, {"type": "LIMIT", "timeInForce": "IOC", "price": "50000"}),
+        ({"time_in_force": "FOK"}, {"type": "LIMIT", "timeInForce": "FOK", "price": "50000"}),
+        ({"order_type": "LIMIT_MAKER", "time_in_force": None}, {"type": "LIMIT_MAKER", "price": "50000"}),
+        ({"order_type": "MARKET", "time_in_force": None, "limit_price": None}, {"type": "MARKET"}),
+        ({"order_type": "MARKET"}, {"type": "MARKET"}),
+    ],
+)
+def test_an_order_is_written_with_what_its_kind_needs_and_no_more(order: dict[str, Any], told: dict[str, str]) -> None:
+    assert order_params(an_order(None, request_timestamp=5, **order)) == {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "newClientOrderId": CHILD,
+        "newOrderRespType": "FULL",
+        "quantity": "0.02",
+        "recvWindow": "5000",
+        "timestamp": "5",
+        **told,
+    }
+
+
+def test_a_cancel_names_the_order_by_its_number_if_that_is_known_else_by_its_id() -> None:
+    named = {"symbol": "BTCUSDT", "newClientOrderId": cancel_id(CHILD, 0)}
+    assert cancel_params(a_cancel(None)) == {**named, "origClientOrderId": CHILD}
+    assert cancel_params(a_cancel(None, order_id=28)) == {**named, "orderId": "28"}
+
+
+def test_a_reply_is_read_field_by_field_where_it_tells_them_and_else_as_it_was_asked_for() -> None:
+    told = a_placed(
+        {**PARAMS, "side": "SELL"}, type="LIMIT_MAKER", price="1", origQty="3", executedQty="2", expiryReason="WHY"
+    )
+    order = OrderSnapshot(
+        symbol="BTCUSDT",
+        order_id=28,
+        client_order_id=CHILD,
+        side=Side.SELL,
+        order_type="LIMIT_MAKER",
+        status=OrderStatus.FILLED,
+        price=D(1),
+        quantity=D(3),
+        executed_quantity=D(2),
+        executed_quote=D("999.99"),
+        time=1_700_000_000_123,
+        update_time=1_700_000_000_123,
+        expiry="WHY",
+    )
+    assert acknowledged(an_order(None), raw(told)).order == order
+    ack = {key: told[key] for key in ("symbol", "orderId", "clientOrderId", "transactTime")}
+    asked = replace(
+        order,
+        side=Side.BUY,
+        order_type="LIMIT",
+        status=OrderStatus.UNRECOGNISED,
+        price=D(50_000),
+        quantity=D("0.02"),
+        executed_quantity=D(0),
+        executed_quote=D(0),
+        expiry=None,
+    )
+    assert acknowledged(an_order(None), raw(ack)).order == asked
+    market = an_order(None, order_type="MARKET", time_in_force=None, limit_price=None)
+    assert acknowledged(market, raw(ack)).order == replace(asked, order_type="MARKET", price=D(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (b"<html>", "no JSON"),
+        (b"[]", "unexpected JSON"),
+        (raw(a_placed(PARAMS, side="HOLD")), "unexpected JSON at `$.side`"),
+    ],
+)
+def test_what_cannot_be_read_is_told_by_its_place(text: bytes, where: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        acknowledged(an_order(None), text)
+    assert str(caught.value) == where
+
+
+ANOTHER = child_id("p", "abcdefghij234", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown", "right"),
+    [
+        (None, {}, True),
+        (None, {"clientOrderId": cancel_id(CHILD, 0)}, True),
+        (None, {"clientOrderId": "web_1", "status": "CANCELED"}, True),
+        (None, {"clientOrderId": "web_1"}, False),
+        (None, {"clientOrderId": ANOTHER}, False),
+        (None, {"clientOrderId": ANOTHER, "status": "CANCELED"}, False),
+        (None, {"symbol": "ETHUSDT"}, False),
+        (28, {}, True),
+        (28, {"clientOrderId": cancel_id(CHILD, 0)}, True),
+        (28, {"clientOrderId": "web_1"}, True),
+        (28, {"clientOrderId": ANOTHER}, False),
+        (28, {"orderId": 29}, False),
+        (28, {"symbol": "ETHUSDT"}, False),
+    ],
+)
+def test_an_answer_is_about_the_order_that_was_asked_for_or_unreadable(
+    number: int | None, shown: dict[str, Any], right: bool
+) -> None:
+    asked = QueryOrder(symbol="BTCUSDT", client_order_id=CHILD, reply_to=Nobody(), order_id=number)
+    found = decode(QueriedOrder, raw(a_queried(**shown)))
+    if right:
+        assert the_order(found, asked) == replace(snapshot_of(found), client_order_id=CHILD)
+    else:
+        with pytest.raises(Unreadable, match="another order"):
+            the_order(found, asked)
 
 
 def test_amounts_come_in_exactly() -> None:
@@ -140,6 +258,24 @@ def test_a_trade_report_carries_its_trade() -> None:
     assert report.reason is None
 
 
+def test_only_a_report_of_a_trade_has_one_whatever_else_tells_a_number() -> None:
+    for changes in ({"x": "NEW"}, {"x": "CANCELED", "t": -1}, {"t": -1}):
+        assert order_report(raw(a_report(**changes))).trade is None
+    first = order_report(raw(a_report(t=0))).trade
+    assert first is not None
+    assert first.trade_id == 0
+
+
+def test_a_trade_without_a_fee_has_none_and_an_order_is_as_old_as_its_first_report() -> None:
+    told = a_report(O=5)
+    assert order_report(raw(told)).order.time == 5
+    told = {key: value for key, value in told.items() if key not in {"n", "N", "O"}}
+    report = order_report(raw(told))
+    assert report.order.time == report.order.update_time == 1_700_000_000_123
+    assert report.trade is not None
+    assert (report.trade.commission, report.trade.commission_asset) == (D(0), "")
+
+
 def test_a_report_of_a_cancel_is_told_under_the_orders_own_id() -> None:
     report = order_report(
         raw(a_report(c=cancel_id(CHILD, 0), C=CHILD, x="CANCELED", X="CANCELED", t=-1, N=None, n="0"))
@@ -177,6 +313,7 @@ def test_own_trades_tell_side_and_role() -> None:
     }
     trade = trade_of(decode(OwnTrade, raw(listed)))
     assert (trade.side, trade.maker, trade.trade_id) == (Side.SELL, True, 7)
+    assert trade_of(decode(OwnTrade, raw({**listed, "isBuyer": True}))).side is Side.BUY
 
 
 def test_a_late_reply_becomes_reports_with_numbers_of_ours() -> None:
@@ -216,6 +353,8 @@ def test_filters_become_rules() -> None:
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
         {"filterType": "SOMETHING_NEW", "limit": 3},
     ]
+    everywhere: dict[str, object] = {"filterType": "PERCENT_PRICE", "multiplierUp": "9", "multiplierDown": "0.1"}
+    assert rules_of(decode(ExchangeInfo, info([*filters, everywhere]))) == rules_of(decode(ExchangeInfo, info(filters)))
     (rules,) = rules_of(decode(ExchangeInfo, info(filters)))
     assert (rules.tick, rules.step, rules.min_quantity, rules.market_max_quantity) == (
         D("0.01"),
@@ -224,7 +363,8 @@ def test_filters_become_rules() -> None:
         D(117),
     )
     assert (rules.min_notional, rules.max_notional, rules.max_orders) == (D(5), D(9_000_000), 200)
-    assert (rules.bid_multiplier_up, rules.ask_multiplier_down) == (D(5), D("0.3"))
+    assert (rules.bid_multiplier_up, rules.bid_multiplier_down) == (D(5), D("0.2"))
+    assert (rules.ask_multiplier_up, rules.ask_multiplier_down) == (D(4), D("0.3"))
     assert rules.trading
     assert rules.spot
 
@@ -237,6 +377,7 @@ def test_older_filters_and_other_states_are_understood() -> None:
     (rules,) = rules_of(decode(ExchangeInfo, info(filters, status="CANCEL_ONLY", isSpotTradingAllowed=False)))
     assert rules.min_notional == 10
     assert rules.ask_multiplier_up == rules.bid_multiplier_up == 5
+    assert rules.ask_multiplier_down == rules.bid_multiplier_down == D("0.2")
     assert not rules.trading
     assert not rules.spot
     assert rules.status == "CANCEL_ONLY"

@@ -40,6 +40,47 @@ def test_headers_count_only_with_a_limit_that_is_known(simulation: Simulation, p
     probe.expect(LimitsSeen(used_weight=7, weight_limit=6000, order_counts=counts))
 
 
+def test_headers_that_are_no_figures_of_ours_are_passed_over(simulation: Simulation, probe: Probe) -> None:
+    limits = limits_of(simulation, probe)
+    limits.learn_limits([RateLimit("ORDERS", "SECOND", 10, 50)])
+    odd = {"X-MBX-USED-WEIGHT-1M": "lots", "X-MBX-ORDER-COUNT-10S": "-1", "X-MBX-ORDER-COUNT-": "1"}
+    limits.learn_headers({**odd, "X-MBX-ORDER-COUNT-5X": "1", "X-MBX-ORDER-COUNT-aS": "1", "X-MBX-USED-WEIGHT": "5"})
+    probe.expect_none()
+
+
+def test_of_the_venues_limits_those_of_weight_by_the_minute_and_of_orders_count_with_what_is_used(
+    simulation: Simulation, probe: Probe
+) -> None:
+    limits = limits_of(simulation, probe)
+    limits.learn_limits(
+        [
+            RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 70),
+            RateLimit("REQUEST_WEIGHT", "HOUR", 1, 99, 98),
+            RateLimit("RAW_REQUESTS", "MINUTE", 1, 97, 96),
+            RateLimit("ORDERS", "SECOND", 10, 50, 4),
+            RateLimit("ORDERS", "MOON", 1, 95, 94),
+            RateLimit("ORDERS", "DAY", 1, 1000),
+        ]
+    )
+    probe.expect(LimitsSeen(used_weight=70, weight_limit=6000, order_counts=((10, 4, 50),)))
+    limits.learn_headers({"X-MBX-ORDER-COUNT-1D": "9"})
+    probe.expect(LimitsSeen(weight_limit=6000, order_counts=((86_400, 9, 1000),)))
+
+
+def test_a_hold_of_an_earlier_life_goes_on(simulation: Simulation) -> None:
+    until = simulation.wall_time() + timedelta(seconds=20)
+    limits = Limits(simulation, until)
+    assert (limits.held_until(), limits.hold_seconds()) == (until, 20.0)
+    simulation.run(21.0)
+    assert (limits.held_until(), limits.hold_seconds()) == (None, 0.0)
+
+
+def test_an_alarm_for_a_status_is_told_by_it_whatever_code_the_venue_gave(simulation: Simulation, probe: Probe) -> None:
+    answer = Answer(status=401, code=-9000)
+    limits_of(simulation, probe).learn_answer(answer)
+    probe.expect(VenueAlarm(code=401, detail=str(answer)))
+
+
 def test_a_limit_holds_back_all_until_its_time(simulation: Simulation, probe: Probe) -> None:
     limits = limits_of(simulation, probe)
     now = simulation.wall_time()
@@ -83,6 +124,7 @@ def test_other_answers_hold_nothing_back(simulation: Simulation, probe: Probe) -
     for answer in (Answer(status=200), Answer(status=400, code=-2010), Answer(status=503)):
         assert limits.learn_answer(answer) is answer
     assert limits.held_until(order=True) is None
+    probe.expect_none()
 
 
 def test_too_many_orders_hold_back_orders_alone_and_whoever_decides_on_them_is_told(

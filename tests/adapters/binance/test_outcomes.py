@@ -94,11 +94,13 @@ def test_a_row_means_for_orders_and_cancels_what_the_reference_says(row: Row) ->
 
 
 def test_a_row_that_is_named_by_a_code_or_a_status_speaks_of_that_alone() -> None:
-    named = {row.signal: (int(number), row) for row in ROWS if (number := row.signal.split()[0]).lstrip("-").isdigit()}
+    words = {row.signal: row.signal.split()[0] for row in ROWS}
+    named = {signal: int(word) for signal, word in words.items() if word.lstrip("-").isdigit()}
     assert len(named) == len(ROWS) - 6
-    for number, row in named.values():
-        bounds = (number, number)
-        assert (row.code, row.status) == ((bounds, None) if number < 0 else (None, bounds))
+    for row in ROWS:
+        if (number := named.get(row.signal)) is not None:
+            bounds = (number, number)
+            assert (row.code, row.status) == ((bounds, None) if number < 0 else (None, bounds))
     ranges = {row.signal: row.code or row.status for row in ROWS if row.signal not in named}
     assert ranges == {
         "connection refused, DNS or TLS before sending": None,
@@ -130,6 +132,21 @@ def test_a_server_error_is_open_whatever_code_it_carries() -> None:
 def test_a_good_status_that_is_told_as_a_failure_is_open() -> None:
     assert row_of(Answer(status=200)).executed == "yes"
     assert isinstance(order_failure(CHILD, Answer(status=200)), OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (Answer(status=503), "status 503"),
+        (Answer(status=503, message="busy"), "status 503, busy"),
+        (Answer(status=400, code=-1008, message="busy"), "status 400, -1008: busy"),
+        (RequestUnknown("no answer in 10 s"), "no answer in 10 s"),
+        (RequestUnknown(), "RequestUnknown"),
+    ],
+)
+def test_what_left_an_order_or_a_cancel_open_is_told(failure: Answer | Exception, words: str) -> None:
+    assert order_failure(CHILD, failure) == OutcomeUnknown(client_order_id=CHILD, detail=words)
+    assert cancel_failure(a_cancel(None), failure).detail == words
 
 
 def test_a_refusal_keeps_code_text_and_the_time_to_wait_for() -> None:
