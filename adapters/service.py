@@ -35,6 +35,8 @@ from messages.control import (
     Follow,
     Readiness,
 )
+from messages.refs import Tells
+from messages.signal import SignalReceived
 
 
 def serve(
@@ -103,19 +105,17 @@ class Service:
             self._http.close()
 
     def _follow(self) -> int:
-        asked, starting = False, True
+        asked, starting, ready = False, True, False
+        unread: DaemonUp | None = None
         while True:
             match self._house.news(starting=starting):
                 case DaemonUp() as up:
+                    unread = up
                     self._http.connect(up)
                     up.journal.tell(Follow(follower=self._facts, archived=False))
-                    if self._stdin:
-                        JsonLines(apart(sys.stdin.buffer, "rb"), apart(sys.stdout.buffer, "wb")).start(up.gate)
-                    if self._followed is not None:
-                        file = FollowedFile(self._followed)
-                        JsonLines(file, apart(sys.stdout.buffer, "wb"), decode=file.decode).start(up.gate)
                 case DaemonStands(readiness=readiness, detail=detail) as stands:
                     starting = readiness is Readiness.STARTING
+                    ready = readiness in {Readiness.READY, Readiness.HALTED}
                     self._http.stands(stands)
                     self._tell_manager(stands)
                     self._log.info(readiness.value.lower(), mode=self._house.config.mode, detail=detail)
@@ -139,6 +139,17 @@ class Service:
                     self._house.shut_down(signal.Signals(number).name)
                 case int():
                     pass
+            if unread is not None and ready:
+                self._read_lines(unread.gate)
+                unread = None
+
+    def _read_lines(self, gate: Tells[SignalReceived]) -> None:
+        """Take JSON lines from now on: whoever writes into a pipe or a file does not send again what came too early."""
+        if self._stdin:
+            JsonLines(apart(sys.stdin.buffer, "rb"), apart(sys.stdout.buffer, "wb")).start(gate)
+        if self._followed is not None:
+            file = FollowedFile(self._followed)
+            JsonLines(file, apart(sys.stdout.buffer, "wb"), decode=file.decode).start(gate)
 
     def _tell_manager(self, stands: DaemonStands) -> None:
         status = (

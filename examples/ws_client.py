@@ -34,7 +34,9 @@ def main() -> None:
     data = Path(os.environ.get("TIDEGATE_DATA", "data"))
     address = json.loads((data / "http.json").read_text())
     token = (data / "token").read_text().strip()
-    symbol, side, quantity = sys.argv[1:4]
+    if len(sys.argv) != 4:
+        sys.exit("usage: python examples/ws_client.py SYMBOL buy|sell QUANTITY")
+    symbol, side, quantity = sys.argv[1:]
     signal = {
         # Sent again after a lost connection, it is a duplicate: the verdict names the execution, and its facts follow.
         "id": f"{symbol}-{side}-{time.time_ns()}",

@@ -12,7 +12,7 @@ from messages.facts import ExecutionCancelRequested, ExecutionPaused, ExecutionR
 from tests.adapters.web.world import TOKEN
 from tests.browser.conftest import until
 from tests.browser.shown import PHONE, THOROUGH, WIDE, Shown
-from tests.browser.states import IDS, STATES, halted, running
+from tests.browser.states import IDS, STATES, finished, halted, running
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
@@ -32,6 +32,16 @@ def test_a_state_says_what_is_the_matter_to_everybody(show: Callable[..., Shown]
         expect(shown.page.locator("#schedule-chart canvas")).to_be_visible()
     shown.judge(name)
     assert shown.tab.complaints == []
+
+
+def test_what_may_be_of_another_day_says_its_day(show: Callable[..., Shown]) -> None:
+    shown = show(finished)
+    page, day = shown.page, f"{shown.stage.world.now:%Y-%m-%d}"
+    expect(page.locator("#signals-table tbody tr").first.locator("td").first).to_contain_text(day)
+    page.locator("details summary").first.click()
+    expect(page.locator("#closed-table tbody tr").first.locator("td").last).to_contain_text(day)
+    page.locator("#closed-table tbody tr").first.get_by_role("button").first.click()
+    expect(page.locator("#one")).to_contain_text(f"Ended{day}")
 
 
 def test_a_lost_connection_is_said_at_once_and_what_is_shown_loses_its_colours(show: Callable[..., Shown]) -> None:

@@ -7,6 +7,8 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,7 +17,7 @@ import pytest
 from adapters.client import Client
 from adapters.simulation import parse_export
 from tests.process.conftest import Served
-from tests.process.programs import Done, kinds, run
+from tests.process.programs import Done, Running, kinds, run
 from tests.slowness import stretched
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
@@ -64,6 +66,18 @@ def test_json_lines_get_their_verdicts_each_with_its_line(daemon: Served) -> Non
         6: ("conflict", "CONFLICT"),
         **dict.fromkeys(range(7, 13), ("rejected", "MALFORMED")),
     }
+
+
+def test_lines_that_are_there_before_the_daemon_is_ready_wait_for_it(tmp_path: Path) -> None:
+    signals = tmp_path / "signals.jsonl"
+    line = b'{"id": "early", "symbol": "ETHUSDT", "side": "buy", "quantity": "0.1", "timestamp": "%s"}\n'
+    signals.write_bytes(line % datetime.now(UTC).isoformat().encode())
+    with Running(tmp_path, "--follow", "signals.jsonl", stdin="open") as daemon:
+        sink = daemon.alive.stdout
+        assert sink is not None
+        said = orjson.loads(sink.readline())
+        assert (said["id"], said["status"]) == ("early", "accepted")
+        assert daemon.terminate() == 0
 
 
 def test_a_signal_is_sent_followed_and_reported(ask: Ask) -> None:

@@ -79,6 +79,15 @@ export function clock(iso) {
   return iso ? iso.slice(11, 19) : NOTHING;
 }
 
+export function day(iso) {
+  return iso ? iso.slice(0, 10) : "";
+}
+
+/** Day and time of something that may be long ago. */
+export function moment(iso) {
+  return iso ? `${day(iso)} ${clock(iso)}` : NOTHING;
+}
+
 /** Words of a code: NOT_SENT becomes "not sent". */
 export function words(code) {
   return String(code ?? "").toLowerCase().replaceAll("_", " ");

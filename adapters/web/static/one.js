@@ -3,7 +3,7 @@
 import { look } from "/ui/static/api.js";
 import { PriceChart, ScheduleChart } from "/ui/static/charts.js";
 import { $, attribute, cell, figures, h, keyed, row, show, text } from "/ui/static/dom.js";
-import { amount, bps, brief, clock, duration, fees, percent, price, quantity, seconds, tone, words } from "/ui/static/format.js";
+import { amount, bps, brief, clock, duration, fees, moment, percent, price, quantity, seconds, tone, words } from "/ui/static/format.js";
 import { isCalm, paceWords } from "/ui/static/running.js";
 
 const FEW = 10;
@@ -141,8 +141,8 @@ export class One {
       ...(report.timing_waits ? [["Waited for the pressure", `${duration(Number(report.timing_seconds))}, moved ${cost(report.timing_bps)}`]] : []),
       ...(Number(report.swept) ? [["Swept up at the end", quantity(report.swept)]] : []),
       ...(report.participation ? [["Share of the market", percent(report.participation, "1")]] : []),
-      ["Began", clock(report.started_at)],
-      ["Ended", clock(report.ended_at)],
+      ["Began", moment(report.started_at)],
+      ["Ended", moment(report.ended_at)],
     ]);
   }
 }

@@ -1,7 +1,7 @@
 // Signals, alerts, the journal's tail, and health.
 
 import { $, attribute, cell, figures, h, keyed, row, show, text } from "/ui/static/dom.js";
-import { amount, brief, clock, price, tone, words } from "/ui/static/format.js";
+import { amount, brief, clock, day, moment, price, tone, words } from "/ui/static/format.js";
 
 export function drawSignals(signals, choose) {
   show($("signals-none"), !signals.length);
@@ -18,7 +18,7 @@ export function drawSignals(signals, choose) {
     const of = one.execution_id ?? one.duplicate_of;
     const asked = one.quantity === null ? `${amount(one.quote_quantity)} worth of` : amount(one.quantity);
     return row(
-      cell("At", {}, clock(one.at)),
+      cell("At", {}, clock(one.at), h("span", { class: "under" }, day(one.at))),
       cell("Signal", {}, h("span", { class: `side-${one.side}` }, one.side), ` ${asked} ${one.symbol}${one.price ? ` at ${price(one.price)}` : ""}`,
         h("span", { class: "under mono" }, [one.source, one.id].filter(Boolean).join(" / ") || one.label)),
       cell("Verdict", {}, h("span", { class: "pill", "data-tone": tone(one.status) }, one.status)),
@@ -46,7 +46,7 @@ export function drawAlerts(alerts, choose) {
       h("span", {}, when, alert.execution_id ? h("button", { type: "button", class: "link under mono", onclick: () => choose(alert.execution_id) }, alert.execution_id) : null));
     item.update = (now) => {
       attribute(item, "data-over", now.cleared_at === null ? null : "true");
-      text(when, now.cleared_at === null ? `since ${clock(now.raised_at)}` : `${clock(now.raised_at)} to ${clock(now.cleared_at)}`);
+      text(when, now.cleared_at === null ? `since ${moment(now.raised_at)}` : `${moment(now.raised_at)} to ${moment(now.cleared_at)}`);
     };
     return item;
   });
@@ -71,7 +71,7 @@ export class Journal {
   add(events) {
     for (const { seq, type, fact } of events.slice(-TAIL)) {
       this.list.prepend(h("li", { "data-seq": seq },
-        h("span", { class: "seq" }, String(seq)), h("span", { class: "at" }, clock(fact.at)),
+        h("span", { class: "seq" }, String(seq)), h("span", { class: "at", title: day(fact.at) }, clock(fact.at)),
         h("span", { class: "type" }, type), h("span", { class: "what" }, summary(type, fact))));
     }
     while (this.list.childElementCount > TAIL) this.list.lastElementChild.remove();

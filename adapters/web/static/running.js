@@ -1,7 +1,7 @@
 // The executions: those that are being worked, against their schedule, and those that finished of late.
 
 import { $, attribute, cell, h, keyed, row, show, text } from "/ui/static/dom.js";
-import { amount, bps, clock, duration, fees, percent, price, quantity, seconds, tone, words } from "/ui/static/format.js";
+import { amount, bps, clock, day, duration, fees, percent, price, quantity, seconds, tone, words } from "/ui/static/format.js";
 
 /** Draws both tables; `choose(id)` is called when one is picked, `ask(verb, view)` when something shall be done to it. */
 export class Executions {
@@ -86,7 +86,7 @@ export class Executions {
       cell("Average", { class: "num" }, price(one.average_price)),
       cell("vs arrival", { class: "num" }, bps(one.arrival_slippage_bps), unit()),
       cell("Fees", { class: "num" }, fees(one.total_fees)),
-      cell("Ended", { class: "num" }, clock(one.closed_at)),
+      cell("Ended", { class: "num" }, clock(one.closed_at), h("span", { class: "under" }, day(one.closed_at))),
     );
     made.update = ({ one: now, chosen }) => attribute(made, "aria-current", now.execution_id === chosen ? "true" : null);
     return made;
