@@ -103,7 +103,7 @@ class Outcome:
     answers: tuple[Answer, ...]
     closed: tuple[ExecutionClosed, ...]
     journal: bytes
-    truth: dict[str, object]
+    truth: Mapping[str, object]
     audit: Audit
     seconds: float
 
@@ -278,7 +278,7 @@ class World:
         """Compare the journal with what the exchange knows."""
         return self.compare(self.export(), self.exchange.truth(), mode)
 
-    def compare(self, journal: bytes, truth: dict[str, object], mode: Mode = "converged") -> Audit:
+    def compare(self, journal: bytes, truth: Mapping[str, object], mode: Mode = "converged") -> Audit:
         """Compare an export with the exchange's truth, where both are at hand already."""
         return audit(
             parse_export(journal),

@@ -121,19 +121,19 @@ class Mailbox:
             if not self.started:
                 self.started = True
                 budget -= 1
-                actor._actor_loop_setup()  # noqa: SLF001 - Pykka's own loop, as it is
-            while budget > 0 and queue and not stopped._flag:  # noqa: SLF001 - as `Ref.tell`
+                actor._actor_loop_setup()
+            while budget > 0 and queue and not stopped._flag:
                 message = queue.popleft()
                 if type(message) in PYKKAS_OWN:
                     queue.appendleft(message)
                     self.budget = budget
-                    actor._actor_loop_running()  # noqa: SLF001
+                    actor._actor_loop_running()
                     break
                 budget -= 1
                 self.current = message
                 try:
                     actor.on_receive(message)
-                except Exception:  # noqa: BLE001
+                except Exception:  # noqa: BLE001 - as Pykka's loop
                     self._fail(actor)
         except TurnOver:
             pass
@@ -141,11 +141,11 @@ class Mailbox:
             self._refuse_current("the actor's node crashed")
             return  # Dropped meanwhile, and never to be scheduled again.
         except BaseException:
-            actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+            actor._handle_failure(*sys.exc_info())
             self._refuse_current("the actor ended while it was at the message")
             self._end()
             raise
-        if stopped._flag:  # noqa: SLF001
+        if stopped._flag:
             self._end()
             return
         self.current = None
@@ -156,11 +156,11 @@ class Mailbox:
     @staticmethod
     def _fail(actor: Actor) -> None:
         """End an actor for what its handler raised, as Pykka's loop does."""
-        actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+        actor._handle_failure(*sys.exc_info())
         try:
             actor.on_failure(*sys.exc_info())
-        except Exception:  # noqa: BLE001
-            actor._handle_failure(*sys.exc_info())  # noqa: SLF001
+        except Exception:  # noqa: BLE001 - the same
+            actor._handle_failure(*sys.exc_info())
 
     def drop(self) -> None:
         """Forget the actor and its mail without a word to anybody, as a killed process does."""

@@ -148,7 +148,7 @@ class Pool(Runtime):
         self._hire()
         try:
             with future._condition:  # noqa: SLF001 - a wait that does not raise
-                future._condition.wait_for(lambda: future.done, timeout)  # noqa: SLF001
+                future._condition.wait_for(lambda: future.done, timeout)  # noqa: SLF001 - the same
         finally:
             self._ready.put(None)
 

@@ -57,7 +57,7 @@ def _client_class() -> type[Any]:
             method: str,
             uri: str,
             signed: bool,  # noqa: FBT001 - the library's signature
-            force_params: bool = False,  # noqa: FBT001, FBT002
+            force_params: bool = False,  # noqa: FBT001, FBT002 - the same
             **options: Any,
         ) -> Answer:
             params = {name: str(value) for name, value in (options.get("data") or {}).items() if value is not None}

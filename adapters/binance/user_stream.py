@@ -159,7 +159,7 @@ class _UserSession:
             elif decode(Kind, frame.event).kind == "serverShutdown":
                 self._stream.leave(self, "the server is about to stop")
         except Unreadable as error:
-            logger.error("an event of the user-data stream is unreadable: %s", error)  # noqa: TRY400
+            logger.error("an event of the user-data stream is unreadable: %s", error)  # noqa: TRY400 - it says all
             self._stream.miss(self, "an event was unreadable")
         except Exception:
             logger.exception("an event of the user-data stream could not be handled")

@@ -288,13 +288,13 @@ class Course:
         """Start once more, where nothing is left to do: nothing must be done."""
         if self.broken or self.chance.random() > REST_SHARE:
             return
-        facts, requests = self.world.store.last_seq(), len(self.world.exchange.truth()["received"])  # type: ignore[arg-type]
+        facts, requests = self.world.store.last_seq(), len(self.world.exchange.truth()["received"])
         self.world.daemon_node.crash()
         self._agenda.clear()
         self._begin()
         self._run(self.sim.now() + REST_SECONDS)
         told = [type(one.fact).__name__ for one in self.world.store.read(facts)]
-        asked = len(self.world.exchange.truth()["received"]) - requests  # type: ignore[arg-type]
+        asked = len(self.world.exchange.truth()["received"]) - requests
         if asked or any(kind not in {"EpochStarted", "AlertRaised", "AlertCleared"} for kind in told):
             self.broken.append(f"Q7 a restart at rest sent {asked} orders and journalled {told}")
         self._stop()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
 from itertools import islice
+from typing import Any
 
 from adapters.paper.account import DEFAULT_BALANCES, Account, Fees
 from adapters.paper.book import Book
@@ -333,7 +334,7 @@ class PaperExchange:
 
     # The control face -----------------------------------------------------------------------------
 
-    def truth(self) -> dict[str, object]:
+    def truth(self) -> dict[str, list[dict[str, Any]]]:
         """Tell everything that is so, as JSON: requests, orders, own trades, balances (times in ms).
 
         An order is told under the id under which it came, whatever an amendment or a cancel has made of that.

@@ -79,8 +79,8 @@ ON CONFLICT (key) DO UPDATE SET until = excluded.until, seq = excluded.seq WHERE
 """
 _RELEASE = "DELETE FROM claims WHERE key = ?"
 _COLUMNS = "seq, at, type, execution_id, body, chain"
-_WHOLE = f"(SELECT {_COLUMNS} FROM facts UNION ALL SELECT {_COLUMNS} FROM archived)"  # noqa: S608
-_PUT_ASIDE = f"INSERT INTO archived ({_COLUMNS}) SELECT {_COLUMNS} FROM facts WHERE seq = ?"  # noqa: S608
+_WHOLE = f"(SELECT {_COLUMNS} FROM facts UNION ALL SELECT {_COLUMNS} FROM archived)"  # noqa: S608 - our own words
+_PUT_ASIDE = f"INSERT INTO archived ({_COLUMNS}) SELECT {_COLUMNS} FROM facts WHERE seq = ?"  # noqa: S608 - our own words
 _TAKE_AWAY = "DELETE FROM facts WHERE seq = ?"
 
 FactRow = tuple[int, int, str, str, str]
@@ -328,7 +328,7 @@ class SqliteStore:
         elif execution_id is not None:
             where.append("execution_id = ''")
         table = _WHOLE if archived else "facts"
-        query = f"SELECT seq, at, type, body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq LIMIT {PAGE}"  # noqa: S608
+        query = f"SELECT seq, at, type, body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq LIMIT {PAGE}"  # noqa: S608 - our own words
         while True:
             page = self._page(query, (after, *bindings), remember=not archived)
             yield from page
@@ -396,7 +396,7 @@ class SqliteStore:
             for (finding,) in self._connection.execute("PRAGMA integrity_check(1)"):
                 if finding != "ok":
                     raise self._damaged(str(finding))
-            loose = self._number(f"SELECT count(*) FROM claims WHERE seq NOT IN (SELECT seq FROM {_WHOLE})")  # noqa: S608
+            loose = self._number(f"SELECT count(*) FROM claims WHERE seq NOT IN (SELECT seq FROM {_WHOLE})")  # noqa: S608 - our own words
         except apsw.Error as error:
             raise self._damaged(str(error)) from error
         if loose:
@@ -409,11 +409,11 @@ class SqliteStore:
 
     def _check_chain(self, after: int) -> bytes:
         """Recompute the chain of the facts after one, and return its end. Raises `JournalDamaged`."""
-        found = self._connection.execute(f"SELECT chain FROM {_WHOLE} WHERE seq = ?", (after,)).fetchone()  # noqa: S608
+        found = self._connection.execute(f"SELECT chain FROM {_WHOLE} WHERE seq = ?", (after,)).fetchone()  # noqa: S608 - our own words
         if after and found is None:
             raise self._damaged(f"fact {after} is missing")
         chain, last = found[0] if found else b"", after
-        query = f"SELECT {_COLUMNS} FROM {_WHOLE} WHERE seq > ? ORDER BY seq"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM {_WHOLE} WHERE seq > ? ORDER BY seq"  # noqa: S608 - our own words
         for *row, told in self._connection.execute(query, (after,)):
             if row[0] != last + 1:
                 raise self._damaged(f"fact {last + 1} is missing")

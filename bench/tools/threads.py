@@ -26,7 +26,7 @@ class PlainInbox(queue.Queue[object]):
     serial = 0
     message: object = None
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Envelope[Any]:  # noqa: FBT001, FBT002
+    def get(self, block: bool = True, timeout: float | None = None) -> Envelope[Any]:  # noqa: FBT001, FBT002 - a queue's
         """Take the next message, and remember it for whoever asks what the actor is at."""
         message = super().get(block, timeout)
         envelope = message if isinstance(message, Envelope) else Envelope(message)

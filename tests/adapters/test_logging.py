@@ -64,7 +64,7 @@ def begin() -> Iterator[Begin]:
     def start(
         stream: io.StringIO | None = None,
         level: Level = "info",
-        format: Format = "auto",  # noqa: A002
+        format: Format = "auto",  # noqa: A002 - the setting's name
         known: tuple[str, ...] = (),
         queue_length: int = 1_000,
     ) -> _Log:
@@ -156,7 +156,7 @@ def test_what_is_below_the_level_is_left_out(begin: Begin) -> None:
 
 
 @pytest.mark.parametrize("format", ["json", "console"])
-def test_no_secret_is_written(begin: Begin, format: Format) -> None:  # noqa: A002
+def test_no_secret_is_written(begin: Begin, format: Format) -> None:  # noqa: A002 - the setting's name
     @dataclass(frozen=True)
     class Credentials:
         name: str
@@ -183,7 +183,7 @@ def test_no_secret_is_written(begin: Begin, format: Format) -> None:  # noqa: A0
 
 
 @pytest.mark.parametrize("format", ["json", "console"])
-def test_a_traceback_shows_no_local_variables(begin: Begin, format: Format) -> None:  # noqa: A002
+def test_a_traceback_shows_no_local_variables(begin: Begin, format: Format) -> None:  # noqa: A002 - the setting's name
     log = begin(_Terminal(), format=format)
     key = secrets.token_hex()
 

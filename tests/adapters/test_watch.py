@@ -148,7 +148,7 @@ class Daemons:
 
 def watched_to_the_end(*answers: dict[str, Any] | Exception, json: bool) -> None:
     daemons: Any = Daemons(*answers)
-    find: Callable[[], Client] = lambda: daemons  # noqa: E731
+    find: Callable[[], Client] = lambda: daemons  # noqa: E731 - with its type
     with pytest.raises(KeyboardInterrupt):
         watch(find, json=json, every=0.0)
 

@@ -54,7 +54,7 @@ def test_a_comparison_becomes_a_table_a_page_and_a_plot(tmp_path: Path, monkeypa
     assert line.text().startswith("alt, 0.05 BTC: splitting saves ")
     assert line.markdown().count("\n| ") == len(POLICIES) + 2
     ET.fromstring(plot(lines))  # noqa: S314 - our own
-    ET.fromstring(plot([]))  # noqa: S314
+    ET.fromstring(plot([]))  # noqa: S314 - drawn by ourselves
     page, picture = tmp_path / "page.md", tmp_path / "plot.svg"
     monkeypatch.setattr(quality_page, "PAGE", page)
     monkeypatch.setattr(quality_page, "PICTURE", picture)

@@ -14,7 +14,7 @@ HOUR, DAY = 3600.0, 86_400.0
 
 def intervals(stage: Stage) -> list[int]:
     """In which interval of the schedule each order reached the exchange, whose clock does not step."""
-    sent = [int(entry["time"]) for entry in stage.world.exchange.truth()["received"]]  # type: ignore[attr-defined]
+    sent = [int(entry["time"]) for entry in stage.world.exchange.truth()["received"]]
     return [(time - sent[0]) // (1000 * INTERVAL) for time in sent]
 
 

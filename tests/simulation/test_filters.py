@@ -35,7 +35,7 @@ def change(stage: Stage, **filters: dict[str, str | int | bool]) -> None:
 
 def sent(stage: Stage) -> list[Any]:
     """The quantities that the exchange took or refused, in order."""
-    return [D(entry["quantity"]) for entry in stage.world.exchange.truth()["received"]]  # type: ignore[attr-defined]
+    return [D(entry["quantity"]) for entry in stage.world.exchange.truth()["received"]]
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["learnt from a refusal", "read in time"])

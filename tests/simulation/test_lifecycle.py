@@ -221,7 +221,9 @@ def test_a_cancelled_execution_ends_with_what_it_has(stage: Stage) -> None:
     report = stage.report(execution, 5.0)
     assert (report.stop_reason, report.total_filled) == ("CANCELLED: filled 40%", D("0.2"))
     assert stage.command(CancelExecution, execution).detail == "closed"
-    assert stage.buy("0.5", id="x", twap=FIVE).verdict.status == "duplicate"  # type: ignore[union-attr]
+    again = stage.buy("0.5", id="x", twap=FIVE).verdict
+    assert again is not None
+    assert again.status == "duplicate"
     stage.check()
 
 

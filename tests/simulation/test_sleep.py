@@ -32,7 +32,7 @@ def test_after_a_sleep_of_the_machine_it_goes_on_without_a_burst_and_nothing_is_
     assert all(D(quantity) <= D("0.2") for quantity in in_a_slot), in_a_slot
     assert stage.count("TradingHalted") == 0
     trades = stage.world.exchange.truth()["trades"]
-    assert len(stage.lines("TradeBooked")) == len(trades)  # type: ignore[arg-type]
+    assert len(stage.lines("TradeBooked")) == len(trades)
 
 
 @pytest.mark.parametrize("at", [31.0, 30.004], ids=["between two slots", "while an order is under way"])
@@ -45,6 +45,6 @@ def test_no_child_goes_after_the_end_though_the_machine_slept_over_it(simulation
     stage.world.daemon_node.step_clock(600.0)
     stage.world.exchange.set_skew(600_000_000)
     report = stage.report(of)
-    taken = [entry for entry in stage.world.exchange.truth()["received"] if entry.get("code") is None]  # type: ignore[attr-defined]
+    taken = [entry for entry in stage.world.exchange.truth()["received"] if entry.get("code") is None]
     assert len(taken) == sent, "the end was ten minutes ago"
     assert report.stop_reason.startswith("END_OF_TIME")

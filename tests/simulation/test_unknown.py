@@ -256,7 +256,7 @@ def test_an_order_that_arrives_after_its_window_is_refused_by_the_exchange_itsel
     late = Fault(kind=FaultKind.LATE_REQUEST, nth=(1,), milliseconds=2_500)
     stage = Stage(simulation, late).start()
     report = stage.report(stage.accepted("0.5", twap=FIVE))
-    codes = [entry.get("code") for entry in stage.world.exchange.truth()["received"]]  # type: ignore[attr-defined]
+    codes = [entry.get("code") for entry in stage.world.exchange.truth()["received"]]
     assert codes[0] == -1021
     assert stage.count("ChildAbsent") == 1
     assert report.total_filled == D("0.5")
@@ -579,7 +579,7 @@ def test_under_any_mixture_of_faults_and_crashes_all_converges_and_nothing_is_lo
             initial_balances=world.paper.balances,
         )
         assert found.ok, found.text()
-        assert all(OrderStatus(order["status"]).final for order in truth["orders"])  # type: ignore[attr-defined]
+        assert all(OrderStatus(order["status"]).final for order in truth["orders"])
 
 
 def test_a_lost_reply_is_found_in_time_though_others_are_lost_one_after_the_other(simulation: Simulation) -> None:

@@ -207,7 +207,7 @@ class WireFaults:
         if plan.add and self._counts:
             self._counts += added
         else:
-            self._counts, self._chance = added, random.Random(plan.seed)  # noqa: S311
+            self._counts, self._chance = added, random.Random(plan.seed)  # noqa: S311 - the same
 
     def strike(self, kind: str, via: str) -> Struck:
         """Count a request of a kind, and say what strikes it."""

@@ -148,7 +148,7 @@ def test_it_is_measured_again_after_its_time_and_when_hurried(monkeypatch: pytes
                 await asyncio.sleep(0.01)
             before = measured
             slow.hurry()
-            while measured == before:  # noqa: ASYNC110
+            while measured == before:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         assert measured == before + 1

@@ -47,12 +47,12 @@ class Recorder(apsw.VFS):
 
     __hash__ = object.__hash__
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+    def xDelete(self, filename: str, syncdir: bool) -> None:
         gone = Path(filename).name
         self.ops = [op for op in self.ops if op.file != gone]
         super().xDelete(filename, syncdir)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         return _File(self, name, flags)
 
 
@@ -62,7 +62,7 @@ class _File(apsw.VFSFile):
         self._name = Path(name.filename() if isinstance(name, apsw.URIFilename) else name or "temporary").name
         super().__init__(disk.system, name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         disk = self._disk
         disk.writes += 1
         if disk.writes == disk.fails_at:
@@ -71,11 +71,11 @@ class _File(apsw.VFSFile):
         disk.ops.append(Op(self._name, offset, bytes(data)))
         super().xWrite(data, offset)
 
-    def xTruncate(self, size: int) -> None:  # noqa: N802
+    def xTruncate(self, size: int) -> None:
         self._disk.ops.append(Op(self._name, size))
         super().xTruncate(size)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         self._disk.ops.append(Op(self._name, None))
         super().xSync(flags)
 

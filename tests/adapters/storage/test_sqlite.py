@@ -405,7 +405,7 @@ class Disk(apsw.VFS):
         self.system = apsw.vfs_names()[0]
         super().__init__("a-test-disk", self.system)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         return DiskFile(self, name, flags)
 
 
@@ -414,7 +414,7 @@ class DiskFile(apsw.VFSFile):
         self._disk = disk
         super().__init__(disk.system, name, flags)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         if self._disk.failing:
             raise apsw.IOError("the disk does not sync")
         super().xSync(flags)
@@ -600,7 +600,7 @@ class Power(apsw.VFS):
             if self.left < 0:
                 raise apsw.IOError("the power is gone")
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         return PoweredFile(self, name, flags)
 
 
@@ -609,11 +609,11 @@ class PoweredFile(apsw.VFSFile):
         self._power = power
         super().__init__(power.system, name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: bytes, offset: int) -> None:
         self._power.use()
         super().xWrite(data, offset)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:
         self._power.use()
         super().xSync(flags)
 
