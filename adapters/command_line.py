@@ -39,6 +39,13 @@ class Options:
 
         return load_config(self.file or find_config(), [*self.sets, *sets])
 
+    def data_dir(self, sets: Sequence[str] | None) -> Path:
+        """Say where the daemon keeps its data; for commands that need to know no more."""
+        with importing():
+            from adapters.config import find_config, find_data_dir
+
+        return find_data_dir(self.file or find_config(), [*self.sets, *(sets or ())])
+
 
 app = typer.Typer(
     add_completion=False,
@@ -166,11 +173,11 @@ def report(
 ) -> None:
     """Show an execution's report; from the journal if no daemon runs."""
     with plainly():
-        config = context.obj.load(sets or ())
+        data_dir = context.obj.data_dir(sets)
         try:
-            view = Client.of(config.data_dir).execution(execution)
+            view = Client.of(data_dir).execution(execution)
         except NotRunning:
-            view = view_from_journal(config, execution)
+            view = view_from_journal(data_dir, execution)
         raise Exit(console.report(view, json=json, html=html))
 
 
@@ -256,7 +263,7 @@ def journal_export(context: typer.Context, sets: Sets = None) -> None:
     from adapters.storage.codec import export_line
     from adapters.storage.sqlite import SqliteStore
 
-    with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
+    with plainly(), closing(SqliteStore(context.obj.data_dir(sets), read_only=True)) as store:
         for committed in store.read():
             sys.stdout.buffer.write(export_line(committed))
         sys.stdout.buffer.flush()
@@ -267,7 +274,7 @@ def journal_verify(context: typer.Context, sets: Sets = None, json: Json = False
     """Check the journal's file, every fact and every claim."""
     from adapters.storage.sqlite import SqliteStore
 
-    with plainly(), closing(SqliteStore(context.obj.load(sets or ()).data_dir, read_only=True)) as store:
+    with plainly(), closing(SqliteStore(context.obj.data_dir(sets), read_only=True)) as store:
         console.facts_in(store.verify(), store.path, "{facts} facts, all in order: {file}", json=json)
 
 
@@ -277,7 +284,7 @@ def journal_backup(context: typer.Context, file: Path, sets: Sets = None, json: 
     from adapters.storage.backup import back_up
 
     with plainly():
-        console.facts_in(back_up(context.obj.load(sets or ()).data_dir, file), file, json=json)
+        console.facts_in(back_up(context.obj.data_dir(sets), file), file, json=json)
 
 
 @journal_app.command("restore")
@@ -286,7 +293,7 @@ def journal_restore(context: typer.Context, file: Path, sets: Sets = None, json:
     from adapters.storage.backup import restore
 
     with plainly():
-        data_dir = context.obj.load(sets or ()).data_dir
+        data_dir = context.obj.data_dir(sets)
         console.facts_in(restore(file, data_dir), data_dir, json=json)
 
 
@@ -357,20 +364,19 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.")], js
 
 def client(context: typer.Context, sets: Sequence[str] | None) -> Client:
     """Find the running daemon of the configured data directory."""
-    config = context.obj.load(sets or ())
-    return Client.of(config.data_dir)
+    return Client.of(context.obj.data_dir(sets))
 
 
-def view_from_journal(config: Config, execution: str) -> dict[str, Any]:
+def view_from_journal(data_dir: Path, execution: str) -> dict[str, Any]:
     """Fold one execution's view from the journal."""
     from adapters.projection import Projection
     from adapters.storage.sqlite import SqliteStore
 
     projection = Projection()
-    with closing(SqliteStore(config.data_dir, read_only=True)) as store:
+    with closing(SqliteStore(data_dir, read_only=True)) as store:
         for committed in store.read(execution_id=execution):
             projection.apply(committed)
     view = projection.execution(execution)
     if view is None:
-        raise Exit(exits.ERROR, f"the journal in {config.data_dir} knows no execution {execution}")
+        raise Exit(exits.ERROR, f"the journal in {data_dir} knows no execution {execution}")
     return view

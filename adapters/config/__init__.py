@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.config.layers import Problem
-from adapters.config.load import DEFAULT_FILE, ConfigError, find_config, load_config
+from adapters.config.load import DEFAULT_FILE, ConfigError, find_config, find_data_dir, load_config
 from adapters.config.model import (
     Config,
     Dedup,
@@ -39,6 +39,7 @@ __all__ = [
     "config_origins",
     "describe",
     "find_config",
+    "find_data_dir",
     "load_config",
     "write_commented_toml",
 ]

@@ -84,6 +84,28 @@ def load_config(
     return config
 
 
+def find_data_dir(
+    path: Path | None = None, overrides: Iterable[str] = (), env: Mapping[str, str] | None = None
+) -> Path:
+    """Say where a daemon keeps its data, also where the rest of its configuration is wrong, or its keys are elsewhere.
+
+    Who wants to halt a daemon, or to copy its journal, needs to know no more of it. What is wrong with the overrides
+    is not overlooked: they were meant for this command. Raises `ConfigError`.
+    """
+    overrides = tuple(overrides)
+    try:
+        return load_config(path, overrides, env).data_dir
+    except ConfigError as error:
+        if any(problem.origin == "--set" or problem.key == "data_dir" for problem in error.problems):
+            raise
+    for layer in (from_overrides(overrides), from_environment(os.environ if env is None else env), from_toml(path)):
+        if layer.has(("data_dir",)):
+            return Path(str(layer.values["data_dir"]))
+        if any(not problem.key for problem in layer.problems):
+            raise ConfigError(layer.problems)  # The file may name a directory, but cannot be read.
+    return Config.model_fields["data_dir"].get_default()  # type: ignore[no-any-return]  # pydantic does not know which
+
+
 def _account_keys(layer: Layer) -> tuple[str, ...]:
     return tuple(key for key in ACCOUNT_KEYS if layer.has(tuple(key.split("."))))
 

@@ -233,7 +233,13 @@ def test_a_verdict_is_one_line(verdict: dict[str, str], said: str) -> None:
 
 
 def test_the_status_says_once_why_it_is_not_ready() -> None:
-    stands = {"readiness": "HALTED", "reason": "HALTED", "detail": "MANUAL: x", "halted": "MANUAL: x", "mode": "paper"}
+    stands: dict[str, object] = {
+        "readiness": "HALTED",
+        "reason": "HALTED",
+        "detail": "MANUAL: x",
+        "halted": "MANUAL: x",
+        "mode": "paper",
+    }
     assert status_line(stands).plain == "tidegate HALTED: MANUAL: x  mode paper"
     stands = {"readiness": "READY", "detail": None, "halted": None, "mode": "paper", "epoch": 1, "running": 0, "seq": 7}
     assert status_line(stands).plain == "tidegate READY  mode paper  epoch 1  running 0  seq 7"

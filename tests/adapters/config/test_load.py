@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.config import Config, ConfigError, config_origins, find_config, load_config
+from adapters.config import Config, ConfigError, config_origins, find_config, find_data_dir, load_config
 
 File = Callable[[str], Path]
 
@@ -419,3 +419,30 @@ def test_no_secret_is_in_a_configurations_own_text() -> None:
     assert "hush" not in repr(config)
     assert "hush" not in str(config.model_dump())
     assert os.environ.get("TIDEGATE__HTTP__TOKEN") is None
+
+
+# Where the data are --------------------------------------------------------------------------------------------------
+
+
+def test_the_data_directory_is_found_though_the_rest_is_wrong_or_its_keys_are_elsewhere(file: File) -> None:
+    live = file('mode = "live"\ndata_dir = "/var/lib/x"\n[twap]\nnum_chunk = 3\n')
+    with pytest.raises(ConfigError):
+        load_config(live, (), {})
+    assert find_data_dir(live, (), {}) == Path("/var/lib/x")
+    assert find_data_dir(live, (), {"TIDEGATE__DATA_DIR": "there"}) == Path("there")
+    assert find_data_dir(live, ("data_dir=here",), {"TIDEGATE__DATA_DIR": "there"}) == Path("here")
+    assert find_data_dir(None, ("mode=live",), {}) == find_data_dir(None, (), {}) == Path("data")
+
+
+def test_a_data_directory_is_not_guessed(file: File) -> None:
+    broken = file('data_dir = "/var/lib/x"\n[twap')
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        find_data_dir(broken, (), {})
+    assert find_data_dir(broken, ("data_dir=here",), {}) == Path("here")
+    for overrides in (("data_dri=here",), ("nonsense",)):
+        with pytest.raises(ConfigError, match=r"--set"):
+            find_data_dir(None, overrides, {})
+    with pytest.raises(ConfigError, match="data_dir"):
+        find_data_dir(file("data_dir = 5\n"), (), {})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        find_data_dir(Path("/nowhere/x.toml"), (), {})
