@@ -17,6 +17,7 @@ import pytest
 
 from actors.runtime import Pool
 from adapters.binance.venue import BinanceVenue
+from adapters.binance.ws_api import ApiSession
 from messages.ids import cancel_id, child_id
 from messages.market import WatchMarket
 from messages.order import (
@@ -246,6 +247,27 @@ def test_an_order_whose_window_has_passed_is_not_sent(stub: Stub, make_venue: Ma
     venue.tell(an_order(listener.ref, request_timestamp=now_ms() - 60_000))
     listener.expect(NotSent)
     assert not stub.asked_for("order.place")
+
+
+def test_an_order_whose_window_passes_while_it_waits_for_the_socket_does_not_go_over_rest_instead(
+    stub: Stub, make_venue: MakeVenue, listener: Probe
+) -> None:
+    stub.handlers["POST /api/v3/order"] = a_placed
+    venue = make_venue(order_seconds=0.4)
+    connected(venue)
+    until(lambda: len(stub.asked_for("GET /api/v3/time")) >= 2)
+    session = venue._ws._keeper.current
+    assert session is not None
+    venue._loop.call(lambda: _take_turn(session))
+    venue.tell(an_order(listener.ref, request_timestamp=now_ms(), recv_window=200))
+    assert isinstance(listener.expect(object), NotSent)
+    assert not stub.asked_for("POST /api/v3/order")
+
+
+def _take_turn(session: ApiSession) -> None:
+    """Let nothing be sent on a connection: somebody else has its turn and does not give it back."""
+    with pytest.raises(StopIteration):  # It is free, and so taken at once.
+        session._turn.acquire().send(None)
 
 
 def test_a_market_order_carries_neither_price_nor_time_in_force(
