@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,17 +17,26 @@ from tests.kills import KEYS, paper_exchange, settings
 from tests.process.programs import Running, kinds
 
 SECOND, HOUR, DAY = 1, 3_600, 86_400
+LIBFAKETIME = "libfaketime/vendor/libfaketime/src/libfaketime.so.1"
 STEPS = (5 * SECOND, -3 * SECOND, HOUR, -2 * HOUR, DAY, -2 * DAY, 0)
 """How far the daemon's clock is ahead of the truth, one after the other; in the end it is right again."""
 
 INTERVAL, CHUNKS, EXECUTIONS, BETWEEN_STEPS = 1.5, 5, 3, 0.9
-LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+LIBRARY = next(
+    (
+        file
+        for place, name in (("/usr/lib", "*/faketime/libfaketimeMT.so.1"), (sysconfig.get_path("platlib"), LIBFAKETIME))
+        for file in sorted(Path(place).glob(name))
+    ),
+    None,
+)
+"""Debian's package, or PyPI's."""
 
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.process,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(LIBRARY is None, reason="no libfaketime here: apt-get install faketime"),
+    pytest.mark.skipif(LIBRARY is None, reason="no libfaketime: pip install libfaketime"),
 ]
 
 
