@@ -587,7 +587,7 @@ VenueCommand = SendOrder | SendCancel | Query | OpenUserStream | ProbeStream | R
 class ConnectExchange:
     """Tells ExchangeActor who hears of orders and who plans with rules and balances."""
 
-    watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime]
+    watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime | KeptBack]
     gate: Tells[object]
 
 
@@ -596,6 +596,16 @@ class VenueTime:
     """ExchangeActor tells OrderWatcher the venue's clock: `zero` + 1000 x monotonic seconds, in ms since 1970."""
 
     zero: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBack:
+    """ExchangeActor tells OrderWatcher at once that an order whose intent is journalled is not sent after all.
+
+    `ChildNotSent` says so as well, but only after its commit: until then silence about the order would look like doubt.
+    """
+
+    client_order_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,7 @@ from messages.order import (
     CancelReply,
     ConnectExchange,
     Decline,
+    KeptBack,
     LimitsSeen,
     OpenUserStream,
     OrderReply,
@@ -172,7 +173,7 @@ class ExchangeActor(Follower, Child):
         self.use_journal(journal)
         self._told, self._venue, self._settings = parent, venue, settings
         self._signs = Signs()
-        self._watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime] | None = None
+        self._watcher: Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime | KeptBack] | None = None
         self._wall_zero = 0.0
         self._gate: Tells[object] | None = None
         self._venue_zero: float | None = None
@@ -403,6 +404,7 @@ class ExchangeActor(Follower, Child):
             self._venue.tell(order_of(intent, self._connected()))
             return
         reason, detail = hindrance
+        self.runtime.send(self._connected(), KeptBack(client_order_id=intent.client_order_id))
         self.append(
             ChildNotSent(
                 execution_id=intent.execution_id,
@@ -577,7 +579,7 @@ class ExchangeActor(Follower, Child):
             self._ask(need)
         self._send_waiting()
 
-    def _connected(self) -> Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime]:
+    def _connected(self) -> Tells[OrderReply | CancelReply | QueryAnswer | UserEvent | VenueTime | KeptBack]:
         assert self._watcher is not None, "nothing is sent before ConnectExchange"
         return self._watcher
 

@@ -73,6 +73,7 @@ from messages.order import (
     CancelChild,
     CancelFailed,
     CancelReply,
+    KeptBack,
     LateRefusal,
     NotSent,
     OpenOrdersFound,
@@ -118,7 +119,17 @@ STREAM_DOWN_SECONDS = 10.0
 __all__ = ["OrderWatcher", "WatcherMessage", "WatcherSettings"]
 
 WatcherMessage = (
-    OrderReply | CancelReply | QueryAnswer | UserEvent | ReportSettled | Ping | FactNews | VenueTime | Answered | Timed
+    OrderReply
+    | CancelReply
+    | QueryAnswer
+    | UserEvent
+    | ReportSettled
+    | Ping
+    | FactNews
+    | VenueTime
+    | KeptBack
+    | Answered
+    | Timed
 )
 
 
@@ -184,6 +195,7 @@ class OrderWatcher(Follower, Child):
         )
         self._before_start: list[OrderReply | CancelReply | QueryAnswer | OrderReport] = []
         self._cut: StreamCut | None = None
+        self._kept_back: dict[str, None] = {}
         self._streaming = False
         self._settling: list[ReportSettled] = []
 
@@ -213,10 +225,9 @@ class OrderWatcher(Follower, Child):
             case StreamProbed(probe=probe):
                 self._prover.stream_alive(probe)
             case VenueTime(zero=zero):
-                first = self._prover.moment() is None
-                self._prover.learn_time(zero)
-                if first and self.caught_up:
-                    self._absentees.look_out()  # Now it is known which of them are a day old.
+                self._learn_time(zero)
+            case KeptBack(client_order_id=child):
+                self._kept_back[child] = None
             case ReportSettled():
                 self._settling.append(message)
                 self.runtime.tell_at(message.deadline, self.actor_ref, SettleOver(message))
@@ -227,6 +238,12 @@ class OrderWatcher(Follower, Child):
                 self._before_start.append(message)
             case _:
                 self._take_word(message)
+
+    def _learn_time(self, zero: float) -> None:
+        first = self._prover.moment() is None
+        self._prover.learn_time(zero)
+        if first and self.caught_up:
+            self._absentees.look_out()  # Now it is known which of them are a day old.
 
     # Facts ----------------------------------------------------------------------------------------
 
@@ -251,6 +268,7 @@ class OrderWatcher(Follower, Child):
                 for word in self._strangers.known_now(child):
                     self._take_word(word)
             case ChildNotSent(client_order_id=child):
+                self._kept_back.pop(child, None)
                 self._look_after(child)
             case ExecutionClosed():
                 if (corrected := self._register.missed_by(fact)) is not None:
@@ -563,8 +581,8 @@ class OrderWatcher(Follower, Child):
 
     def _time_out(self, child: str) -> None:
         watch = self._watches.get(child)
-        if watch is None or watch.ledger.final:
-            return  # Trades that are still missing are being asked for.
+        if watch is None or watch.ledger.final or child in self._kept_back:
+            return  # Trades that are still missing are being asked for; what was kept back will soon be told.
         ledger = watch.ledger
         self._settle(ledger, ledger.attempt.unknown(f"no word of it within {self._settings.timeout_seconds:g} s"))
         if ledger.attempt.rests and watch.cancel_reason is None:

@@ -146,6 +146,8 @@ class Attempt:
 
         Raises `InvariantBroken` if it must not follow what has happened before.
         """
+        if isinstance(fact, ChildUnknown) and self.life is Life.NOT_SENT:
+            return  # Another one wrote that it was kept back, and who wrote this had not heard of it yet.
         step = STEPS.get(type(fact))
         if step is not None:
             allowed, life = step

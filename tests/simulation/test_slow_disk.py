@@ -51,6 +51,19 @@ def test_an_order_whose_commit_took_too_long_is_not_sent_and_its_quantity_goes_t
     stage.check()
 
 
+def test_an_order_that_was_kept_back_is_not_in_doubt_while_that_is_being_committed(simulation: Simulation) -> None:
+    stage = Stage(simulation, watcher={"timeout_seconds": 3}).start()
+    execution = stage.accepted("0.5", twap=FIVE)
+    stage.until("ChildClosed")
+    stage.run(5.0)
+    slow_from_now(stage, 5.0, "ChildNotSent")
+    assert simulation.now() > 18.0
+    report = stage.report(execution, 200.0)
+    assert (report.total_filled, report.stop_reason) == (D("0.5"), "COMPLETED")
+    assert stage.count("ChildUnknown") == 0
+    stage.check()
+
+
 def test_a_commit_that_takes_longer_than_an_actor_may_be_silent_ends_the_process(simulation: Simulation) -> None:
     stage = Stage(simulation).start()
     execution = stage.accepted("0.5", twap=FIVE)
