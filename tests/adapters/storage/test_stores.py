@@ -140,6 +140,12 @@ def test_a_key_is_given_back_and_taken_within_one_append(store: Store) -> None:
         put(store, an_accepted(execution_id="thirdthirdthi"))
 
 
+def test_a_key_that_is_taken_before_another_is_given_back_within_one_append_stays_taken(store: Store) -> None:
+    put(store, nonce("a", 60), an_accepted(), a_closed(children=0))
+    with pytest.raises(ClaimBroken, match=r"fact 4 claims .*, which fact 1 holds"):
+        put(store, nonce("a", 90))
+
+
 def test_a_release_is_undone_with_the_append_that_failed(store: Store) -> None:
     put(store, an_accepted(), an_intent())
     with pytest.raises(ClaimBroken):
