@@ -326,6 +326,7 @@ def test_a_fact_that_was_changed_is_found_when_the_journal_is_opened(tmp_path: P
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [
+        ("UPDATE facts SET at = at + 1 WHERE seq = 1", "fact 1 was changed"),
         ("UPDATE facts SET at = at + 1 WHERE seq = 2", "fact 2 was changed"),
         ("UPDATE facts SET execution_id = 'x' WHERE seq = 4", "fact 4 was changed"),
         ("DELETE FROM facts WHERE seq = 3", "fact 3 is missing"),
@@ -375,6 +376,27 @@ def test_verifying_finds(tmp_path: Path, store: SqliteStore, statement: str, fin
     change(tmp_path, statement)
     with pytest.raises(JournalDamaged, match=finding):
         store.verify()
+
+
+def test_verifying_finds_an_index_that_does_not_fit_its_facts(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    fill(store, 3)
+    store.close()
+    other = "UPDATE sqlite_schema SET sql = replace(sql, '<> ''''', '<> ''x''') WHERE name = 'facts_of_execution'"
+    change(tmp_path, "PRAGMA writable_schema = ON", other)
+    store = SqliteStore(tmp_path)
+    with pytest.raises(JournalDamaged, match="row 1 missing from index facts_of_execution"):
+        store.verify()
+    store.close()
+
+
+def test_an_opened_journal_must_have_the_fact_from_which_its_chain_is_checked(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    fill(store, TAIL + 5)
+    store.close()
+    change(tmp_path, "DELETE FROM facts WHERE seq = 5")
+    with pytest.raises(JournalDamaged, match="fact 5 is missing"):
+        SqliteStore(tmp_path)
 
 
 # Failing ------------------------------------------------------------------------------------------

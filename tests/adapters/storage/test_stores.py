@@ -175,6 +175,8 @@ def test_a_fact_that_cannot_be_written_poisons_the_store(store: Store) -> None:
         put(store, epoch(2), an_intent(quantity=Decimal("NaN")))
     with pytest.raises(StoreFailed, match="before"):
         put(store, epoch(2))
+    with pytest.raises(StoreFailed, match="before"):
+        store.archive([])
     assert store.last_seq() == 1
 
 
