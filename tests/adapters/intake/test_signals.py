@@ -19,6 +19,7 @@ from adapters.intake.signals import (
     decode_body,
     decode_signal,
     http_status,
+    signal_object,
     verdict_json,
 )
 from messages.signal import Reason, Side, Signal, Status, TwapOptions, Verdict
@@ -47,7 +48,9 @@ def refused(text: bytes) -> Verdict:
 
 
 def test_the_shortest_signal() -> None:
-    assert decoded(body()) == Signal(symbol="BTCUSDT", side=Side.BUY, quantity=D("0.5"))
+    signal = decoded(body())
+    assert signal == Signal(symbol="BTCUSDT", side=Side.BUY, quantity=D("0.5"))
+    assert "twap" not in signal_object(signal)
 
 
 def test_every_field_is_read() -> None:
@@ -75,9 +78,12 @@ def test_every_field_is_read() -> None:
             "max_participation": "0.05",
             "schedule": "ow",
             "rho": "0.1",
+            "timing": True,
         },
     )
-    assert decoded(text) == Signal(
+    signal = decoded(text)
+    assert decoded(orjson.dumps(signal_object(signal))) == signal
+    assert signal == Signal(
         symbol="BTCUSDT",
         side=Side.SELL,
         quantity=D("0.5"),
@@ -103,6 +109,7 @@ def test_every_field_is_read() -> None:
             max_participation=D("0.05"),
             schedule="ow",
             rho=D("0.1"),
+            timing=True,
         ),
     )
 
@@ -133,6 +140,47 @@ def test_a_timestamp_is_iso_8601_or_milliseconds_and_becomes_utc(moment: str) ->
     assert timestamp == WHEN
     assert timestamp is not None
     assert timestamp.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quantity": "1e20"},
+        {"quantity": "9" * 21},
+        {"quantity": "1e-20"},
+        {"quantity": "0." + "1" * 20},
+        {"quantity": "1" * 16 + "." + "1" * 20},
+        {"id": "x" * 128},
+        {"timestamp": "2000-01-01T00:00:00Z"},
+        {"timestamp": "2099-12-31T23:59:59Z"},
+        {"timestamp": 946_684_800_000},
+        {"timestamp": 4_102_444_799_999},
+        {"twap": {"num_chunks": "9" * 18}},
+        {"twap": {"cap_bps": 0, "jitter": "0", "timing": False}},
+        {"tag": " " * (MAX_BODY - len(body(tag="")) - 1) + "x"},
+    ],
+)
+def test_what_lies_on_a_bound_is_read(changes: dict[str, Any]) -> None:
+    if "tag" in changes:  # The largest body: what it holds is too long, but it is read.
+        assert refused(body(**changes)).detail == "tag must be 1 to 128 printable ASCII characters"
+    else:
+        decoded(body(**changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "nested"),
+    [
+        (b"[[[[]]]]", False),
+        (b"[[[[[]]]]]", True),
+        (b"[[],[],[],[],[],[]]", False),
+        (b'[{"a":{"b":[1]}}]', False),
+        (b'[{"a":{"b":[{}]}}]', True),
+        (b"[],[],[[[[[", True),
+    ],
+)
+def test_brackets_nest_four_deep_at_most_however_many_there_are(text: bytes, nested: bool) -> None:
+    value = parse(text)
+    assert (isinstance(value, Refused) and value.detail == "nested deeper than 4") is nested
 
 
 DEEP = b"[" * 30_000 + b"]" * 30_000
@@ -168,6 +216,8 @@ BAD: list[tuple[bytes, Reason, str]] = [
     (b'{"symbol":"BTCUSDT","side":"buy","\\ud800":1}', Reason.UNKNOWN_FIELD, "\\ud800"),
     (body(amount="1"), Reason.UNKNOWN_FIELD, "'amount'"),
     (body(**{"x" * 500: 1}), Reason.UNKNOWN_FIELD, "..."),
+    (body(**{"x" * 41: 1}), Reason.UNKNOWN_FIELD, f"unknown field '{'x' * 40}'..."),
+    (body(**{"x" * 40: 1}), Reason.UNKNOWN_FIELD, f"unknown field '{'x' * 40}'"),
     (body(twap={"chunks": 5}), Reason.UNKNOWN_FIELD, "'twap.chunks'"),
     (body(side="long"), Reason.MALFORMED, "side"),
     (body(side=""), Reason.MALFORMED, "side"),
@@ -182,6 +232,12 @@ BAD: list[tuple[bytes, Reason, str]] = [
     (body(quantity="sNaN123"), Reason.NOT_FINITE, "quantity"),
     (body(quantity="1e999999999"), Reason.NOT_FINITE, "quantity"),
     (body(quantity="1e21"), Reason.NOT_FINITE, "quantity"),
+    (body(quantity="1" * 22), Reason.NOT_FINITE, "quantity"),
+    (body(quantity="1e41"), Reason.NOT_FINITE, "quantity"),
+    (body(quantity="1e-40"), Reason.MALFORMED, "digits"),
+    (body(quantity="1e-41"), Reason.NOT_FINITE, "quantity"),
+    (body(quantity="0." + "1" * 21), Reason.MALFORMED, "digits"),
+    (body(quantity="1" * 17 + "." + "1" * 20), Reason.MALFORMED, "digits"),
     (body(quantity="1e-21"), Reason.MALFORMED, "digits"),
     (body(quantity="1e-999"), Reason.NOT_FINITE, "quantity"),
     (body(quantity="1." + "1" * 36), Reason.MALFORMED, "digits"),
@@ -201,6 +257,10 @@ BAD: list[tuple[bytes, Reason, str]] = [
     (body(timestamp="yesterday"), Reason.MALFORMED, "ISO 8601"),
     (body(timestamp=True), Reason.MALFORMED, "ISO 8601"),
     (body(timestamp="0001-01-01T00:00:00+14:00"), Reason.MALFORMED, "range"),
+    (body(timestamp="1999-12-31T23:59:59Z"), Reason.MALFORMED, "range"),
+    (body(timestamp="2100-01-01T00:00:00Z"), Reason.MALFORMED, "range"),
+    (body(timestamp=946_684_799_999), Reason.MALFORMED, "milliseconds"),
+    (body(timestamp=4_102_444_800_000), Reason.MALFORMED, "milliseconds"),
     (body(timestamp=1_782_907_200), Reason.MALFORMED, "milliseconds"),
     (body(timestamp=-1), Reason.MALFORMED, "milliseconds"),
     (body(timestamp="x" * 1_000), Reason.MALFORMED, "ISO 8601"),
@@ -208,6 +268,8 @@ BAD: list[tuple[bytes, Reason, str]] = [
     (body(twap={"num_chunks": "5.0"}), Reason.MALFORMED, "whole"),
     (body(twap={"num_chunks": -5}), Reason.MALFORMED, "whole"),
     (body(twap={"num_chunks": True}), Reason.MALFORMED, "whole"),
+    (body(twap={"num_chunks": "9" * 19}), Reason.MALFORMED, "whole"),
+    (body(twap={"timing": 1}), Reason.MALFORMED, "twap.timing must be true or false"),
     (body(twap={"child": "limit"}), Reason.MALFORMED, "twap.child"),
     (body(twap={"catch_up": 1}), Reason.MALFORMED, "twap.catch_up"),
     (body(twap={"cap_bps": "-0"}), Reason.MALFORMED, "negative"),
@@ -225,6 +287,8 @@ def test_bad_input_gets_its_reason_and_a_detail_that_helps(text: bytes, reason: 
 
 def test_a_rejection_names_the_id_if_there_is_one_that_can_be_said() -> None:
     assert refused(body(id="a", quantity="x")).id == "a"
+    assert refused(body(id="x" * 128, quantity="x")).id == "x" * 128
+    assert refused(body(id="x" * 129, quantity="x")).id is None
     assert refused(body(id="ü", quantity="x")).id is None
     assert refused(body(id=5, quantity="x")).id is None
 
@@ -266,6 +330,7 @@ def test_a_single_signal_is_a_body_of_one() -> None:
 
 
 def test_an_array_of_too_many_signals_is_refused_as_a_whole() -> None:
+    assert isinstance(decode_body(b"[" + b",".join([b"1"] * MAX_SIGNALS) + b"]"), Body)
     verdict = decode_body(b"[" + b",".join([b"1"] * (MAX_SIGNALS + 1)) + b"]")
     assert isinstance(verdict, Verdict)
     assert verdict.reason is Reason.MALFORMED
