@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from actors.halts import INVARIANT
 from actors.runtime import Simulation
+from messages.control import HaltTrading
 from messages.execution import ChildOutcome
 from messages.facts import (
     AttemptReappeared,
@@ -147,6 +149,20 @@ def test_a_trade_that_is_booked_while_the_report_is_written_corrects_it(simulati
     (corrected,) = world.journal.of(ExecutionCorrected)
     assert (corrected.total_filled, corrected.client_order_id) == (D("0.3"), CHILD)
     assert corrected.filled_quote == 8_400 + D("0.1") * a_trade(7, "0.1").price
+
+
+def test_a_trade_that_came_while_the_report_was_written_and_fills_too_much_halts_trading(
+    simulation: Simulation,
+) -> None:
+    unknown = ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="")
+    absent = ChildAbsent(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", proof="")
+    world = started(simulation, an_intent(), unknown, absent)
+    world.tell(Acknowledged(client_order_id=CHILD, order=an_order("FILLED", "0.1"), trades=(a_trade(7, "0.1"),)))
+    without = a_child_report(client_order_id=CHILD, executed_quantity=D(0), executed_quote=D(0))
+    world.journal.commit(a_closed(report=a_report(quantity=D("0.5"), total_filled=D("0.5"), orders=(without,))))
+    simulation.run(0.0)
+    detail = f"{EXECUTION} is filled above what was asked"
+    assert HaltTrading(reason=INVARIANT, detail=detail) in world.exchange.messages()
 
 
 def test_a_report_that_has_all_trades_is_not_corrected(simulation: Simulation) -> None:

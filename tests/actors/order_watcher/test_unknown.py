@@ -22,6 +22,7 @@ from messages.facts import (
 )
 from messages.ids import cancel_id
 from messages.order import (
+    LATE_REPLY,
     AdoptChild,
     AllOrdersFound,
     BalancesFound,
@@ -213,6 +214,16 @@ def test_an_event_on_the_stream_is_as_good_as_a_probe(scene: Scene) -> None:
     scene.world.intend(client_order_id=OTHER_CHILD, slice=1)
     scene.world.tell(report(replace(later, client_order_id=OTHER_CHILD)))
     scene.resolved(within=0.1)
+
+
+def test_a_late_reply_did_not_come_over_the_stream_and_says_nothing_of_it(scene: Scene) -> None:
+    scene.venue.proves_stream = False
+    scene.world.wait(21.0)
+    later = an_order("NEW", client_order_id=OTHER_CHILD, order_id=5, update_time=SENT_AT + 20_000)
+    scene.world.intend(client_order_id=OTHER_CHILD, slice=1)
+    scene.world.tell(replace(report(later), execution_type=LATE_REPLY))
+    assert scene.world.kinds()[-1] is ChildAcknowledged
+    assert scene.resolved(within=67.0) >= 62.0
 
 
 def test_a_later_order_of_ours_that_is_shown_on_each_path_is_a_control(scene: Scene) -> None:
