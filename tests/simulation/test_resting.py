@@ -15,7 +15,7 @@ from adapters.paper.markets import MarketChoice
 from adapters.paper.venue import LatencySettings
 from adapters.scenarios import Scenario, TimedSignal
 from adapters.simulation import parse_export, simulate
-from messages.control import HaltTrading, ResumeTrading
+from messages.control import HaltTrading, ResumeTrading, StoreFailed
 from messages.execution import ExecutionReport
 from tests.simulation.test_crashes import DOWN_SECONDS, EVERY_MESSAGE, everything_known, restarted
 from tests.simulation.test_physics import SIGNED
@@ -61,6 +61,20 @@ def ends_whole(stage: Stage) -> None:
     by_hand(lines, stage.world.exchange.truth(), ())
     assert stage.world.stop().exit_code == 0
     stage.check_safety()
+
+
+def test_a_journal_that_fails_has_what_rests_cancelled_before_the_process_ends(stage: Stage) -> None:
+    rested(stage)
+    (resting,) = open_orders(stage)
+    stage.world.store.fail_next(StoreFailed("no space left on device"))
+    stage.world.send({**BODY, "id": "y", "side": "sell"})
+    news = stage.world.news
+    assert stage.sim.run_until(lambda: news.ended is not None, 5.0)
+    assert news.ended is not None
+    assert news.ended.exit_code == 74
+    assert open_orders(stage) == []
+    orders: Any = stage.world.exchange.truth()["orders"]
+    assert [(one["clientOrderId"], one["status"]) for one in orders] == [(resting, "CANCELED")]
 
 
 def test_what_does_not_fill_at_the_touch_is_bought_across_the_spread_in_each_slot(stage: Stage) -> None:
