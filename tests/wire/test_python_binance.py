@@ -146,6 +146,8 @@ async def test_its_market_streams_tell_the_market(world: World) -> None:
         async with impatient(manager.multiplex_socket(["btcusdt@bookTicker", "btcusdt@depth5"])) as both:
             names = {(await received(both))["stream"] for _ in range(2)}
             assert names == {"btcusdt@bookTicker", "btcusdt@depth5"}
+        async with impatient(manager.miniticker_socket()) as minis:
+            assert {row["s"] for row in await asyncio.wait_for(minis.recv(), 5)} >= {"BTCUSDT", "ETHUSDT"}
         async with impatient(manager.depth_socket("BTCUSDT", interval=100)) as depth:
             await world.book(bids=[["49999.00", "1"]])
             change = await received(depth, e="depthUpdate")

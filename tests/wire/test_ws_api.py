@@ -6,10 +6,22 @@ import asyncio
 import base64
 from typing import Any
 
+import orjson
 import pytest
 
 from adapters.paper.server import ApiKey, KeyKind
-from tests.wire.exchange_world import KEY, Socket, World, a_world, an_order, milliseconds, resting, signed_params
+from tests.wire.exchange_world import (
+    KEY,
+    Socket,
+    World,
+    a_world,
+    an_order,
+    at_market,
+    milliseconds,
+    resting,
+    sign,
+    signed_params,
+)
 
 pytestmark = [pytest.mark.wire, pytest.mark.asyncio]
 
@@ -275,6 +287,21 @@ async def test_a_clients_strategy_is_told_wherever_its_order_is(world: World) ->
     assert {"j", "J"}.isdisjoint((await socket.reports(1))[0])
     refused = await socket.signed("order.place", **an_order(strategyType=999_999))
     assert refused["error"] == {"code": -1134, "msg": "`strategyType` was less than 1000000."}
+
+
+@pytest.mark.parametrize("quantity", ["0.010", "0.01", "1.0E-2", "10"])
+async def test_a_number_is_signed_as_it_was_written(world: World, quantity: str) -> None:
+    """Clients write the same number in many ways, and sign what they wrote."""
+    params = {"apiKey": KEY, "timestamp": milliseconds(), **at_market(quantity=quantity)}
+    signature = sign("&".join(f"{name}={params[name]}" for name in sorted(params)))
+    frame = orjson.dumps({"id": 1, "method": "order.place", "params": {**params, "signature": signature}})
+    socket = await world.connect()
+    await socket.ws.send_str(frame.replace(f'"{quantity}"'.encode(), quantity.encode()).decode())
+    reply = await socket.reply(1)
+    if "E" in quantity:
+        assert reply["error"]["code"] == -1100, "a power of ten is no number here"
+    else:
+        assert reply["status"] == 200
 
 
 @pytest.mark.parametrize(

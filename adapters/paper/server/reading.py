@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,10 @@ def read_ws(text: str | bytes) -> WsRequest:
         raise BadFrame(None)
     if not isinstance(method, str) or not (params is None or isinstance(params, dict)):
         raise BadFrame(number)
-    return WsRequest(number, method.removeprefix("v3/"), read_ws_params(params or {}))
+    params = params or {}
+    if any(isinstance(value, float) for value in params.values()):
+        params = json.loads(text, parse_float=str)["params"]  # What was signed is the number as it was written.
+    return WsRequest(number, method.removeprefix("v3/"), read_ws_params(params))
 
 
 def read_ws_params(params: Mapping[str, Any]) -> Received:

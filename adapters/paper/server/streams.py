@@ -23,7 +23,7 @@ _NAME = re.compile(
     r"(?P<symbol>[^@]+)@(?P<kind>bookTicker|depth(?P<levels>5|10|20)?|trade|aggTrade|avgPrice|referencePrice|miniTicker|ticker"
     r"|kline_(?P<interval>\w+)|ticker_(?P<window>1h|4h|1d))(?P<fast>@100ms|@1000ms)?(?P<zone>@\+08:00)?"
 )
-_ALL = re.compile(r"!(?P<kind>miniTicker|ticker_(?P<window>1h|4h|1d))@arr")
+_ALL = re.compile(r"!(?P<kind>miniTicker|ticker_(?P<window>1h|4h|1d))@arr(?P<pace>@1000ms|@3000ms)?")
 _OF_TRADES = frozenset({"trade", "aggTrade", "kline", "miniTicker", "ticker", "window"})
 """Streams that tell what others trade, so that it must be known."""
 _MINUTE, _HOUR, _DAY = 60_000_000, 3_600_000_000, 86_400_000_000
@@ -52,7 +52,8 @@ def parse(name: str) -> Stream | None:
     """Read a stream's name; None for one that does not exist here, which stays silent as at the real exchange."""
     every = _ALL.fullmatch(name)
     if every is not None:
-        return Stream(name, "", "window" if every["window"] else every["kind"], 0, SLOW, every["window"] or "")
+        pace = 3 * SLOW if every["pace"] == "@3000ms" else SLOW
+        return Stream(name, "", "window" if every["window"] else every["kind"], 0, pace, every["window"] or "")
     match = _NAME.fullmatch(name)
     if match is None or match["symbol"] != match["symbol"].lower():
         return None

@@ -27,6 +27,18 @@ def test_between_the_news_of_two_symbols_others_have_their_turn() -> None:
     assert list(turns) == []
 
 
+def test_a_list_of_statistics_comes_at_the_pace_of_its_name() -> None:
+    desk = Desk(PaperExchange(now=0), ServerSettings(), lambda _events: None)
+    board, told = Board(desk), list[str]()
+    listener = Listener(lambda name, _payload: told.append(name))
+    names = ("!miniTicker@arr", "!miniTicker@arr@1000ms", "!miniTicker@arr@3000ms", "!miniTicker@arr@100ms")
+    for name in names:
+        board.subscribe(name, listener, 0.0)
+    for at, there in ((0.9, []), (1.0, names[:2]), (2.9, names[:2]), (3.0, names[:3])):
+        list(board.turns(at))
+        assert set(told) == set(there)
+
+
 def test_what_is_not_due_is_not_told() -> None:
     desk = Desk(PaperExchange(now=0), ServerSettings(), lambda _events: None)
     board, told = Board(desk), list[str]()
