@@ -121,7 +121,7 @@ def start_daemon(
     lookout: Tells[WaitsFor] | None = None,
     failed_before: str | None = None,
     broken_before: str | None = None,
-    died_before: str | None = None,
+    died_before: Sequence[str] = (),
     symbols: Sequence[str] = (),
 ) -> ActorRef[Daemon]:
     """Start the root actor on the current runtime; without settings, with the defaults of paper mode.

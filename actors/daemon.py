@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,7 +13,7 @@ from pykka import ActorRef
 
 from actors import letters
 from actors.exchange.actor import ExchangeActor, ExchangeSettings
-from actors.failures import Failures
+from actors.failures import Failures, never_up
 from actors.follower import Follower
 from actors.halts import CRASH_LOOP, INVARIANT, graver
 from actors.journal import Journal, Store
@@ -155,7 +155,8 @@ class Daemon(Follower, Parent):
 
     `alerts` is told each alert once it is durable, `lookout` what due children wait for.
     `failed_before` says how the journal failed in an earlier life, if nobody has said since that it works again,
-    `broken_before` which promise was broken in one that could not journal it, and `died_before` which part failed.
+    `broken_before` which promise was broken in one that could not journal it, and `died_before` which part failed, in
+    each of those since the others were last up.
     `observer` is told `DaemonUp`, `DaemonStands`, `EveryoneAnswered` and, last of all, `DaemonEnded`; once more
     if a promise is broken even behind that. A critical actor
     that fails or does not answer ends the daemon: recovery at the next start is the only restart.
@@ -175,7 +176,7 @@ class Daemon(Follower, Parent):
         lookout: Tells[WaitsFor] | None = None,
         failed_before: str | None = None,
         broken_before: str | None = None,
-        died_before: str | None = None,
+        died_before: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self._failed_before = failed_before
@@ -236,7 +237,13 @@ class Daemon(Follower, Parent):
             self._observer.tell(DaemonEnded(exit_code=EXIT_ERROR, detail=detail, said=False))
 
     def begin(self) -> None:
-        """Start the journal, and fold what the root itself must know from it."""
+        """Start the journal, and fold what the root itself must know from it; unless that is what fails."""
+        refused = never_up(self._died_before)
+        if refused is not None:
+            if self._alerts is not None:  # No journal is there to have it first.
+                self._alerts.tell(AlertRaised(kind="start_refused", subject="daemon", level="critical", text=refused))
+            self._end(EXIT_GAVE_UP, refused)
+            return
         self.use_journal(self.spawn(JOURNAL, Journal, store=self._store, retention=self._settings.retention))
         own = (EpochStarted, ExecutionQuarantined, PartFailed, StartRefused)
         self.follow(*own, TradingHalted, TradingResumed, RateLimited)
@@ -305,8 +312,8 @@ class Daemon(Follower, Parent):
     def on_caught_up(self, caught_up: CaughtUp) -> None:
         """Raise the epoch: from here on this process is the one that writes. Or refuse to start at all."""
         self._allow_start()  # The others begin to read.
-        if self._died_before is not None:
-            self.append(self._failed.next("an earlier life", self._died_before, self.runtime.wall_time()))
+        if self._died_before:
+            self.append(self._failed.next("an earlier life", self._died_before[-1], self.runtime.wall_time()))
         refused = self._failed.refuses(self.runtime.wall_time())
         if refused is not None:
             self._refuse_to_start(refused)

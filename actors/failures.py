@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from messages.facts import ExecutionQuarantined, Fact, PartFailed, StartRefused
@@ -12,6 +13,16 @@ a start is halted; after so many, nobody is started any more."""
 
 APART_SECONDS = 600.0
 """In a row are those of which none came longer than that after the one before."""
+
+
+def never_up(failures: Sequence[str]) -> str | None:
+    """Say why not even the journal is started, which counts the others: in so many lives nobody else was, either."""
+    if len(failures) < TO_REFUSE:
+        return None
+    return (
+        f"{len(failures)} starts in a row ended before anybody but the journal was up, the last time because "
+        f"{failures[-1]}: nothing was started, nobody watches orders any more"
+    )
 
 
 class Failures:

@@ -121,7 +121,10 @@ class House:
 
     def cancel_what_is_open(self) -> tuple[list[str], list[str]]:
         """Cancel this journal's open orders when no actor will; return those that ended, and what may still be open."""
-        return cancel_open_children(self.store, self.pool, self.venue)
+        try:
+            return cancel_open_children(self.store, self.pool, self.venue)
+        except Exception as error:  # noqa: BLE001 - what fails at every start may be the reading of the journal
+            return [], [f"whatever it was, as the journal cannot be read ({type(error).__name__}: {error})"]
 
     def _leave(self, why: str) -> None:
         """End: there is no trading without the venue, and the next start has a new one."""

@@ -19,35 +19,44 @@ logger = logging.getLogger("tidegate")
 class Unsaid:
     """Keeps files in `directory` from an end that the journal could not be told of until a life has told it.
 
-    `broken` and `failed` are what an earlier life has left: the text of its end, None if there was nothing. On a disk
-    that is full a file may be empty, and then says less.
+    `broken` is what an earlier life has left of a promise, None if there was nothing; `failed` has a line for each life
+    since the others were last up, too. On a disk that is full a file may be empty, and then says less; where none can
+    be written nothing is counted.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.broken = self._read(exits.INVARIANT)
+        self.broken = next(reversed(self._read(exits.INVARIANT)), None)
         self.failed = self._read(exits.ERROR)
 
-    def _read(self, code: int) -> str | None:
+    def _read(self, code: int) -> tuple[str, ...]:
         with suppress(OSError):
-            return (self._directory / FILES[code]).read_text(encoding="utf-8") or "see the log of that time"
-        return None
+            text = (self._directory / FILES[code]).read_text(encoding="utf-8", errors="replace")
+            return tuple(text.splitlines()) or ("see the log of that time",)
+        return ()
 
     def keep(self, ended: DaemonEnded) -> None:
-        """Note how a life ended, if nobody else has."""
+        """Note how a life ended, if nobody else has; after one that gave up the next, a person's, counts anew."""
+        if ended.exit_code == exits.GAVE_UP:
+            self._remove(exits.ERROR)
         if ended.said or ended.exit_code not in FILES:
             return
         path = self._directory / FILES[ended.exit_code]
         try:
-            path.write_text(ended.detail, encoding="utf-8")
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{' '.join(ended.detail.split())}\n")
         except OSError as error:
             halt = ": halt by hand before anything else" if ended.exit_code == exits.INVARIANT else ""
             logger.critical("%s cannot be written (%s)%s", path, error.strerror, halt)
 
     def forget(self) -> None:
         """Take the notes away: the journal has it all now."""
-        for name in FILES.values():
-            try:
-                (self._directory / name).unlink(missing_ok=True)
-            except OSError as error:
-                logger.warning("%s cannot be removed: %s", self._directory / name, error.strerror)
+        for code in FILES:
+            self._remove(code)
+
+    def _remove(self, code: int) -> None:
+        path = self._directory / FILES[code]
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("%s cannot be removed: %s", path, error.strerror)

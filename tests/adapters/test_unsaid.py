@@ -8,6 +8,7 @@ import pytest
 from adapters import exits
 from adapters.config import Config
 from adapters.house import House
+from adapters.storage.memory import MemoryStore
 from adapters.unsaid import FILES, Unsaid
 from messages.control import DaemonEnded, DaemonUp
 
@@ -23,11 +24,13 @@ def test_a_house_keeps_what_its_journal_could_not_take_until_another_daemon_is_u
     assert house.gravest(exits.ERROR) == exits.ERROR
     house.tell(BROKEN)
     left = Unsaid(tmp_path)
-    assert (left.broken, left.failed) == ("a trade was booked twice", "journal failed")
+    assert left.broken == "a trade was booked twice"
+    assert left.failed == ("journal failed",)
     assert house.gravest(exits.ERROR) == exits.INVARIANT
     house.tell(DaemonUp(gate=nobody, exchange=nobody, journal=nobody))
     left = Unsaid(tmp_path)
-    assert (left.broken, left.failed) == (None, None)
+    assert left.broken is None
+    assert left.failed == ()
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,29 @@ def test_a_note_of_which_only_the_file_could_be_made_counts_all_the_same(tmp_pat
         (tmp_path / name).touch()
     assert Unsaid(tmp_path).broken
     assert Unsaid(tmp_path).failed
+
+
+def test_failures_are_counted_until_one_start_has_given_up(tmp_path: Path) -> None:
+    for number in range(3):
+        Unsaid(tmp_path).keep(DaemonEnded(exit_code=exits.ERROR, detail=f"of {number}:\n  a bug", said=False))
+    Unsaid(tmp_path).keep(BROKEN)
+    assert Unsaid(tmp_path).failed == ("of 0: a bug", "of 1: a bug", "of 2: a bug")
+    Unsaid(tmp_path).keep(DaemonEnded(exit_code=exits.GAVE_UP, detail="six in a row"))
+    assert Unsaid(tmp_path).failed == ()
+    assert Unsaid(tmp_path).broken == BROKEN.detail, "which is to halt the next start nevertheless"
+
+
+def test_a_journal_that_cannot_be_read_keeps_no_start_from_giving_up(tmp_path: Path) -> None:
+    class Unreadable(MemoryStore):
+        def read(self, *_: Any, **__: Any) -> Any:
+            raise ValueError("of a test")
+
+    nobody: Any = None
+    house: Any = House(Config(), lambda _: nobody)
+    house.store, house.pool, house.venue = Unreadable(), None, None
+    cancelled, [left] = house.cancel_what_is_open()
+    assert cancelled == []
+    assert "ValueError: of a test" in left
 
 
 def test_that_not_even_the_note_can_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

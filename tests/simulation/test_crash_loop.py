@@ -23,7 +23,7 @@ from messages.order import PlaceChild
 from run import start_daemon
 from tests.simulation.test_alert_episodes import said
 from tests.simulation.test_halts import actor_ref
-from tests.simulation.whole import D, Stage
+from tests.simulation.whole import D, Ear, Stage
 
 FIVE = {"num_chunks": 5, "interval_seconds": 10}
 
@@ -177,6 +177,36 @@ def test_what_the_journal_cannot_count_is_counted_by_the_next_start(
     stage.start()
     assert stage.world.news.readiness is Readiness.HALTED
     assert [line["in_a_row"] for line in stage.lines("PartFailed")] == [*range(1, TO_HALT + 1)]
+
+
+def test_what_fails_before_the_journal_can_count_it_is_counted_beside_it_and_refused_too(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    def daemon(*places: Any, **fields: Any) -> Any:
+        return start_daemon(*places, **fields, died_before=Unsaid(tmp_path).failed, alerts=Ear(alerts))
+
+    def broken(*_: Any) -> None:
+        raise ValueError("of a test")
+
+    stage = Stage(simulation)
+    stage.world.start_daemon = daemon
+    codes: list[tuple[int, bool]] = []
+    alerts: list[Any] = []
+    for _ in range(2 * (TO_REFUSE + 1)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Journal, "_follow", broken)
+            stage.world.launch()
+            assert simulation.run_until(lambda: stage.world.news.ended is not None, 10.0)
+        assert stage.world.news.ended is not None
+        codes.append((stage.world.news.ended.exit_code, "ValueError: of a test" in stage.world.news.ended.detail))
+        Unsaid(tmp_path).keep(stage.world.news.ended)
+        simulation.claim_failures()
+        stage.world.crash()
+    assert codes == [*[(1, True)] * TO_REFUSE, (76, True)] * 2, "a start after that is a person's, and counts anew"
+    assert [alert.kind for alert in alerts] == ["start_refused"] * 2
+    assert stage.kinds() == []
+    stage.start()
+    assert stage.world.news.readiness is Readiness.READY
 
 
 def test_an_adapter_that_breaks_again_and_again_is_counted_like_an_actor(simulation: Simulation) -> None:
