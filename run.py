@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-    # Ctrl-C while the rest is imported: there is nothing to clean up, and nothing to say.
+if __name__ in {"__main__", "__mp_main__"} and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    # Ctrl-C while the rest is imported, or in a process of a campaign: nothing to clean up, and nothing to say.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # exits.INTERRUPTED
 if __name__ == "__main__":
     gc.disable()  # As adapters/importing.py does; `main` lets it look again.

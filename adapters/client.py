@@ -82,6 +82,8 @@ class Client:
             token = (data_dir / TOKEN_FILE).read_text(encoding="utf-8").strip()
         except FileNotFoundError as error:
             raise NotRunning(f"no daemon runs on {data_dir}: start it with `run.py`") from error
+        except PermissionError as error:
+            raise NotRunning(f"{error.filename}: permission denied; run this as the daemon's user") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NotRunning(f"{address_file.parent}: cannot read {ADDRESS_FILE} or {TOKEN_FILE}") from error
         return cls(_WILDCARDS.get(host, host), port, token, timeout)
@@ -185,7 +187,8 @@ class Client:
         try:
             connection.connect()
         except OSError as error:
-            raise NotRunning(f"no daemon listens on {self.host}:{self.port} ({error})") from error
+            why = (error.strerror or str(error)).lower()
+            raise NotRunning(f"no daemon listens on {self.host}:{self.port} ({why}): start it with `run.py`") from error
         try:
             connection.request(method, path, content, headers)
             return connection.getresponse()

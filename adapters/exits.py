@@ -65,7 +65,7 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
             "Stop that daemon first, or give this one a directory of its own (--set data_dir=...).",
         ),
         (NoJournal, UNUSABLE, "A daemon makes one when it starts; say where that runs (--set data_dir=...)."),
-        (DirectoryUnusable, UNUSABLE, "Make it writable for this user, or choose another (--set data_dir=...)."),
+        (DirectoryUnusable, UNUSABLE, _UNUSABLE),
         (CopyUnusable, UNUSABLE, "Nothing was changed. Name another file."),
         (
             JournalDamaged,
@@ -96,6 +96,11 @@ def table() -> tuple[tuple[type[Exception], int, str], ...]:
         (FileExistsError, ERROR, "It is left as it is; move it away first."),
         (OSError, ERROR, ""),
     )
+
+
+_UNUSABLE = (
+    "Run this as the user whose it is, make it writable for this one, or choose another directory (--set data_dir=...)."
+)
 
 
 @contextmanager

@@ -142,7 +142,7 @@ class Simulation(Runtime):
             super().__exit__(kind, error, trace)
             decimal.setcontext(self._decimal_contexts.pop())
         unclaimed = self._unclaimed()
-        if error is not None or unclaimed is not None:
+        if (error is not None or unclaimed is not None) and not isinstance(error, KeyboardInterrupt):
             sys.stderr.write(self.story())
         if error is None and unclaimed is not None:
             raise unclaimed

@@ -17,6 +17,13 @@ from adapters.config.model import MODE_DEFAULTS, SECTIONS, Config, Section
 from adapters.redaction import is_secret_name
 
 DEFAULT_FILE = "tidegate.toml"
+SHAPES = {
+    ("paper", "market"): "should be synthetic, replay:FILE[,FILE...] or ow:q=...,rho=...,lam=...",
+    ("alerts", "quiet"): "should be hours as 22:00-06:00, or empty",
+    ("gate", "symbols"): "should be symbols as BTCUSDT",
+    ("account",): "should be 1 to 32 letters, digits, dots, dashes and underscores",
+}
+"""What to say instead of a pattern."""
 ACCOUNT_KEYS = ("venue.api_key", "venue.api_secret", "venue.private_key_passphrase")
 
 
@@ -156,7 +163,7 @@ def _expectation(error: Any, path: tuple[str, ...]) -> str:  # pydantic's ErrorD
         case "bool_parsing" | "bool_type":
             text = "should be true or false"
         case "string_pattern_mismatch":
-            text = f"should match {error['ctx']['pattern']}"
+            text = SHAPES.get(path[:2], f"should match {error['ctx']['pattern']}")
         case _:
             text = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return text + _got(path, error["input"])

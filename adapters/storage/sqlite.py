@@ -111,8 +111,13 @@ class SqliteStore:
     """
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
-        if read_only and not (directory / JOURNAL_FILE).exists():
-            raise NoJournal(f"there is no journal in {directory}")
+        if read_only:
+            try:
+                (directory / JOURNAL_FILE).stat()
+            except FileNotFoundError:
+                raise NoJournal(f"there is no journal in {directory}") from None
+            except OSError as error:
+                raise DirectoryUnusable(f"{directory} cannot be looked into: {error.strerror}") from error
         self._directory = None if read_only else DataDirectory(directory)
         try:
             self._open(directory / JOURNAL_FILE)
@@ -141,6 +146,9 @@ class SqliteStore:
             self.journal_id = self._text("SELECT value FROM meta WHERE key = 'journal_id'")
             self._last_seq = self._number("SELECT coalesce(max(seq), 0) FROM facts")
             self._chain = self._check_chain(max(0, self._last_seq - TAIL))
+        except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+            self._disconnect()
+            raise DirectoryUnusable(f"the journal {path} cannot be opened ({error})") from error  # It may be in order.
         except apsw.Error as error:
             self._disconnect()
             raise self._damaged(str(error)) from error

@@ -199,6 +199,17 @@ def test_mail_that_is_lost_in_closing_is_no_dead_letter() -> None:
     assert simulation.dead_letters == []
 
 
+def test_ctrl_c_is_no_failure_of_which_the_story_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> None:
+        with Simulation(7) as simulation:
+            simulation.run(1.0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        body()
+    assert capsys.readouterr().err == ""
+
+
 def test_a_failed_test_prints_the_seed_and_the_last_messages(capsys: pytest.CaptureFixture[str]) -> None:
     def body() -> None:
         with Simulation(99) as simulation:

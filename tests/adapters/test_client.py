@@ -272,3 +272,12 @@ def test_a_daemon_that_listens_everywhere_is_asked_on_loopback(data_dir: Path) -
     (data_dir / "http.json").write_text('{"host": "0.0.0.0", "port": 8787}')
 
     assert Client.of(data_dir).host == "127.0.0.1"
+
+
+def test_files_that_this_user_may_not_read_are_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(NotRunning, match=r"http\.json: permission denied; run this as the daemon's user"):
+        Client.of(tmp_path)

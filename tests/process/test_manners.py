@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from adapters import exits
 from tests.process.conftest import Command
-from tests.process.programs import Done, Running, run
+from tests.process.programs import RUN, Done, Running, environment, run
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 
@@ -97,3 +101,20 @@ def test_ctrl_c_while_it_imports_what_it_needs_ends_it_with_130_and_not_a_word(t
     shutil.copy(Path(__file__).with_name("interrupting.py"), tmp_path / "sitecustomize.py")
     done = run(tmp_path, "--set", "http.port=0", PYTHONPATH=str(tmp_path), INTERRUPT_AT=module)
     assert (done.code, done.out, done.err) == (exits.INTERRUPTED, "", "")
+
+
+@pytest.mark.acceptance
+def test_ctrl_c_in_a_campaign_ends_all_of_its_processes_with_130_and_not_a_word(tmp_path: Path) -> None:
+    words = [sys.executable, RUN, "simulate", "--seeds", "0:100000", "--faults", "heavy", "--jobs", "2"]
+    with (tmp_path / "err").open("wb") as err:
+        campaign = subprocess.Popen(
+            words, cwd=tmp_path, env=environment(), stdout=err, stderr=err, start_new_session=True
+        )
+        try:
+            time.sleep(2.5)  # Real time: its processes import what they need, or play.
+            os.killpg(campaign.pid, signal.SIGINT)
+            assert campaign.wait(30) == exits.INTERRUPTED
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(campaign.pid, signal.SIGKILL)
+    assert (tmp_path / "err").read_text() == ""

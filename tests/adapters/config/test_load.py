@@ -421,6 +421,20 @@ def test_no_secret_is_in_a_configurations_own_text() -> None:
     assert os.environ.get("TIDEGATE__HTTP__TOKEN") is None
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("paper.market=foo", "should be synthetic, replay:FILE[,FILE...] or ow:q=...,rho=...,lam=..., not 'foo'"),
+        ("alerts.quiet=5", "should be hours as 22:00-06:00, or empty, not '5'"),
+        ("gate.symbols=BTC/USDT", "should be symbols as BTCUSDT, not 'BTC/USDT'"),
+        ("account=a b", "should be 1 to 32 letters, digits, dots, dashes and underscores, not 'a b'"),
+    ],
+)
+def test_what_a_text_should_look_like_is_said_in_words_not_as_a_pattern(override: str, said: str) -> None:
+    [problem] = problems_of(override).values()
+    assert said in problem
+
+
 # Where the data are --------------------------------------------------------------------------------------------------
 
 

@@ -256,6 +256,18 @@ def test_a_journal_that_cannot_be_written_makes_the_directory_unusable(tmp_path:
         SqliteStore(tmp_path)
 
 
+def test_a_journal_that_this_user_may_not_open_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise apsw.CantOpenError("unable to open database file")
+
+    SqliteStore(tmp_path).close()
+    monkeypatch.setattr(apsw, "Connection", refused)
+    with pytest.raises(DirectoryUnusable, match=r"journal\.sqlite cannot be opened \(unable to open"):
+        SqliteStore(tmp_path, read_only=True)
+
+
 def test_a_file_system_without_write_ahead_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = SqliteStore._text
     monkeypatch.setattr(
