@@ -22,7 +22,7 @@ from adapters.paper.limits import LimitSettings
 from adapters.paper.markets import market_choice, recorded_symbols
 from adapters.paper.process import PaperProcess
 from messages.control import Committed
-from messages.facts import RateLimited
+from messages.facts import ChildRefused, RateLimited
 from messages.ids import Environment
 from messages.money import plain
 
@@ -105,7 +105,8 @@ def _refuse_key(settings: BinanceSettings, *, allow_dangerous: bool) -> None:
 
 def quiet_until_of(facts: Iterable[Committed], now: datetime) -> datetime | None:
     """Say until when the venue wants to hear nothing, by what the journal remembers of it at `now`; None if it may."""
-    left = [c.fact.left(c.at, now) for c in facts if isinstance(c.fact, RateLimited) and not c.fact.orders_only]
+    told = [(c.fact, c.at) for c in facts if isinstance(c.fact, RateLimited | ChildRefused)]
+    left = [fact.left(at, now) for fact, at in told if not fact.orders_only]
     longest = max(left, default=timedelta())
     return now + longest if longest > timedelta() else None
 

@@ -30,7 +30,7 @@ from adapters.unsaid import Unsaid
 from adapters.vitals import TimedStore, Vitals
 from adapters.web.site import Sources
 from messages.control import DaemonEnded, DaemonNews, DaemonStands, DaemonUp, Readiness, ShutDown
-from messages.facts import RateLimited
+from messages.facts import ChildRefused, RateLimited
 
 SILENT_START_SECONDS: Final = 15.0
 """The daemon speaks up earlier than that while it starts: one that does not hangs somewhere."""
@@ -70,7 +70,7 @@ class House:
             importing = Thread(target=import_client, name="import", daemon=True)
             importing.start()  # It takes a while, in which another process starts, too.
             with telling("the paper exchange to start" if self.config.mode == "paper" else "the key to be checked"):
-                told = self.store.read(kinds=(RateLimited.__name__,), archived=False)
+                told = self.store.read(kinds=(RateLimited.__name__, ChildRefused.__name__), archived=False)
                 quiet_until = quiet_until_of(told, datetime.now(UTC))
                 self.exchange = stack.enter_context(exchange_of(self.config, quiet_until))
             importing.join()

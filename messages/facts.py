@@ -284,6 +284,16 @@ class ChildCancelRequested(Fact):
     reason: str
 
 
+TOO_MANY_ORDERS = -1015
+"""The code of a refusal that is about the number of orders alone."""
+
+
+def time_left(until: datetime, at: datetime, now: datetime) -> timedelta:
+    """Say how long `now` it is until a moment that was named at `at`, never longer than it was then."""
+    left = until - now
+    return min(left, until - at) if at < until else left
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimited(Fact):
     """The venue forbids every request before `until`; with `orders_only`, new orders alone."""
@@ -298,8 +308,7 @@ class RateLimited(Fact):
 
         That is never longer than was asked for, however far our clock was set back since.
         """
-        left = self.until - now
-        return min(left, self.until - at) if at < self.until else left
+        return time_left(self.until, at, now)
 
 
 BANNED = "BANNED"
@@ -337,13 +346,27 @@ class ChildAcknowledged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRefused(Fact):
-    """The venue certainly did not take the order; nothing is reserved any more."""
+    """The venue certainly did not take the order; nothing is reserved any more.
+
+    Before `until` it wants to hear no order, of some codes nothing at all: `RateLimited` says so too, but of another
+    writer, and a process may end between the two.
+    """
 
     client_order_id: str
     symbol: str
     code: int
     message: str
     source: str = "reply"
+    until: datetime | None = None
+
+    @property
+    def orders_only(self) -> bool:
+        """Whether all but orders may be asked until then."""
+        return self.code == TOO_MANY_ORDERS
+
+    def left(self, at: datetime, now: datetime) -> timedelta:
+        """Say how long `now` that still is, the fact being of `at`; nothing where no moment was named."""
+        return timedelta() if self.until is None else time_left(self.until, at, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,7 +205,7 @@ class History:
             self.put(ChildUnknown(**about, detail="?"))
         elif draw < 0.15:
             run.absent.append(run.open.pop(child))
-            self.put(ChildRefused(**about, code=-2010, message="no"))
+            self.put(ChildRefused(execution_id=of, client_order_id=child, symbol=symbol, code=-2010, message="no"))
         elif draw < 0.2:
             run.absent.append(run.open.pop(child))
             self.put(

@@ -569,6 +569,7 @@ class ExchangeActor(Follower, Child):
         until = self._door.budget.forbidden_until(self.runtime.now())
         if until is not None:
             self.runtime.tell_at(until, self.actor_ref, _Open())
+            self._told.tell(WeightUsedUp(until))  # A refused order may tell of it, which the root does not read.
             return
         self._opened = True
         if self._door.shut_for is not None:

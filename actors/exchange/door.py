@@ -66,6 +66,9 @@ class Door:
                 self.balances.take(child)
             case ChildNotSent() | ChildRefused() | ChildAbsent():
                 self.balances.release(fact.client_order_id)
+                if isinstance(fact, ChildRefused) and fact.until is not None:
+                    silent = fact.left(at, wall_time).total_seconds()
+                    self.budget.forbid(now + silent, orders_only=fact.orders_only)
             case RateLimited():
                 left = fact.left(at, wall_time)
                 self._limited_until[fact.orders_only] = wall_time + left

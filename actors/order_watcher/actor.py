@@ -352,7 +352,7 @@ class OrderWatcher(Follower, Child):
 
     def _take_refusal(self, ledger: Ledger, refused: Refused) -> None:
         if effect_of(refused.code, refused.message) is Effect.REFUSED:
-            self._settle(ledger, ledger.attempt.refused(refused.code, refused.message))
+            self._settle(ledger, ledger.attempt.refused(refused.code, refused.message, refused.until))
         else:
             self._take_unknown(ledger, f"{refused.code}: {refused.message}")
 

@@ -14,6 +14,7 @@ The cheapest mistake is to wait too long; the dearest is to believe too early th
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from messages.control import InvariantBroken
@@ -117,7 +118,7 @@ class Attempt:
             proof=proof,
         )
 
-    def refused(self, code: int, message: str) -> ChildRefused | None:
+    def refused(self, code: int, message: str, until: datetime | None = None) -> ChildRefused | None:
         """Return the fact that the venue did not take it; None if the venue is known to have it."""
         if not self.allows(ChildRefused):
             return None
@@ -127,6 +128,7 @@ class Attempt:
             symbol=self.intent.symbol,
             code=code,
             message=message,
+            until=until,
         )
 
     def not_sent(self, detail: str) -> ChildNotSent | None:

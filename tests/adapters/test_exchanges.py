@@ -15,7 +15,8 @@ from adapters.binance.signing import BadKey, signer_of
 from adapters.config import Config
 from adapters.exchanges import paper_command, paper_settings, quiet_until_of
 from messages.control import Committed
-from messages.facts import RateLimited
+from messages.facts import ChildRefused, RateLimited
+from messages.frozen import replace
 from run import settings_of
 from tests.factories import NOW
 
@@ -138,5 +139,11 @@ def test_what_the_journal_remembers_of_a_ban_holds_for_what_is_left_of_it() -> N
     assert quiet_until_of(facts, NOW) == NOW + timedelta(minutes=20)
     assert quiet_until_of(facts[:1], NOW) is None
     assert quiet_until_of([], NOW) is None
+    refused = ChildRefused(
+        execution_id="e", client_order_id="c", symbol="S", code=-1003, message="", until=NOW + timedelta(minutes=3)
+    )
+    assert quiet_until_of([Committed(1, NOW, refused)], NOW) == NOW + timedelta(minutes=3)
+    for other in (replace(refused, code=-1015), replace(refused, until=None)):
+        assert quiet_until_of([Committed(1, NOW, other)], NOW) is None
     set_back = NOW - timedelta(days=1)
     assert quiet_until_of(facts[2:], set_back) == set_back + timedelta(minutes=1), "no longer than was asked for"

@@ -114,6 +114,11 @@ def test_what_a_dead_daemon_had_asked_for_does_not_take_the_stream_from_the_next
     assert endure(407210, Level.HEAVY, DAEMON).violations == ()
 
 
+@pytest.mark.parametrize("seed", [611965, 622841])
+def test_a_wait_that_a_refused_order_was_told_of_holds_though_the_journal_took_nothing_after_it(seed: int) -> None:
+    assert endure(seed, Level.HEAVY, DAEMON).violations == ()
+
+
 @pytest.mark.parametrize("seed", FOUND)
 def test_nothing_is_broken_in_long_scenarios(seed: int) -> None:
     assert endure(seed, Level.HEAVY, DAEMON, scenario=drawn(seed, short=False)).violations == ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from actors.runtime import EPOCH, Simulation
-from messages.control import HaltTrading, ResumeTrading
-from messages.facts import ChildRefused, RateLimited, TradingHalted, TradingResumed
+from messages.control import HaltTrading, ResumeTrading, WeightUsedUp
+from messages.facts import ChildRefused, Fact, RateLimited, TradingHalted, TradingResumed
 from messages.ids import milliseconds
 from messages.order import (
     BAD_CERTIFICATE,
@@ -29,7 +30,7 @@ from messages.order import (
     VenueTime,
 )
 from tests.actors.exchange.stage import EXECUTION_FACTS, OFFSET, World, connected, started
-from tests.factories import CHILD, EXECUTION, D, a_child_closed, a_trade_booked, an_acknowledged
+from tests.factories import CHILD, EXECUTION, D, a_child_closed, a_trade_booked, an_acknowledged, an_intent
 
 
 def test_a_halt_is_journalled_once_and_lifted_once(world: World) -> None:
@@ -240,11 +241,36 @@ def test_the_streams_probe_goes_to_the_venue_unless_it_wants_silence(world: Worl
     world.venue.expect_none(within=19.0)
 
 
-def test_no_query_goes_before_the_journal_is_folded(simulation: Simulation) -> None:
-    limited = RateLimited(until=EPOCH + timedelta(seconds=20), banned=False, detail="")
-    world = started(simulation, limited)
+LIMITED = RateLimited(until=EPOCH + timedelta(seconds=20), banned=False, detail="")
+REFUSED = ChildRefused(
+    execution_id=EXECUTION,
+    client_order_id=CHILD,
+    symbol="BTCUSDT",
+    code=-1003,
+    message="Too many requests.",
+    until=EPOCH + timedelta(seconds=20),
+)
+
+
+@pytest.mark.parametrize("old", [(LIMITED,), (*EXECUTION_FACTS, an_intent(), REFUSED)], ids=["limited", "refused"])
+def test_no_query_goes_before_a_wait_is_over_that_the_journal_tells_of(
+    simulation: Simulation, old: tuple[Fact, ...]
+) -> None:
+    """A process may end between the refusal's commit and that of the limit which it hit."""
+    world = started(simulation, *old)
     query = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.watcher.ref)
     world.tell(Relay(query=query), ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))
     world.venue.expect(ReportLimits)
     world.venue.expect_none(within=19.9)
+    assert world.parent.expect(WeightUsedUp).until == 20.0
     world.venue.fish_for(lambda message: message == query)
+
+
+@pytest.mark.parametrize(("code", "asked"), [(-1003, False), (-1015, True)])
+def test_a_refused_order_that_says_until_when_holds_back_the_next_ones(world: World, code: int, *, asked: bool) -> None:
+    world.journal.commit(an_intent(), replace(REFUSED, code=code))
+    query = QueryOpenOrders(symbol="BTCUSDT", reply_to=world.watcher.ref)
+    world.place(slice=1)
+    assert world.declined().retry_at == 20.0
+    world.tell(Relay(query=query))
+    assert (query in world.sent()) is asked
