@@ -18,7 +18,7 @@ from adapters.storage.directory import DirectoryLocked, DirectoryUnusable, NoJou
 from adapters.storage.sqlite import APPLICATION_ID, MIGRATIONS, JournalDamaged, SqliteStore
 from messages.control import TAIL, ClaimBroken, Committed, StoreFailed
 from messages.facts import Claim, EpochStarted, Fact
-from tests.factories import NOW, an_intent
+from tests.factories import EXECUTION, NOW, an_intent
 
 
 def epoch(seq: int) -> Committed:
@@ -350,6 +350,12 @@ def test_whatever_is_changed_breaks_the_chain(tmp_path: Path, store: SqliteStore
     change(tmp_path, statement)
     with pytest.raises(JournalDamaged, match=finding):
         store.verify()
+
+
+def test_the_chain_is_made_as_it_always_was_of_everything_that_is_told_of_a_fact() -> None:
+    first = sqlite.linked(b"", (1, 1_782_907_200_000_000, "EpochStarted", "", '{"epoch":1}'))
+    second = sqlite.linked(first, (2, 1_782_907_200_000_001, "ChildIntended", EXECUTION, "{}"))
+    assert (first.hex(), second.hex()) == ("c79fde0fa2e221b8717ba32cbbdb3b80", "6dd685703ac28138b9be0d2b816201be")
 
 
 def test_the_chain_goes_on_over_a_restart(tmp_path: Path) -> None:
