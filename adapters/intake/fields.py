@@ -182,7 +182,7 @@ def read_positive(name: str, value: object) -> Decimal:
 def read_not_negative(name: str, value: object) -> Decimal:
     """Read an amount that may be zero."""
     amount = _amount(name, value)
-    if amount < 0 or amount.is_signed():
+    if amount.is_signed():
         raise BadValue(malformed(f"{name} must not be negative"))
     return amount
 
@@ -193,7 +193,7 @@ def _amount(name: str, value: object) -> Decimal:
         raise BadValue(malformed(f"{name} must be a number"))
     match = _AMOUNT.fullmatch(value)
     if match is None:
-        if isinstance(value, _Infinite) or _NOT_FINITE.fullmatch(value):
+        if _NOT_FINITE.fullmatch(value):
             raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is not finite"))
         if isinstance(value, _Number):  # JSON has no others than very long ones.
             raise BadValue(Refused(Reason.NOT_FINITE, f"{name} is out of range"))
