@@ -269,6 +269,11 @@ def test_keys_to_a_real_account_must_not_lie_open(file: File, tmp_path: Path) ->
     assert "chmod 600" in problem
     assert "hush" not in problem
 
+    path.write_text('mode = "testnet"\n')
+    assert (
+        load_config(path, env={"TIDEGATE__VENUE__API_KEY": "k", "TIDEGATE__VENUE__API_SECRET": "s"}).mode == "testnet"
+    )
+
 
 def test_a_private_key_file_must_be_there_and_not_lie_open(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
@@ -306,7 +311,8 @@ def test_a_secret_of_whatever_mode_does_not_come_on_the_command_line(setting: st
     env = {"TIDEGATE__TEMPLATES__TV__base": "tvhub"} if setting.startswith("templates") else {}
     problem = problems_of(f"{setting}=hush-hush-hush-hush-hush", env=env)
     assert list(problem) == [setting]
-    assert f"put it in the environment ({variable})" in problem[setting]
+    places = ", a secret file or" if setting.count(".") == 1 else " or"
+    assert f"put it in the environment ({variable}){places} a file with mode 0600" in problem[setting]
     assert "everybody on this machine can read" in problem[setting]
     assert "hush" not in problem[setting]
     load_config(None, [], {**env, variable: "hush-hush-hush-hush-hush"})
@@ -396,6 +402,9 @@ def test_files_that_a_service_manager_lets_this_user_read_alone_are_closed(secre
     assert set(problems_of("mode=testnet", env=env)) == {"venue.api_key"}
     key.chmod(0o600)
     assert load_config(None, ["mode=testnet"], env).mode == "testnet", "which closes the list's mask"
+    for mode in (0o604, 0o601):
+        key.chmod(mode)
+        assert set(problems_of("mode=testnet", env=env)) == {"venue.api_key"}, "everybody else is not under the mask"
 
 
 def test_the_bearer_token_comes_from_its_file(tmp_path: Path) -> None:
