@@ -67,6 +67,8 @@ def test_a_token_that_others_may_guess_at_is_long() -> None:
     assert "22" in check(*remote, env={TOKEN: "short"})["http.token"]
     assert "22" in check(*remote, env={TOKEN: LONG, DESK: "short"})["http.signing_keys.desk"]
     assert "22" in check("mode=live", env={TOKEN: "short"})["http.token"]
+    assert check(*remote, env={TOKEN: "x" * 22, DESK: "x" * 22}) == {}
+    assert check(*remote, env={TOKEN: "x" * 21, DESK: "x" * 21}).keys() == {"http.token", "http.signing_keys.desk"}
     assert check(env={TOKEN: "short", DESK: "short"}) == {}
 
 
@@ -102,6 +104,7 @@ def test_a_url_has_the_scheme_of_its_use() -> None:
     [
         ("paper", "https://api.binance.com", "live"),
         ("paper", "https://api4.binance.com", "live"),
+        ("paper", "https://binance.com", "live"),
         ("testnet", "https://api.binance.com", "live"),
         ("testnet", "https://demo-api.binance.com", "demo"),
         ("demo", "https://testnet.binance.vision", "testnet"),
@@ -147,4 +150,5 @@ def test_a_latency_that_would_make_every_request_too_old_is_a_mistake() -> None:
     assert "venue.recv_window_ms" in check("paper.latency=5-2000")["paper.latency"]
     assert check("paper.latency=5-1999") == {}
     assert check("paper.latency=2000", "venue.recv_window_ms=5000") == {}
+    assert check("mode=testnet", "paper.latency=5-2000", env=KEYS) == {}
     assert "as 5-80" in check("paper.latency=fast")["paper.latency"]
