@@ -374,7 +374,7 @@ class Routes:
     # Halts ------------------------------------------------------------------------------------
 
     async def post_halt(self, request: web.Request) -> web.Response:
-        """Send no new order from now on; answered once that is durable."""
+        """Send no new order from now on; answered once that is durable, and signals are refused."""
         detail = decode_detail(await self._read(request))
         if isinstance(detail, Refused):
             return refusal(422, detail.reason.value, detail.detail)
@@ -384,16 +384,21 @@ class Routes:
         return _not_ready("no answer in time; it may still be done")
 
     def _halted_for_good(self) -> bool:
-        """Whether a halt stands that does not end by itself."""
-        return self._projection.halted is not None and not self._projection.banned
+        """Whether a halt stands that does not end by itself, and the gate has been told of it."""
+        told = self._stands.readiness is not Readiness.READY
+        return told and self._projection.halted is not None and not self._projection.banned
+
+    def _resumed(self) -> bool:
+        """Whether no halt stands, and the gate has been told so."""
+        return self._projection.halted is None and self._stands.readiness is not Readiness.HALTED
 
     async def post_unhalt(self, request: web.Request) -> web.Response:
-        """Lift a halt; answered once that is durable."""
+        """Lift a halt; answered once that is durable, and signals are taken."""
         detail = decode_detail(await self._read(request))
         if isinstance(detail, Refused):
             return refusal(422, detail.reason.value, detail.detail)
         asked = self._tell_exchange(ResumeTrading(detail=detail))
-        if asked and await self._until(lambda: self._projection.halted is None, self._answer_seconds):
+        if asked and await self._until(self._resumed, self._answer_seconds):
             return reply({"status": "resumed"})
         return _not_ready("no answer in time; it may still be done")
 

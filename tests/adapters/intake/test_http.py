@@ -365,6 +365,22 @@ def test_no_halt_is_refused_for_its_remark(world: World, remark: str, kept: str)
     assert world.exchange.told == [HaltTrading(reason="MANUAL", detail=kept)]
 
 
+def test_a_halt_and_its_end_are_answered_when_a_signal_meets_them(world: World) -> None:
+    """The gate is told before the daemon says how it stands."""
+    world.intake.stands(DaemonStands(readiness=Readiness.READY, detail=""))
+    with ThreadPoolExecutor(1) as sender:
+        for ask, fact, readiness in (
+            (world.client.halt, TradingHalted(reason="MANUAL", detail=""), Readiness.HALTED),
+            (world.client.unhalt, TradingResumed(detail=""), Readiness.READY),
+        ):
+            answer, told = sender.submit(ask), len(world.exchange.told)
+            until(lambda told=told: len(world.exchange.told) > told)  # type: ignore[misc]  # a default for a loop
+            world.shown(fact)
+            assert not answer.done()
+            world.intake.stands(DaemonStands(readiness=readiness, detail=""))
+            assert answer.result()["status"] in {"halted", "resumed"}
+
+
 def test_a_halt_that_does_not_become_durable_in_time_says_so(make: Callable[..., World]) -> None:
     world = make(answer_seconds=0.05)
     assert world.ask("POST", "/v1/halt", b"{}")[0] == 503
