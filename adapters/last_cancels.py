@@ -12,7 +12,7 @@ from typing import Protocol
 
 from actors.runtime import Runtime
 from messages.control import Committed
-from messages.facts import ChildClosed, ChildIntended
+from messages.facts import ChildAcknowledged, ChildClosed, ChildIntended
 from messages.ids import cancel_id
 from messages.order import (
     CancelAcknowledged,
@@ -55,7 +55,7 @@ def cancel_open_children(
     The latter are client order ids, or a symbol of which the open orders could not be read.
     """
     ear, cancelled = _Ear(), list[str]()
-    children = _not_closed(store)
+    children, numbers = _not_closed(store)
     unread = dict.fromkeys(children.values())
     left: dict[str, SendCancel] = {}
     for symbol in unread:
@@ -71,6 +71,8 @@ def cancel_open_children(
                 unread.pop(symbol, None)
                 for order in answer.orders:
                     child = order.client_order_id
+                    if child not in children:  # Somebody may have given it another id: its number stays.
+                        child = numbers.get((symbol, order.order_id), child)
                     if child in children:
                         left[child] = SendCancel(
                             symbol=symbol,
@@ -95,15 +97,19 @@ def cancel_open_children(
     return cancelled, [*unread, *left]
 
 
-def _not_closed(store: _Readable) -> dict[str, str]:
-    """Return the symbols of the children that the journal has no end of, by their ids."""
+def _not_closed(store: _Readable) -> tuple[dict[str, str], dict[tuple[str, int], str]]:
+    """Return the symbols of the children that the journal has no end of, by their ids, and the ids by the numbers."""
     children: dict[str, str] = {}
-    for committed in store.read(kinds=(ChildIntended.__name__, ChildClosed.__name__), archived=False):
+    numbers: dict[tuple[str, int], str] = {}
+    kinds = (ChildIntended.__name__, ChildAcknowledged.__name__, ChildClosed.__name__)
+    for committed in store.read(kinds=kinds, archived=False):
         match committed.fact:
+            case ChildAcknowledged(client_order_id=child, symbol=symbol, order_id=number):
+                numbers[symbol, number] = child
             case ChildIntended(client_order_id=child, symbol=symbol):
                 children[child] = symbol
             case ChildClosed(client_order_id=child):
                 children.pop(child, None)
             case _:
                 pass
-    return children
+    return children, numbers

@@ -22,7 +22,7 @@ from messages.order import (
     SendCancel,
     VenueCommand,
 )
-from tests.factories import CHILD, NOW, a_child_closed, an_intent
+from tests.factories import CHILD, NOW, a_child_closed, an_acknowledged, an_intent
 from tests.order_tools import an_order
 
 OPEN, LATE, OVER = CHILD, CHILD.replace("-0-0", "-1-0"), CHILD.replace("-0-0", "-2-0")
@@ -37,6 +37,7 @@ class Venue:
     def __init__(self, cancelling: Cancelling, *, failing: int = 0) -> None:
         self.cancelling, self.failing = cancelling, failing
         self.cancels: list[SendCancel] = []
+        self.names: tuple[str, ...] = (OPEN, LATE, OVER, NOT_OURS, "web_1")
 
     def tell(self, message: VenueCommand, /) -> None:
         if isinstance(message, QueryOpenOrders):
@@ -52,8 +53,7 @@ class Venue:
         if self.failing:
             self.failing -= 1
             return QueryFailed(query=query, detail="503")
-        names = (OPEN, LATE, OVER, NOT_OURS, "web_1")
-        orders = tuple(an_order("NEW", client_order_id=name, order_id=9 + n) for n, name in enumerate(names))
+        orders = tuple(an_order("NEW", client_order_id=name, order_id=9 + n) for n, name in enumerate(self.names))
         return OpenOrdersFound(symbol="BTCUSDT", orders=orders)
 
 
@@ -81,6 +81,15 @@ def test_what_this_journal_has_open_is_cancelled_and_nothing_else() -> None:
         assert cancel_open_children(a_store(), pool, venue) == ([OPEN, LATE], [])
     assert [cancel.client_order_id for cancel in venue.cancels] == [OPEN, LATE]
     assert all(len(cancel.cancel_id) <= 36 for cancel in venue.cancels)
+
+
+def test_an_order_that_somebody_has_renamed_is_known_by_its_number() -> None:
+    store, venue = a_store(), Venue(acknowledged)
+    store.append([Committed(5, NOW, replace(an_acknowledged(), client_order_id=LATE, order_id=9))])
+    venue.names = ("web_1", "web_2")
+    with Pool(1) as pool:
+        assert cancel_open_children(store, pool, venue) == ([LATE], [])
+    assert [(cancel.client_order_id, cancel.order_id) for cancel in venue.cancels] == [(LATE, 9)]
 
 
 def test_what_fails_is_tried_again_until_it_is_over() -> None:
