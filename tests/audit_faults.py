@@ -263,6 +263,11 @@ def more_orders_than_allowed_in_a_window(run: Run) -> None:
 
 
 @breaks(signals.rates)
+def more_is_asked_than_the_weight_allows(run: Run) -> None:
+    run.exceeded.append({"time": ms(30), "code": -1003})
+
+
+@breaks(signals.rates)
 def an_order_within_a_retry_after(run: Run) -> None:
     run.line("RateLimited").update(at="2026-07-01T12:00:50Z", until="2026-07-01T12:01:30Z")
 

@@ -80,6 +80,7 @@ class Run:
     orders: list[dict[str, Any]] = field(default_factory=list)
     trades: list[dict[str, Any]] = field(default_factory=list)
     balances: dict[str, Decimal] = field(default_factory=lambda: dict(START))
+    exceeded: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def truth(self) -> dict[str, Any]:
@@ -88,6 +89,7 @@ class Run:
             "orders": self.orders,
             "trades": self.trades,
             "balances": {asset: {"free": plain(amount), "locked": "0"} for asset, amount in self.balances.items()},
+            "exceeded": self.exceeded,
         }
 
     def add(self, seconds: float, *facts: Fact, place: int | None = None) -> None:

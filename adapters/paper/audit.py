@@ -23,7 +23,7 @@ Not to be judged from these inputs, and checked elsewhere:
 
 | rule | where |
 |---|---|
-| S7 request weights | the budget's tests, and the paper exchange, which counts weights and refuses |
+| S7 questions and cancels in a Retry-After | tests of budget and adapter (the truth lists order requests only) |
 | S8 filters at receive time | the paper exchange refuses what breaks a filter; here only repeats are seen |
 | S9 hash chain | `journal verify` |
 | S11 query answered before ready | the daemon's start-up tests (the truth lists order requests only) |

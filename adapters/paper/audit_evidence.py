@@ -143,6 +143,7 @@ class Evidence:
     trades: list[VenueTrade]
     trades_of: dict[tuple[str, int], list[VenueTrade]]
     balances: dict[str, Decimal]
+    exceeded: list[Record]
     initial_balances: dict[str, Decimal] | None
     verdicts: Mapping[str, Sequence[Record]]
 
@@ -208,6 +209,7 @@ def read_evidence(
         trades=trades,
         trades_of=dict(trades_of),
         balances=read_balances(truth.get("balances")),
+        exceeded=whole.records("exceeded"),
         initial_balances=None if initial_balances is None else dict(initial_balances),
         verdicts={sender: [as_record(answer) for answer in answers] for sender, answers in (verdicts or {}).items()},
     )

@@ -102,7 +102,9 @@ def one_verdict(evidence: Evidence, _limits: Limits) -> Found:
 
 
 def rates(evidence: Evidence, limits: Limits) -> Found:
-    """S7: order requests stay within the exchange's limits, and none comes within a Retry-After."""
+    """S7: requests stay within the exchange's limits, by its own count, and no order comes within a Retry-After."""
+    for hit in evidence.exceeded:
+        yield f"at {hit.whole('time')}", f"a limit of the exchange was exceeded ({hit.whole('code')})"
     for seconds, allowed in limits.order_limits:
         windows = Counter(r.arrived_at // (seconds * 1_000_000) for r in evidence.requests)
         for window, count in windows.items():

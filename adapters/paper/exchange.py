@@ -335,7 +335,7 @@ class PaperExchange:
     # The control face -----------------------------------------------------------------------------
 
     def truth(self) -> dict[str, list[dict[str, Any]]]:
-        """Tell everything that is so, as JSON: requests, orders, own trades, balances (times in ms).
+        """Tell everything that is so, as JSON: requests, orders, own trades, balances, limits exceeded (times in ms).
 
         An order is told under the id under which it came, whatever an amendment or a cancel has made of that.
         """
@@ -348,6 +348,7 @@ class PaperExchange:
             "orders": orders,
             "trades": [trade_shape(trade) for trade in self.engine.trades],
             "balances": balances_shape(self.account.balances()),
+            "exceeded": [{"time": at // 1000, "code": code} for at, code in self.limits.exceeded],
         }
 
     def set_status(self, symbol: str, status: SymbolStatus) -> None:

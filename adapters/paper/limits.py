@@ -17,6 +17,8 @@ DAY = 86_400 * SECOND
 TOO_MANY_ORDERS = -1015
 """The code of a refusal that is about orders alone: all else may still be asked."""
 
+TOO_MUCH = -1003
+"""The code of one that is about everything: request weight, requests, connections, or a ban."""
 
 FIVE_MINUTES = 5 * MINUTE
 
@@ -78,6 +80,8 @@ class Limits:
         self._connections = {face: _Window(FIVE_MINUTES) for face in Face}
         self._orders = {10 * SECOND: (-1, 0), DAY: (-1, 0)}
         self._banned_until, self._bans = 0, 0
+        self.exceeded: list[tuple[int, int]] = []
+        """When a request went over a limit or came in a ban, and the code that it was refused with."""
 
     def used_weight(self, now: int) -> int:
         """Say the weight used in this minute."""
@@ -124,6 +128,7 @@ class Limits:
             if self.order_count(length, now) >= limit:
                 until = (now // length + 1) * length
                 text = f"Too many new orders; current limit is {limit} orders per {name}."
+                self.exceeded.append((now, TOO_MANY_ORDERS))
                 raise ExchangeError(TOO_MANY_ORDERS, text, 429, until)
 
     def add_order(self, now: int) -> None:
@@ -162,15 +167,17 @@ class Limits:
     def _refuse(self, window: _Window, text: str, now: int) -> NoReturn:
         """Refuse what is over a limit, and ban who does not stop; `text` is followed by the window's length."""
         window.over += 1
+        self.exceeded.append((now, TOO_MUCH))
         if window.over > self.settings.ban_after:
             seconds = min(self.settings.first_ban_seconds << self._bans, 3 * 86_400)
             self._banned_until, self._bans, window.over = now + seconds * SECOND, self._bans + 1, 0
             raise self._ban_error()
         advice = "Please use WebSocket Streams for live updates to avoid polling the API."
-        raise ExchangeError(-1003, f"{text} {window.length // MINUTE} MINUTE. {advice}", 429, window.end)
+        raise ExchangeError(TOO_MUCH, f"{text} {window.length // MINUTE} MINUTE. {advice}", 429, window.end)
 
     def _check_ban(self, now: int) -> None:
         if now < self._banned_until:
+            self.exceeded.append((now, TOO_MUCH))
             raise self._ban_error()
 
     def _ban_error(self) -> ExchangeError:
@@ -178,4 +185,4 @@ class Limits:
             f"Way too much request weight used; IP banned until {self._banned_until // 1000}. "
             "Please use WebSocket Streams for live updates to avoid bans."
         )
-        return ExchangeError(-1003, text, 418, self._banned_until)
+        return ExchangeError(TOO_MUCH, text, 418, self._banned_until)

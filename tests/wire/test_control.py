@@ -30,7 +30,10 @@ async def test_truth_tells_of_orders_that_come_in_a_ban_and_for_how_long_they_we
         for name in ("b", "c", "d"):
             await world.signed("GET", "/api/v3/time")
             await world.place(newClientOrderId=name, recvWindow=60_000)
-        received = (await world.truth())["received"]
+        truth = await world.truth()
+    received = truth["received"]
+    assert len(truth["exceeded"]) >= 3
+    assert {hit["code"] for hit in truth["exceeded"]} == {-1003}
     assert [(entry["clientOrderId"], entry.get("code")) for entry in received][1:] == [
         ("b", -1003),
         ("c", -1003),
