@@ -118,7 +118,8 @@ class Service:
                     ready = readiness in {Readiness.READY, Readiness.HALTED}
                     self._http.stands(stands)
                     self._tell_manager(stands)
-                    self._log.info(readiness.value.lower(), mode=self._house.config.mode, detail=detail)
+                    why = {"detail": detail} if detail else {}
+                    self._log.info(readiness.value.lower(), mode=self._house.config.mode, **why)
                 case EveryoneAnswered():
                     self._manager.alive()
                 case DaemonEnded(exit_code=code, detail=detail):

@@ -219,10 +219,10 @@ class HttpIntake:
     def _refused(self, request: web.Request) -> web.Response | None:
         """Refuse foreign Host and Origin headers (a web page may make a browser send them) and missing tokens."""
         if not self._knows_host(request.host):
-            self.routes.count_unauthorised()
-            return refusal(403, Reason.UNAUTHORISED.value, "this Host header is not served")
+            self.routes.count_unauthorised("a request for a host that is not among http.allowed_hosts: ", request.host)
+            return refusal(403, Reason.UNAUTHORISED.value, "this Host header is not served (http.allowed_hosts)")
         if not _is_of_this_origin(request):
-            self.routes.count_unauthorised()
+            self.routes.count_unauthorised("a request that a page from elsewhere made")
             return refusal(403, Reason.UNAUTHORISED.value, "a page from elsewhere may not ask this")
         request[TOKEN_SHOWN] = self._shows_token(request)
         if not (request[TOKEN_SHOWN] or self._is_open(request)):

@@ -19,7 +19,7 @@ from prometheus_client.core import Metric
 from adapters.execution_views import ExecutionView
 from adapters.intake.bridge import Answer, committed_facts, facts_of
 from adapters.intake.commands import Amendment, decode_amendment, decode_detail
-from adapters.intake.fields import Refused, malformed
+from adapters.intake.fields import Refused, malformed, shown
 from adapters.intake.floods import Floods
 from adapters.intake.hooks import Hooks, hook_status
 from adapters.intake.signals import Body, decode_body, http_status, rejected, verdict_object
@@ -171,9 +171,11 @@ class Routes:
         """How many read the events."""
         return len(self._streams)
 
-    def count_unauthorised(self, what: str = "a request without the token, or with a wrong one") -> None:
-        """Count a request that showed no token, or whose signature proves nothing."""
-        self._floods.note(what)
+    def count_unauthorised(
+        self, what: str = "a request without the token, or with a wrong one", named: str | None = None
+    ) -> None:
+        """Count a request that showed no token, or whose signature proves nothing; `named` is a word of its sender."""
+        self._floods.note(what, "" if named is None else shown(named))
         self._verdicts[Status.REJECTED.value, Reason.UNAUTHORISED.value] += 1
 
     async def _fold(self, up: DaemonUp) -> None:

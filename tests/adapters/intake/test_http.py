@@ -189,9 +189,10 @@ def test_nobody_without_the_token_gets_in(world: World, header: str) -> None:
     assert world.gate.told == []
 
 
-def test_a_foreign_host_header_is_refused(world: World) -> None:
+def test_a_foreign_host_header_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
     status, body = world.ask("GET", "/livez", Host="evil.example:8787")
     assert (status, body["reason"]) == (403, "UNAUTHORISED")
+    assert "a request for a host that is not among http.allowed_hosts: 'evil.example:8787'" in caplog.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8787", "[::1]:8787", "[::1]", "box"])
