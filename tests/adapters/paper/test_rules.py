@@ -288,6 +288,105 @@ def test_zero_means_that_there_is_no_bound() -> None:
     check(spec, _candidate(quantity=Decimal("0.0000001"), price=Decimal("12345678.00000001")))
 
 
+BOUNDED = SymbolSpec(
+    symbol="XY",
+    base="X",
+    quote="Y",
+    tick=Decimal("0.01"),
+    step=Decimal("0.1"),
+    min_price=Decimal(1),
+    max_price=Decimal(1000),
+    min_quantity=Decimal("0.5"),
+    max_quantity=Decimal(100),
+    market_min_quantity=Decimal(1),
+    market_max_quantity=Decimal(50),
+    market_step=Decimal("0.5"),
+    min_notional=Decimal(10),
+    max_notional=Decimal(5000),
+    bid_multiplier_up=Decimal(2),
+    bid_multiplier_down=Decimal("0.5"),
+    ask_multiplier_up=Decimal(3),
+    ask_multiplier_down=Decimal("0.25"),
+    max_orders=3,
+    max_algo_orders=2,
+    max_position=Decimal(60),
+)
+LIMIT = Candidate(
+    side=Side.BUY,
+    market=False,
+    quantity=Decimal(1),
+    quote_quantity=None,
+    price=Decimal(100),
+    reference=Decimal(100),
+    open_orders=0,
+    position=Decimal(0),
+)
+MARKET: dict[str, Any] = {"market": True, "price": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "bound", "beyond", "name"),
+    [
+        ({}, {"quantity": "0.5"}, {"quantity": "0.4"}, "LOT_SIZE"),
+        ({}, {"quantity": "0.6"}, {"quantity": "0.65"}, "LOT_SIZE"),
+        ({"price": "40", "reference": "40"}, {"quantity": "60"}, {"quantity": "100.1"}, "LOT_SIZE"),
+        ({"reference": "1", "quantity": "20"}, {"price": "1"}, {"price": "0.99"}, "PRICE_FILTER"),
+        ({"reference": "1000"}, {"price": "1000"}, {"price": "1000.01"}, "PRICE_FILTER"),
+        ({}, {"price": "100.01"}, {"price": "100.005"}, "PRICE_FILTER"),
+        ({"stops": 0}, {"stop_price": "1000"}, {"stop_price": "1000.01"}, "PRICE_FILTER"),
+        ({}, {"price": "200"}, {"price": "200.01"}, "PERCENT_PRICE_BY_SIDE"),
+        ({}, {"price": "50"}, {"price": "49.99"}, "PERCENT_PRICE_BY_SIDE"),
+        ({"side": Side.SELL}, {"price": "300"}, {"price": "300.01"}, "PERCENT_PRICE_BY_SIDE"),
+        ({"side": Side.SELL}, {"price": "25"}, {"price": "24.99"}, "PERCENT_PRICE_BY_SIDE"),
+        ({"price": "900"}, {"reference": None}, {"reference": "100"}, "PERCENT_PRICE_BY_SIDE"),
+        ({"price": "10", "reference": "10"}, {"quantity": "1"}, {"quantity": "0.9"}, "NOTIONAL"),
+        ({}, {"quantity": "50"}, {"quantity": "50.1"}, "NOTIONAL"),
+        (MARKET, {"quantity": "1"}, {"quantity": "0.9"}, "MARKET_LOT_SIZE"),
+        (MARKET, {"quantity": "1.5"}, {"quantity": "1.4"}, "MARKET_LOT_SIZE"),
+        ({**MARKET, "reference": "200"}, {"quantity": "50"}, {"quantity": "50.5"}, "MARKET_LOT_SIZE"),
+        ({**MARKET, "quantity": None}, {"quote_quantity": "10"}, {"quote_quantity": "9.99"}, "NOTIONAL"),
+        ({}, {"open_orders": 2}, {"open_orders": 3}, "MAX_NUM_ORDERS"),
+        ({"open_orders": 3}, MARKET, {}, "MAX_NUM_ORDERS"),
+        ({"stop_price": "150"}, {"stops": 1}, {"stops": 2}, "MAX_NUM_ALGO_ORDERS"),
+        ({"stops": 2}, {}, {"stop_price": "150"}, "MAX_NUM_ALGO_ORDERS"),
+        ({}, {"position": "59"}, {"position": "59.1"}, "MAX_POSITION"),
+        ({"position": "59.1"}, {"side": Side.SELL}, {"side": Side.BUY}, "MAX_POSITION"),
+        (
+            {**MARKET, "quantity": None, "quote_quantity": "10"},
+            {"position": "60"},
+            {"position": "60.1"},
+            "MAX_POSITION",
+        ),
+    ],
+)
+def test_each_filter_lets_its_bound_pass_and_refuses_what_is_beyond_it(
+    changes: dict[str, Any], bound: dict[str, Any], beyond: dict[str, Any], name: str
+) -> None:
+    def candidate(**fields: Any) -> Candidate:
+        amounts: dict[str, Any] = {key: Decimal(x) if type(x) is str else x for key, x in fields.items()}
+        return replace(LIMIT, **amounts)
+
+    check(BOUNDED, candidate(**{**changes, **bound}))
+    with pytest.raises(ExchangeError) as caught:
+        check(BOUNDED, candidate(**{**changes, **beyond}))
+    assert caught.value.message == f"Filter failure: {name}"
+
+
+@pytest.mark.parametrize("low", [True, False])
+@pytest.mark.parametrize("high", [True, False])
+@pytest.mark.parametrize(("quantity", "reference"), [("1.5", "6"), ("50", "120"), ("1", "10"), ("50", "100")])
+def test_the_bounds_of_notional_bind_a_market_order_where_they_say_so(
+    low: bool, high: bool, quantity: str, reference: str
+) -> None:
+    spec = replace(BOUNDED, apply_min_to_market=low, apply_max_to_market=high)
+    order = replace(LIMIT, market=True, price=None, quantity=Decimal(quantity), reference=Decimal(reference))
+    if (low and quantity == "1.5") or (high and reference == "120"):
+        with pytest.raises(ExchangeError, match="Filter failure: NOTIONAL"):
+            check(spec, order)
+    else:
+        check(spec, order)
+
+
 def test_before_there_is_a_price_a_market_order_is_not_judged_by_its_notional() -> None:
     check(built_in()["BTCUSDT"], _candidate(market=True, reference=None, quantity=Decimal("0.00001")))
 
