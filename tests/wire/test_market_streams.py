@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from adapters.paper.records import Event
+from adapters.paper.records import Event, PublicTrade
 from adapters.paper.server.app import PaperServer
 from adapters.paper.server.streams import Board
 from tests.wire.exchange_world import Socket, World, a_world, an_order, milliseconds
@@ -318,3 +318,31 @@ async def test_what_is_told_of_an_order_does_not_wait_for_another_book(monkeypat
         await user.reports(20)
     first = course.index("told")
     assert course[first : first + 30] == ["told", "sent", "a book"] * 10
+
+
+async def test_candles_reach_further_back_than_the_trades_that_are_told_singly(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy symbol has a thousand trades a minute; who works with candles wants many minutes of them."""
+    await world.connect("/ws/btcusdt@trade")
+    began, book = world.server.desk.now(), world.exchange.engine.books["BTCUSDT"]
+    for minute in range(5):
+        now = began + minute * 60_000_000
+        monkeypatch.setattr(world.server.desk, "now", lambda now=now: now)
+        for number in range(minute * 1000 + 1, minute * 1000 + 1001):
+            trade = PublicTrade(
+                symbol="BTCUSDT",
+                trade_id=number,
+                price=Decimal(50_000 + minute),
+                quantity=Decimal(1),
+                buyer_is_maker=False,
+                time=now,
+            )
+            book.recent.append(trade)
+            book.last_trade_id = number
+        await world.get("/api/v3/ticker/price", symbol="BTCUSDT")
+    rows = (await world.get("/api/v3/klines", symbol="BTCUSDT", interval="1m")).json
+    assert [row[4][:5] for row in rows] == ["50000", "50001", "50002", "50003", "50004"]
+    assert {row[8] for row in rows} == {1000}
+    assert (await world.get("/api/v3/ticker/24hr", symbol="BTCUSDT")).json["count"] == 5000
+    assert len((await world.get("/api/v3/trades", symbol="BTCUSDT", limit=1000)).json) == 1000

@@ -203,6 +203,7 @@ class PaperServer:
                 await self._wanted.wait()
             began = loop.time()
             self.exchange.advance(self.desk.now())
+            self.desk.keep_minutes()
             self.desk.publish()
             await self._let_out()
             for _ in self._board.turns(began):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby, takewhile
+from operator import itemgetter
 
 from adapters.paper.records import PublicTrade
 from adapters.paper.rules import text
@@ -21,6 +25,7 @@ _MONDAY = 4 * _DAY
 
 _ZONE = re.compile(r"([+-]?)(\d{1,2})(?::([0-5]\d))?", re.ASCII)
 
+_MOST_MINUTES = 2 * 24 * 60
 MOST_CANDLES = 5000
 """Candles that are looked back at."""
 
@@ -64,58 +69,123 @@ def zone_of(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """What was traded in a span of time; without a trade all four prices are the last one before."""
+    """What was traded in a span of time; without a trade all four prices are the last one before.
+
+    Volumes are in base units, `quote` and `taken_quote` in quote units; `taken` is what buyers took.
+    """
 
     first: Decimal
     high: Decimal
     low: Decimal
     last: Decimal
-    trades: Sequence[PublicTrade]
-
-    @property
-    def volume(self) -> Decimal:
-        """Traded quantity, in base units."""
-        return sum((trade.quantity for trade in self.trades), ZERO)
-
-    @property
-    def quote(self) -> Decimal:
-        """Traded quantity, in quote units."""
-        return sum((trade.price * trade.quantity for trade in self.trades), ZERO)
-
-    @property
-    def taken(self) -> Span:
-        """Only what buyers took."""
-        bought = [trade for trade in self.trades if not trade.buyer_is_maker]
-        return Span(first=self.first, high=self.high, low=self.low, last=self.last, trades=bought)
+    volume: Decimal = ZERO
+    quote: Decimal = ZERO
+    taken: Decimal = ZERO
+    taken_quote: Decimal = ZERO
+    count: int = 0
+    first_id: int = -1
+    last_id: int = -1
+    last_quantity: Decimal = ZERO
 
 
-def span_of(trades: Sequence[PublicTrade], before: Decimal) -> Span:
-    """Sum trades up; `before` is the price that held before them."""
-    if not trades:
-        return Span(first=before, high=before, low=before, last=before, trades=())
-    prices = [trade.price for trade in trades]
-    return Span(first=prices[0], high=max(prices), low=min(prices), last=prices[-1], trades=trades)
+Piece = tuple[int, Span]
+"""When something was traded, and what: one trade, or all of a minute."""
+
+
+def piece_of(trade: PublicTrade) -> Piece:
+    """Take a trade for itself."""
+    price, quantity, quote = trade.price, trade.quantity, trade.price * trade.quantity
+    taken, taken_quote = (ZERO, ZERO) if trade.buyer_is_maker else (quantity, quote)
+    return trade.time, Span(
+        first=price,
+        high=price,
+        low=price,
+        last=price,
+        volume=quantity,
+        quote=quote,
+        taken=taken,
+        taken_quote=taken_quote,
+        count=1,
+        first_id=trade.trade_id,
+        last_id=trade.trade_id,
+        last_quantity=quantity,
+    )
+
+
+def joined(spans: Sequence[Span], before: Decimal) -> Span:
+    """Sum spans up, one after the other; `before` is the price that held before them."""
+    if not spans:
+        return Span(first=before, high=before, low=before, last=before)
+    if len(spans) == 1:
+        return spans[0]
+    first, last = spans[0], spans[-1]
+    return Span(
+        first=first.first,
+        high=max(span.high for span in spans),
+        low=min(span.low for span in spans),
+        last=last.last,
+        volume=sum((span.volume for span in spans), ZERO),
+        quote=sum((span.quote for span in spans), ZERO),
+        taken=sum((span.taken for span in spans), ZERO),
+        taken_quote=sum((span.taken_quote for span in spans), ZERO),
+        count=sum(span.count for span in spans),
+        first_id=first.first_id,
+        last_id=last.last_id,
+        last_quantity=last.last_quantity,
+    )
+
+
+class Minutes:
+    """A symbol's trades by the minute, of the last two days in which there were any."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._pieces: deque[Piece] = deque(maxlen=_MOST_MINUTES)
+        self._last_id = -1
+
+    def take(self, recent: Sequence[PublicTrade]) -> None:
+        """Add what is new among the last trades, oldest first."""
+        if not recent or recent[-1].trade_id == self._last_id:
+            return
+        new = list(takewhile(lambda trade: trade.trade_id > self._last_id, reversed(recent)))
+        self._last_id = recent[-1].trade_id
+        for minute, trades in groupby(reversed(new), lambda trade: trade.time // _MINUTE * _MINUTE):
+            opened, spans = minute, [span for _, span in map(piece_of, trades)]
+            if self._pieces and self._pieces[-1][0] >= minute:
+                opened, already = self._pieces.pop()
+                spans.insert(0, already)
+            self._pieces.append((opened, joined(spans, ZERO)))
+
+    def pieces(self) -> list[Piece]:
+        """List what was traded, a minute a piece."""
+        return list(self._pieces)
+
+    def since(self, opened: int, before: Decimal) -> Span:
+        """Sum up what was traded since the beginning of the minute of `opened`."""
+        opened -= opened % _MINUTE
+        newest = takewhile(lambda piece: piece[0] >= opened, reversed(self._pieces))
+        return joined([span for _, span in newest][::-1], before)
 
 
 def candles(
-    trades: Sequence[PublicTrade], interval: str, now: int, price: Decimal, most: int = MOST_CANDLES, zone: int = 0
+    pieces: Sequence[Piece], interval: str, now: int, price: Decimal, most: int = MOST_CANDLES, zone: int = 0
 ) -> list[tuple[int, Span]]:
-    """Make candles without a gap, from the first trade's on to the present one: (opened, what was traded).
+    """Make candles without a gap, from the first piece's on to the present one: (opened, what was traded).
 
     Only the last `most` or a few more are made; `price` is what holds where nothing was traded at all.
     """
-    if not trades:
-        return [(opened_at(interval, now, zone), span_of((), price))]
+    if not pieces:
+        return [(opened_at(interval, now, zone), joined((), price))]
     earliest = opened_at(interval, now - (most - 1) * (INTERVALS[interval] or 28 * _DAY), zone)
-    opened, before, at = max(opened_at(interval, trades[0].time, zone), earliest), trades[0].price, 0
-    while at < len(trades) and trades[at].time < opened:
-        before, at = trades[at].price, at + 1
+    opened = max(opened_at(interval, pieces[0][0], zone), earliest)
+    at = bisect_left(pieces, opened, key=itemgetter(0))
+    before = pieces[at - 1][1].last if at else pieces[0][1].first
     found: list[tuple[int, Span]] = []
     while opened <= now:
         end, began = next_after(interval, opened, zone), at
-        while at < len(trades) and trades[at].time < end:
+        while at < len(pieces) and pieces[at][0] < end:
             at += 1
-        span = span_of(trades[began:at], before)
+        span = joined([span for _, span in pieces[began:at]], before)
         found.append((opened, span))
         opened, before = end, span.last
     return found
@@ -129,9 +199,9 @@ def candle_row(interval: str, opened: int, span: Span, unit: int = MILLISECOND, 
         text(span.volume),
         next_after(interval, opened, zone) // unit - 1,
         text(span.quote),
-        len(span.trades),
-        text(span.taken.volume),
-        text(span.taken.quote),
+        span.count,
+        text(span.taken),
+        text(span.taken_quote),
         "0",
     ]
 
@@ -148,9 +218,9 @@ def mini_statistics(symbol: str, span: Span, opened: int, now: int, unit: int = 
         "quoteVolume": text(span.quote),
         "openTime": opened // unit,
         "closeTime": now // unit,
-        "firstId": span.trades[0].trade_id if span.trades else -1,
-        "lastId": span.trades[-1].trade_id if span.trades else -1,
-        "count": len(span.trades),
+        "firstId": span.first_id,
+        "lastId": span.last_id,
+        "count": span.count,
     }
 
 
@@ -180,18 +250,18 @@ def kline_event(symbol: str, interval: str, opened: int, span: Span, now: int, z
             "T": end - MILLISECOND,
             "s": symbol,
             "i": interval,
-            "f": span.trades[0].trade_id if span.trades else -1,
-            "L": span.trades[-1].trade_id if span.trades else -1,
+            "f": span.first_id,
+            "L": span.last_id,
             "o": text(span.first),
             "c": text(span.last),
             "h": text(span.high),
             "l": text(span.low),
             "v": text(span.volume),
-            "n": len(span.trades),
+            "n": span.count,
             "x": now >= end,
             "q": text(span.quote),
-            "V": text(span.taken.volume),
-            "Q": text(span.taken.quote),
+            "V": text(span.taken),
+            "Q": text(span.taken_quote),
             "B": "0",
         },
     }
@@ -211,7 +281,7 @@ def ticker_event(symbol: str, span: Span, opened: int, now: int, touch: Shape | 
         "E": now,
         "s": symbol,
         **{name: told[theirs] for name, theirs in _WHOLE.items()},
-        "Q": text(span.trades[-1].quantity) if span.trades else "0.00000000",
+        "Q": text(span.last_quantity),
         **touch,
         "O": opened,
         "C": now,

@@ -77,7 +77,13 @@ class Desk:
         feed = self._feeds.get(symbol)
         if feed is None:
             feed = self._feeds[symbol] = Feed(self.exchange.engine.books[symbol], self.exchange.time(now))
+        feed.minutes.take(feed.book.recent)
         return feed
+
+    def keep_minutes(self) -> None:
+        """Keep what was traded where somebody has looked, also while nobody does."""
+        for feed in self._feeds.values():
+            feed.minutes.take(feed.book.recent)
 
     # One request ----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from itertools import islice
 from adapters.paper.book import Book
 from adapters.paper.records import PublicTrade
 from adapters.paper.rules import text
+from adapters.paper.server.candles import Minutes, Piece, piece_of
 from adapters.paper.server.replies import MICROSECOND, MILLISECOND
 from adapters.paper.shapes import Shape
 from messages.market import Level
@@ -37,6 +38,7 @@ class Feed:
         self._by_price: _Sides = ({}, {})
         self._bases: dict[str, tuple[int, _Sides, _Prices]] = {}
         self._last_trade = book.last_trade_id
+        self.minutes = Minutes()
 
     # Books ----------------------------------------------------------------------------------------
 
@@ -115,6 +117,10 @@ class Feed:
             new.append(trade)
         self._last_trade = self.book.last_trade_id
         return new[::-1]
+
+    def pieces(self, interval: str) -> list[Piece]:
+        """List what candles of an interval are made of: single trades where a minute is too long."""
+        return [piece_of(trade) for trade in self.book.recent] if interval == "1s" else self.minutes.pieces()
 
     def average(self) -> Decimal:
         """Say the average price that the filters go by, 0 before there is any."""

@@ -1,6 +1,7 @@
 """Public data about what was: candles, statistics, trades by number.
 
-All of it is made of the last thousand trades of a symbol that somebody followed, or took part in.
+All of it is made of the trades of a symbol that somebody followed, or took part in: single ones of the last thousand,
+candles and statistics of two days.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from decimal import Decimal
 from adapters.paper.errors import both_missing, missing, refuse
 from adapters.paper.records import PublicTrade
 from adapters.paper.requests import known_symbol, whole
+from adapters.paper.rules import text
 from adapters.paper.server.call import Call
 from adapters.paper.server.candles import (
     INTERVALS,
@@ -19,7 +21,6 @@ from adapters.paper.server.candles import (
     mini_statistics,
     next_after,
     opened_at,
-    span_of,
     statistics,
     zone_of,
 )
@@ -50,7 +51,7 @@ def klines(call: Call) -> list[list[object]]:
     feed = call.feed(symbol)
     found = [
         (opened, span)
-        for opened, span in candles(list(feed.book.recent), interval, call.at, _price(feed), zone=zone)
+        for opened, span in candles(feed.pieces(interval), interval, call.at, _price(feed), zone=zone)
         if (start is None or opened >= start) and (end is None or opened <= end)
     ]
     chosen = found[-limit:] if start is None else found[:limit]
@@ -67,14 +68,14 @@ def day_ticker(call: Call) -> object:
 
 def _day(call: Call, symbol: str) -> Shape:
     feed, opened = call.feed(symbol), call.at - 86_400_000_000
-    span = span_of([trade for trade in feed.book.recent if trade.time >= opened], _price(feed))
+    span = feed.minutes.since(opened, _price(feed))
     if _is_mini(call):
         return mini_statistics(symbol, span, opened, call.at, call.unit)
     bid, ask = feed.touch()
     return {
         **statistics(symbol, span, opened, call.at, call.unit),
         "prevClosePrice": statistics(symbol, span, opened, call.at)["openPrice"],
-        "lastQty": public_trade_reply(span.trades[-1])["qty"] if span.trades else "0.00000000",
+        "lastQty": text(span.last_quantity),
         **ticker_sides(bid, ask, "bidPrice", "bidQty", "askPrice", "askQty"),
     }
 
@@ -85,7 +86,7 @@ def rolling_ticker(call: Call) -> object:
         raise both_missing("symbol", "symbols")
     names, single = wanted_symbols(call)
     call.charge(min(4 * len(names), 200))
-    opened = call.at - _window(call.params.get("windowSize", "1d"))
+    opened = (call.at - _window(call.params.get("windowSize", "1d"))) // 60_000_000 * 60_000_000
     rows = [_statistics(call, name, opened, call.at) for name in names]
     return rows[0] if single else rows
 
@@ -105,7 +106,7 @@ def trading_day(call: Call) -> object:
 
 def _statistics(call: Call, symbol: str, opened: int, closed: int) -> Shape:
     feed = call.feed(symbol)
-    span = span_of([trade for trade in feed.book.recent if trade.time >= opened], _price(feed))
+    span = feed.minutes.since(opened, _price(feed))
     write = mini_statistics if _is_mini(call) else statistics
     return write(symbol, span, opened, closed, call.unit)
 

@@ -10,7 +10,7 @@ from typing import cast
 import orjson
 
 from adapters.paper.records import PublicTrade
-from adapters.paper.server.candles import INTERVALS, candles, kline_event, span_of, ticker_event, window_event
+from adapters.paper.server.candles import INTERVALS, candles, kline_event, ticker_event, window_event
 from adapters.paper.server.desk import Desk
 from adapters.paper.server.feed import Feed, aggregates, average_event, reference_event, ticker_sides, trade_event
 from adapters.paper.server.replies import MICROSECOND, MILLISECOND
@@ -247,7 +247,7 @@ class Board:
 def _candle(stream: Stream, feed: Feed, stamp: int) -> list[Shape]:
     """Write the candle that is open, and before its first time the one that has just closed."""
     price = feed.book.last_price or feed.average()
-    found = candles(list(feed.book.recent), stream.interval, stamp, price, most=2, zone=stream.zone)
+    found = candles(feed.pieces(stream.interval), stream.interval, stamp, price, most=2, zone=stream.zone)
     opened, span = found[-1]
     told = [kline_event(stream.symbol, stream.interval, opened, span, stamp, stream.zone)]
     if len(found) > 1 and stamp - opened < SLOW * 1_000_000:
@@ -260,8 +260,7 @@ def _statistics(stream: Stream, feed: Feed, stamp: int) -> Shape:
     symbol, opened = feed.book.spec.symbol, stamp - _DAY
     if stream.kind == "window":
         opened = (stamp - _WINDOWS[stream.interval]) // _MINUTE * _MINUTE
-    recent = [trade for trade in feed.book.recent if trade.time >= opened]
-    span = span_of(recent, feed.book.last_price or feed.average())
+    span = feed.minutes.since(opened, feed.book.last_price or feed.average())
     if stream.kind == "window":
         return window_event(symbol, stream.interval, span, opened, stamp)
     touch = None if stream.kind == "miniTicker" else ticker_sides(*feed.touch(), "b", "B", "a", "A")

@@ -7,12 +7,14 @@ import pytest
 
 from adapters.paper.records import PublicTrade
 from adapters.paper.server.candles import (
+    Minutes,
     candle_row,
     candles,
+    joined,
     kline_event,
     next_after,
     opened_at,
-    span_of,
+    piece_of,
     statistics,
     ticker_event,
 )
@@ -37,6 +39,7 @@ TRADES = (
     a_trade(3, "99", "1", "2026-07-01T12:00:59", sold=True),
     a_trade(4, "101", "0.5", "2026-07-01T12:03:00"),
 )
+PIECES = [piece_of(trade) for trade in TRADES]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_candles_open_where_the_exchanges_do(interval: str, opened: str, end: st
 
 
 def test_a_candle_sums_up_what_was_traded_and_a_gap_repeats_the_last_price() -> None:
-    found = candles(TRADES, "1m", at("2026-07-01T12:04:30"), D(1))
+    found = candles(PIECES, "1m", at("2026-07-01T12:04:30"), D(1))
     assert [opened for opened, _ in found] == [at(f"2026-07-01T12:0{minute}:00") for minute in range(5)]
     first, gap, last = found[0][1], found[1][1], found[4][1]
     assert (first.first, first.high, first.low, first.last, first.volume) == tuple(map(D, (100, 103, 99, 99, 4)))
@@ -69,20 +72,47 @@ def test_a_candle_sums_up_what_was_traded_and_a_gap_repeats_the_last_price() -> 
     assert row[7:11] == ["405.00000000", 3, "3.00000000", "306.00000000"]
 
 
+@pytest.mark.parametrize("ends", [(4,), (1, 4), (2, 2, 3, 4), (1, 2, 3, 4)])
+def test_by_the_minute_the_same_candles_are_made_however_the_trades_came(ends: tuple[int, ...]) -> None:
+    minutes, now = Minutes(), at("2026-07-01T12:04:30")
+    for end in ends:
+        minutes.take(TRADES[max(0, end - 4) : end])
+    for interval in ("1m", "1h"):
+        assert candles(minutes.pieces(), interval, now, D(1)) == candles(PIECES, interval, now, D(1))
+
+
+def test_a_clock_that_goes_back_adds_to_the_minute_that_there_is() -> None:
+    minutes = Minutes()
+    minutes.take([*TRADES, a_trade(5, "102", "1", "2026-07-01T12:02:00")])
+    assert [opened for opened, _ in minutes.pieces()] == [at("2026-07-01T12:00:00"), at("2026-07-01T12:03:00")]
+    assert minutes.pieces()[-1][1].last == 102
+
+
+def test_what_is_summed_up_since_a_moment_is_all_of_its_minute() -> None:
+    minutes = Minutes()
+    minutes.take(TRADES)
+    assert minutes.since(at("2026-07-01T12:00:59"), D(7)).count == 4
+    assert minutes.since(at("2026-07-01T12:01:00"), D(7)).count == 1
+    nothing = minutes.since(at("2026-07-01T12:04:00"), D(7))
+    assert (nothing.count, nothing.first, nothing.last) == (0, D(7), D(7))
+
+
 def test_without_a_trade_there_is_the_present_candle_at_the_price_that_holds() -> None:
     [(opened, span)] = candles((), "1h", at("2026-07-01T12:34:56"), D(50))
     assert (opened, span.first, span.last, span.volume) == (at("2026-07-01T12:00:00"), D(50), D(50), D(0))
 
 
 def test_long_after_the_last_trade_only_so_many_are_made() -> None:
-    found = candles(TRADES, "1s", at("2026-07-03T12:00:00"), D(1), most=10)
+    found = candles(PIECES, "1s", at("2026-07-03T12:00:00"), D(1), most=10)
     assert len(found) == 10
     assert all(span.last == 101 for _, span in found)
     assert found[-1][0] == at("2026-07-03T12:00:00")
 
 
 def test_statistics_of_a_span() -> None:
-    told = statistics("BTCUSDT", span_of(TRADES, D(1)), at("2026-06-30T12:04:00"), at("2026-07-01T12:04:00"))
+    told = statistics(
+        "BTCUSDT", joined([span for _, span in PIECES], D(1)), at("2026-06-30T12:04:00"), at("2026-07-01T12:04:00")
+    )
     assert (told["openPrice"], told["lastPrice"], told["priceChange"]) == (
         "100.00000000",
         "101.00000000",
@@ -90,12 +120,12 @@ def test_statistics_of_a_span() -> None:
     )
     assert (told["priceChangePercent"], told["weightedAvgPrice"]) == ("1.000", "101.22222222")
     assert (told["firstId"], told["lastId"], told["count"]) == (1, 4, 4)
-    nothing = statistics("BTCUSDT", span_of((), D(7)), 0, 1)
+    nothing = statistics("BTCUSDT", joined((), D(7)), 0, 1)
     assert (nothing["lastPrice"], nothing["weightedAvgPrice"], nothing["firstId"]) == ("7.00000000", "7.00000000", -1)
 
 
 def test_the_events_of_streams_say_the_same() -> None:
-    opened, span = candles(TRADES, "1m", at("2026-07-01T12:00:59"), D(1))[0]
+    opened, span = candles(PIECES, "1m", at("2026-07-01T12:00:59"), D(1))[0]
     event = kline_event("BTCUSDT", "1m", opened, span, at("2026-07-01T12:00:59"))
     candle = event["k"]
     assert isinstance(candle, dict)
