@@ -73,7 +73,7 @@ def serve(
 def known_secrets(config: Config) -> list[str]:
     """List the values that must never be written anywhere."""
     venue = config.venue
-    secrets = (venue.api_key, venue.api_secret, venue.private_key_passphrase)
+    secrets = (venue.api_key, venue.api_secret, venue.private_key_passphrase, *config.alerts.sinks.values())
     return [secret.get_secret_value() for secret in secrets if secret is not None]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import run
-from adapters import exits
+from adapters import exits, service
 from adapters.config import Config
 from adapters.house import House
 from messages.control import DaemonEnded
@@ -92,3 +92,31 @@ def test_a_venue_that_breaks_ends_the_daemon_of_its_house(tmp_path: Path) -> Non
         while not isinstance(news := house.news(starting=False), DaemonEnded):
             pass
     assert (news.exit_code, news.detail) == (exits.ERROR, "the loop hangs")
+
+
+def test_whatever_is_secret_is_known_to_the_log_before_anything_is_logged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known: list[str] = []
+
+    def setup(*_: object, secrets: list[str]) -> None:
+        known.extend(secrets)
+        raise InterruptedError
+
+    monkeypatch.setattr(service, "setup_logging", setup)
+    secrets = {
+        "venue": {"api_key": "secret-key", "api_secret": "secret-secret", "private_key_passphrase": "secret-phrase"},
+        "http": {"token": "secret-token-0123456789", "signing_keys": {"k": "secret-signing-0123456789"}},
+        "alerts": {"sinks": {"phone": "json://secret-sink"}},
+    }
+    config = Config.model_validate({"mode": "testnet", "data_dir": tmp_path / "data", **secrets})
+    with pytest.raises(InterruptedError):
+        service.serve(config, run.begin, stdin=False)
+    assert {
+        "secret-key",
+        "secret-secret",
+        "secret-phrase",
+        "secret-token-0123456789",
+        "secret-signing-0123456789",
+        "json://secret-sink",
+    } <= set(known)
