@@ -185,6 +185,7 @@ def test_every_child_of_an_execution_that_is_over_stays_known_also_while_one_of_
         replace(REFUSED, client_order_id=back),
         a_closed(),
     )
+    assert exposures(an_intent()).has_seen(EXECUTION, CHILD)
     seen = [of.has_seen(EXECUTION, child) for child in (CHILD, back, other)]
     of.fold(replace(REAPPEARED, client_order_id=back))
     seen_while_open = [of.has_seen(EXECUTION, child) for child in (CHILD, back, other)]

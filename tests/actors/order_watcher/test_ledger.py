@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.order_watcher.attempt import TIMEOUT_CANCEL, Life
-from actors.order_watcher.ledger import Ledger
+from actors.order_watcher.ledger import Ledger, contradiction
 from messages.execution import ChildOutcome
 from messages.facts import (
     AttemptReappeared,
@@ -23,6 +24,7 @@ from messages.facts import (
     TradeBooked,
 )
 from messages.order import OrderSnapshot, OrderStatus, Source, Trade
+from messages.signal import Side
 from tests.examples import examples
 from tests.factories import CHILD, EXECUTION, NOW, D, a_child_closed, a_trade_booked, an_acknowledged, an_intent
 from tests.order_tools import a_trade, an_order
@@ -251,6 +253,7 @@ def test_an_archived_order_has_ended_without_a_fill_unless_that_cannot_be(
     told.fold(*known)
     facts = told.ledger.archived()
     assert [type(fact) for fact in facts] == expected
+    assert told.ledger.final is (expected == [ChildClosed])
     told.fold(*facts)
     assert told.ledger.archived() == []
 
@@ -289,6 +292,38 @@ def test_a_refused_order_that_the_stream_calls_rejected_stays_refused() -> None:
     told = Told()
     told.fold(REFUSED)
     assert told.hear(an_order("REJECTED")) == []
+
+
+def test_an_order_that_is_called_rejected_before_anything_else_is_known_of_it_has_ended_without_a_fill() -> None:
+    told = Told()
+    assert told.hear(an_order("REJECTED"), reason="INSUFFICIENT_BALANCES") == [ChildAcknowledged, ChildClosed]
+    assert told.closed.outcome is ChildOutcome.FAILED
+    assert told.closed.failure_reason == "REJECTED INSUFFICIENT_BALANCES"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"executed_quantity": D("0.1")}, None),
+        ({"symbol": "ETHUSDT"}, "symbol ETHUSDT instead of BTCUSDT"),
+        ({"side": Side.SELL}, "side SELL instead of BUY"),
+        ({"quantity": D("0.2")}, "quantity 0.2 instead of 0.1"),
+        ({"price": D(1)}, "price 1 instead of 42085"),
+        ({"executed_quantity": D("0.11")}, "executed 0.11 of 0.1"),
+        ({"side": Side.SELL, "price": D(1)}, "side SELL instead of BUY, price 1 instead of 42085"),
+    ],
+)
+def test_an_order_that_is_not_the_one_that_was_intended_is_told_by_its_figures(
+    changes: dict[str, Any], told: str | None
+) -> None:
+    text = None if told is None else f"the exchange tells of {CHILD} with {told}"
+    assert contradiction(an_intent(), replace(an_order(), **changes)) == text
+
+
+def test_a_market_order_has_no_price_that_could_be_another() -> None:
+    market = an_intent(order_type="MARKET", time_in_force=None, limit_price=None)
+    assert contradiction(market, an_order(price=D(0))) is None
 
 
 def test_a_trade_that_comes_to_light_after_the_end_is_booked_without_a_second_end() -> None:

@@ -128,13 +128,13 @@ def test_nothing_counts_before_the_fence() -> None:
 
 
 def test_three_agreeing_answers_on_each_path_over_three_seconds_and_a_live_stream_prove_it() -> None:
-    proof = fenced()
-    count(proof, 17_010, 18_510)
+    proof = fenced(99_960)
+    count(proof, 99_970, 101_470)
     assert proof.verdict(ALIVE) is None
-    count(proof, 20_010)
-    proof.no_sign(Path.ORDER, at(23_010))
+    count(proof, 102_970)
+    proof.no_sign(Path.ORDER, at(105_970))
     assert proof.verdict(ALIVE) == (
-        "not open at the engine 17.0 s after its timestamp, then on each of order, openOrders, allOrders, myTrades "
+        "not open at the engine 100.0 s after its timestamp, then on each of order, openOrders, allOrders, myTrades "
         "not there 3 times over 3.0 s; control: the user stream, without a gap and alive"
     )
 
