@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("run.lock", "dev.lock")
+SOURCES = ("messages", "actors", "adapters", "tests", "bench", "examples")
 PINNED = re.compile(r"^([a-z0-9.-]+)(\[[a-z0-9,-]+\])?==(\S+)( ; [a-z_]+ [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 
@@ -315,3 +316,10 @@ def test_a_command_line_that_is_asked_for_little_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, *heavy], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_every_exemption_from_ruff_says_why() -> None:
+    files = [ROOT / "run.py", *(file for folder in SOURCES for file in sorted((ROOT / folder).rglob("*.py")))]
+    bare = re.compile(r"# noqa(?!: [A-Z0-9, ]+ - \w)")
+    found = [f"{file.relative_to(ROOT)}: {line}" for file in files for line in file.read_text().splitlines()]
+    assert [line for line in found if bare.search(line) and "re.compile" not in line] == []
