@@ -342,7 +342,10 @@ def check_config(
     With a sample, print what a hook would make of it: each signal, or why it is refused (exit 1), as JSON.
     """
     with plainly():
+        from adapters.alert_setup import alert_sinks
+
         config = context.obj.load(sets or ())
+        alert_sinks(config)
         if sample is None and json:
             as_json({"mode": config.mode, "data_dir": str(config.data_dir), "account": config.account})
         elif sample is None:

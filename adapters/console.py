@@ -88,7 +88,9 @@ def report(view: Mapping[str, Any], *, json: bool, html: Path | None = None) -> 
         show(executions_table([view]))
     else:
         show(report_view(_report_of(view), str(view.get("execution_id", "")), signal_of(view)))
-    return exits.OK if view.get("report") is not None else exits.ERROR
+    if view.get("report") is None:
+        raise exits.Exit(exits.ERROR, f"{view.get('execution_id')} has no report yet: it is {view.get('state')}")
+    return exits.OK
 
 
 def command(client: Client, execution: str, verb: Verb, body: Mapping[str, object], *, json: bool) -> int:

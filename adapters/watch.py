@@ -8,12 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from adapters.client import Client, ClientError, Refused
-from adapters.console import one_line
+from adapters.console import one_line, wide_enough
 from adapters.terminal import NOTHING, Fitting, amounts, bps, figure, price, share, since, table, word
 from messages.money import plain
 
@@ -33,7 +33,7 @@ def watch(find: Callable[[], Client], *, json: bool, every: float = EVERY_SECOND
     first look raises what a client raises; later ones say that there is no connection, and try again.
     """
     view: Json = find().present()
-    console = Console()
+    console = wide_enough()
     with Live(console=console, auto_refresh=False, transient=False, vertical_overflow="ellipsis") as live:
         while True:
             if json:

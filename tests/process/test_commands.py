@@ -108,6 +108,8 @@ def test_the_status_says_how_it_stands(ask: Ask) -> None:
 def test_a_running_execution_is_paused_amended_resumed_and_cancelled(ask: Ask) -> None:
     sent = ask("send", "BNBUSDT", "buy", "4", "--chunks", "4", "--interval", "20", "--json").json
     execution = sent["execution_id"]
+    unfinished = ask("report", execution, "--html", "page.html")
+    assert (unfinished.code, unfinished.err) == (1, f"tidegate: {execution} has no report yet: it is RUNNING\n")
     for verb in ("pause", "resume"):
         done = ask(verb, execution)
         assert done.code == 0, done.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -178,6 +179,16 @@ def test_what_live_mode_needs_is_said_in_words_that_can_be_read(command: Command
     done = command("check-config", "--set", "mode=live")
     assert 'venue.api_key: is needed in mode "live"' in done.err
     assert "****" not in done.err
+
+
+def test_a_sink_that_a_start_would_refuse_is_refused_by_check_config_too(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    monkeypatch.setenv("TIDEGATE__ALERTS__SINKS", '{phone = "ntfy://x"}')
+    done = command("check-config")
+    assert (done.code, done.out) == (78, "")
+    assert "pip install apprise" in done.err
 
 
 def test_every_wrong_key_is_named_at_once(command: Command) -> None:
