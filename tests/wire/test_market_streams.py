@@ -346,3 +346,27 @@ async def test_candles_reach_further_back_than_the_trades_that_are_told_singly(
     assert {row[8] for row in rows} == {1000}
     assert (await world.get("/api/v3/ticker/24hr", symbol="BTCUSDT")).json["count"] == 5000
     assert len((await world.get("/api/v3/trades", symbol="BTCUSDT", limit=1000)).json) == 1000
+
+
+async def test_who_asks_for_candles_in_place_of_a_stream_finds_them_when_he_asks_again() -> None:
+    async with a_world(market="synthetic", seed=5) as world:
+        book = world.exchange.engine.books["BTCUSDT"]
+        asked: dict[str, Any] = {"symbol": "BTCUSDT", "interval": "1s"}
+        [first] = (await world.get("/api/v3/klines", **asked)).json
+        assert first[8] == 0
+        rows: list[list[Any]] = []
+        for _ in range(50):
+            rows = (await world.get("/api/v3/klines", **asked)).json
+            if len(rows) > 2:
+                break
+            await asyncio.sleep(0.1)
+        assert len(rows) > 2
+        assert sum(row[8] for row in rows) > 0
+        assert not world.exchange.engine.books["ETHUSDT"].followed
+        board, now = world.server._board, world.server.desk.now()
+        world.server.desk.now = lambda: now + 10 * 60_000_000 + 1_000_000  # type: ignore[method-assign]
+        for _ in range(500):
+            if not board:
+                break
+            await asyncio.sleep(0.01)
+        assert (bool(board), book.followed) == (False, False)

@@ -55,6 +55,11 @@ class Call:
         """Look at a symbol's market as it is now."""
         return self.desk.feed(symbol, self.now)
 
+    def followed(self, symbol: str) -> Feed:
+        """Look at a symbol's market as one who wants to know what is traded there, and will ask again."""
+        self.desk.on_asked(symbol)
+        return self.feed(symbol)
+
 
 class HalfDone(ExchangeError):
     """A cancelReplace of which not both halves succeeded: `data` tells each half (protocol §5.5)."""

@@ -47,6 +47,7 @@ class Desk:
         """Serve `exchange`; `publish` is told the events of the user-data stream as they happen.
 
         `flush` makes durable what was done; without it the exchange does so by itself, each time.
+        `on_asked` is called with the symbol of which somebody asks what is traded.
         """
         self.exchange = exchange
         self._flush = flush
@@ -58,6 +59,7 @@ class Desk:
         self._wall, self._began = time.time_ns(), time.monotonic_ns()
         self._publish = publish
         self._feeds: dict[str, Feed] = {}
+        self.on_asked: Callable[[str], None] = lambda _symbol: None
         self._publishing = False
         self.started = exchange.time(self.now())
         opened = [order.record() for order in exchange.engine.open.values()]

@@ -48,7 +48,7 @@ def klines(call: Call) -> list[list[object]]:
         refuse(BAD_INTERVAL)
     zone = _zone(call)
     start, end, limit = _time(call, "startTime"), _time(call, "endTime"), limit_of(call, 500, 1000)
-    feed = call.feed(symbol)
+    feed = call.followed(symbol)
     found = [
         (opened, span)
         for opened, span in candles(feed.pieces(interval), interval, call.at, _price(feed), zone=zone)
@@ -67,7 +67,7 @@ def day_ticker(call: Call) -> object:
 
 
 def _day(call: Call, symbol: str) -> Shape:
-    feed, opened = call.feed(symbol), call.at - 86_400_000_000
+    feed, opened = call.followed(symbol), call.at - 86_400_000_000
     span = feed.minutes.since(opened, _price(feed))
     if _is_mini(call):
         return mini_statistics(symbol, span, opened, call.at, call.unit)
@@ -105,7 +105,7 @@ def trading_day(call: Call) -> object:
 
 
 def _statistics(call: Call, symbol: str, opened: int, closed: int) -> Shape:
-    feed = call.feed(symbol)
+    feed = call.followed(symbol)
     span = feed.minutes.since(opened, _price(feed))
     write = mini_statistics if _is_mini(call) else statistics
     return write(symbol, span, opened, closed, call.unit)
@@ -119,7 +119,7 @@ def aggregate_trades(call: Call) -> list[Shape]:
     start, end = _time(call, "startTime"), _time(call, "endTime")
     found = [
         {name: value for name, value in shape.items() if name not in {"e", "E", "s"}}
-        for shape in aggregates(list(call.feed(symbol).book.recent), call.at, 1)
+        for shape in aggregates(list(call.followed(symbol).book.recent), call.at, 1)
     ]
     found = [
         {**shape, "T": int(str(shape["T"])) // call.unit}
@@ -136,7 +136,7 @@ def old_trades(call: Call) -> list[Shape]:
     call.charge(25)
     symbol = known_symbol(call.params, call.exchange.engine.books)
     first, limit = whole(call.params, "fromId"), limit_of(call, 500, 1000)
-    found: Sequence[PublicTrade] = list(call.feed(symbol).book.recent)
+    found: Sequence[PublicTrade] = list(call.followed(symbol).book.recent)
     chosen = found[-limit:] if first is None else [trade for trade in found if trade.trade_id >= first][:limit]
     return [public_trade_reply(trade, call.unit) for trade in chosen]
 

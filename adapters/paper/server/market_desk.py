@@ -97,7 +97,7 @@ def trades(call: Call) -> list[Shape]:
     call.charge(25)
     symbol = known_symbol(call.params, call.exchange.engine.books)
     limit = limit_of(call, 500, 1000)
-    recent = list(call.feed(symbol).book.recent)[-limit:]
+    recent = list(call.followed(symbol).book.recent)[-limit:]
     return [public_trade_reply(trade, call.unit) for trade in recent]
 
 

@@ -27,6 +27,8 @@ _ALL = re.compile(r"!(?P<kind>miniTicker|ticker_(?P<window>1h|4h|1d))@arr(?P<pac
 _OF_TRADES = frozenset({"trade", "aggTrade", "kline", "miniTicker", "ticker", "window"})
 """Streams that tell what others trade, so that it must be known."""
 _MINUTE, _HOUR, _DAY = 60_000_000, 3_600_000_000, 86_400_000_000
+_PATIENCE = 10 * _MINUTE
+"""How long trades are followed for one who has asked for them."""
 _WINDOWS = {"1h": _HOUR, "4h": 4 * _HOUR, "1d": _DAY}
 
 Send = Callable[[str, bytes], None]
@@ -103,9 +105,24 @@ class Board:
         self._desk, self._wake = desk, wake
         self.delays = desk.delays
         self._topics: dict[str, _Topic] = {}
+        self._asked: dict[str, int] = {}
+        desk.on_asked = self.ask
 
     def __bool__(self) -> bool:
-        return bool(self._topics)
+        return bool(self._topics or self._asked)
+
+    def ask(self, symbol: str) -> None:
+        """Follow a symbol's trades for a while, for one who asks for them again and again in place of a stream."""
+        now = self._desk.now()
+        self._asked[symbol] = now
+        self._follow_trades(self._desk.feed(symbol, now))
+        self._wake()
+
+    def _forget(self) -> None:
+        now = self._desk.now()
+        for symbol in [symbol for symbol, at in self._asked.items() if now - at > _PATIENCE]:
+            del self._asked[symbol]
+            self._desk.exchange.engine.books[symbol].followed = self._followed(symbol)
 
     def subscribe(self, name: str, listener: Listener, at: float) -> None:
         """Listen to a stream from now on; books are told at once. `at` is the loop's time in seconds."""
@@ -152,14 +169,16 @@ class Board:
                 self._desk.exchange.engine.books[symbol].followed = self._followed(symbol)
 
     def symbols(self) -> list[str]:
-        """List the symbols that somebody listens to."""
-        return list(dict.fromkeys(name for topic in self._topics.values() for name in self._symbols_of(topic.stream)))
+        """List the symbols that somebody listens to, or asks for."""
+        listened_to = (name for topic in self._topics.values() for name in self._symbols_of(topic.stream))
+        return list(dict.fromkeys([*listened_to, *self._asked]))
 
     def turns(self, at: float) -> Iterator[None]:
         """Tell what is new, a symbol between two yields; `at` is the loop's time in seconds.
 
         In between others may have their turn: whole books of many symbols take milliseconds.
         """
+        self._forget()
         for symbol in self.symbols():
             now = self._desk.now()
             feed, stamp = self._desk.feed(symbol, now), self._desk.exchange.time(now)
@@ -235,7 +254,9 @@ class Board:
 
     def _followed(self, symbol: str) -> bool:
         streams = (topic.stream for topic in self._topics.values())
-        return any(stream.symbol in {symbol, ""} and stream.kind in _OF_TRADES for stream in streams)
+        return symbol in self._asked or any(
+            stream.symbol in {symbol, ""} and stream.kind in _OF_TRADES for stream in streams
+        )
 
     @staticmethod
     def _follow_trades(feed: Feed) -> None:
