@@ -8,9 +8,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+from aiohttp import web
 
 from adapters.intake.fields import MAX_BODY, MAX_DEPTH, parse
 from adapters.intake.hooks import hook_status
+from adapters.intake.routes import Routes
 from adapters.intake.signals import MAX_SIGNALS, Body, decode_body
 from adapters.intake.signatures import sign
 from adapters.intake.template_tables import template_tables
@@ -116,3 +118,16 @@ def test_the_bounds_of_the_page_are_the_codes() -> None:
     assert f"at most {MAX_BODY // 1024} kB" in PAGE
     assert (MAX_DEPTH, "at most four deep" in PAGE) == (4, True)
     assert hook_status([]) == 200
+
+
+def test_every_request_that_is_answered_is_on_the_page_of_commands() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "command-line.md").read_text()
+    app = web.Application()
+    Routes.add_to(object.__new__(Routes), app)
+    found = {
+        f"{route.method} {re.sub(r':[a-z|]+}', '}', route.resource.canonical)}"
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    table = page.partition("## The same over HTTP")[2]
+    assert set(re.findall(r"^\| `([A-Z]+ [^`]+)` \|", table, re.MULTILINE)) == found
