@@ -21,6 +21,7 @@ from messages.facts import (
     ChildAbsent,
     ChildAcknowledged,
     ChildClosed,
+    ChildNotSent,
     ChildRefused,
     ChildUnknown,
     ExecutionClosed,
@@ -177,6 +178,7 @@ RULES: tuple[Rule, ...] = (
     ends(ChildAcknowledged, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"it is {fact.status}"),
     ends(ChildClosed, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"it ended {fact.status}"),
     ends(ChildAbsent, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"absent: {fact.proof}"),
+    ends(ChildNotSent, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"never sent: {fact.reason}"),
     ends(ChildRefused, "unknown_outcome", lambda fact: fact.client_order_id, lambda fact: f"refused: {fact.message}"),
     begins(
         AttemptReappeared,

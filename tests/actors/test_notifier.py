@@ -19,6 +19,7 @@ from messages.facts import (
     AttemptReappeared,
     BalanceMismatch,
     ChildAbsent,
+    ChildNotSent,
     ChildRefused,
     ChildUnknown,
     ExecutionCancelRequested,
@@ -243,6 +244,7 @@ def test_whoever_cancelled_an_execution_is_not_told_that_it_stopped(simulation: 
         (a_child_closed(), "it ended FILLED"),
         (ChildAbsent(client_order_id=CHILD, symbol="BTCUSDT", proof="three negatives"), "absent: three negatives"),
         (ChildRefused(client_order_id=CHILD, symbol="BTCUSDT", code=-2010, message="no"), "refused: no"),
+        (ChildNotSent(client_order_id=CHILD, reason="NOT_SENT", detail="", source="venue"), "never sent: NOT_SENT"),
     ],
 )
 def test_an_unknown_outcome_is_over_when_it_is_proven(simulation: Simulation, end: Fact, text: str) -> None:
