@@ -50,6 +50,24 @@ def test_an_order_that_is_only_slow_to_be_shown_has_not_vanished(simulation: Sim
     assert said(stage) == []
 
 
+def test_an_order_of_which_trades_alone_come_to_light_has_not_vanished_any_more(simulation: Simulation) -> None:
+    unseen = (
+        Fault(kind=FaultKind.LOST_EVENT, probability=1.0),
+        Fault(kind=FaultKind.QUERY_LAG, probability=1.0, milliseconds=600_000),
+        Fault(kind=FaultKind.LIST_LAG, probability=1.0, milliseconds=100_000),
+    )
+    stage = Stage(simulation, *unseen).start()
+    of = stage.accepted("0.5", twap={"num_chunks": 2, "interval_seconds": 200, "child": "passive"})
+    stage.until("ChildAcknowledged")
+    stage.run(80.0)
+    assert said(stage) == ["AlertRaised"]
+    stage.touch("41999.90", "41999.95")
+    stage.until("ChildClosed")
+    stage.run(1.0)
+    assert said(stage) == ["AlertRaised", "AlertCleared"]
+    assert of not in stage.world.news.closed
+
+
 def test_after_a_reset_of_the_exchange_the_next_start_says_so_and_sends_nothing(simulation: Simulation) -> None:
     stage = Stage(simulation).start()
     stage.report(stage.accepted("0.01"))
