@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import groupby, takewhile
+from itertools import groupby, islice, takewhile
 from operator import itemgetter
 
 from adapters.paper.records import PublicTrade
@@ -141,6 +141,7 @@ class Minutes:
     def __init__(self) -> None:
         """Begin without any."""
         self._pieces: deque[Piece] = deque(maxlen=_MOST_MINUTES)
+        self._hours: dict[int, Span] = {}
         self._last_id = -1
 
     def take(self, recent: Sequence[PublicTrade]) -> None:
@@ -162,9 +163,22 @@ class Minutes:
 
     def since(self, opened: int, before: Decimal) -> Span:
         """Sum up what was traded since the beginning of the minute of `opened`."""
-        opened -= opened % _MINUTE
-        newest = takewhile(lambda piece: piece[0] >= opened, reversed(self._pieces))
-        return joined([span for _, span in newest][::-1], before)
+        pieces = list(self._pieces)
+        at = bisect_left(pieces, opened - opened % _MINUTE, key=itemgetter(0))
+        hours = groupby(islice(pieces, at, None), lambda piece: piece[0] - piece[0] % _HOUR)
+        return joined([self._hour(hour, group, opened) for hour, group in hours], before)
+
+    def _hour(self, hour: int, pieces: Iterable[Piece], opened: int) -> Span:
+        """Sum an hour up, once for ever if it is over and asked for as a whole: a day has many minutes."""
+        known = self._hours.get(hour) if hour >= opened else None
+        if known is not None:
+            return known
+        span = joined([span for _, span in pieces], ZERO)
+        if hour >= opened and self._pieces[-1][0] >= hour + _HOUR:
+            self._hours[hour] = span
+            if len(self._hours) > _MOST_MINUTES // 60:
+                del self._hours[min(self._hours)]
+        return span
 
 
 def candles(

@@ -16,6 +16,7 @@ from adapters.paper.rules import text
 from adapters.paper.server.call import Call
 from adapters.paper.server.candles import (
     INTERVALS,
+    MOST_CANDLES,
     candle_row,
     candles,
     mini_statistics,
@@ -49,9 +50,10 @@ def klines(call: Call) -> list[list[object]]:
     zone = _zone(call)
     start, end, limit = _time(call, "startTime"), _time(call, "endTime"), limit_of(call, 500, 1000)
     feed = call.followed(symbol)
+    most = limit if start is None and end is None else MOST_CANDLES
     found = [
         (opened, span)
-        for opened, span in candles(feed.pieces(interval), interval, call.at, _price(feed), zone=zone)
+        for opened, span in candles(feed.pieces(interval), interval, call.at, _price(feed), most, zone)
         if (start is None or opened >= start) and (end is None or opened <= end)
     ]
     chosen = found[-limit:] if start is None else found[:limit]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -79,6 +80,19 @@ def test_by_the_minute_the_same_candles_are_made_however_the_trades_came(ends: t
         minutes.take(TRADES[max(0, end - 4) : end])
     for interval in ("1m", "1h"):
         assert candles(minutes.pieces(), interval, now, D(1)) == candles(PIECES, interval, now, D(1))
+
+
+def test_a_day_is_the_sum_of_its_minutes_whatever_was_asked_for_before() -> None:
+    minutes, trades = Minutes(), list[PublicTrade]()
+    start = at("2026-07-01T00:00:00")
+    for number in range(1, 200):
+        time = start + number * 7 * 60_000_000
+        trades.append(replace(a_trade(number, str(100 + number % 13), "1.5", "2026-07-01"), time=time))
+        minutes.take(trades)
+        for back in (30, 60, 90, 600, 1440):
+            opened = (time - back * 60_000_000) // 60_000_000 * 60_000_000
+            spans = [span for when, span in map(piece_of, trades) if when >= opened]
+            assert minutes.since(opened, D(1)) == joined(spans, D(1))
 
 
 def test_a_clock_that_goes_back_adds_to_the_minute_that_there_is() -> None:
