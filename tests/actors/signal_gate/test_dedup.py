@@ -250,6 +250,7 @@ def test_nothing_is_kept_for_ever() -> None:
     assert len(dedup) <= 7 * 24 + 2
     dedup.expire(NOW + timedelta(days=60))
     assert len(dedup) == 0
+    assert not dedup._by_price, "not even what is empty"
 
 
 def test_what_has_run_out_is_forgotten_when_the_next_is_accepted_as_a_start_does_it() -> None:
