@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,8 +21,15 @@ from messages.control import (
     Readiness,
     ReadinessChanged,
 )
-from messages.facts import AttemptReappeared, ChildCancelRequested, ChildIntended, ChildRefused, RateLimited
-from messages.ids import cancel_id, child_id
+from messages.facts import (
+    AttemptReappeared,
+    ChildCancelRequested,
+    ChildIntended,
+    ChildRefused,
+    RateLimited,
+    TradingHalted,
+)
+from messages.ids import cancel_id, child_id, milliseconds
 from messages.order import (
     AdoptChild,
     CancelChild,
@@ -29,6 +37,7 @@ from messages.order import (
     Decline,
     LimitsSeen,
     OpenUserStream,
+    OrderType,
     QueryBalances,
     QueryFailed,
     QueryOpenOrders,
@@ -40,7 +49,7 @@ from messages.order import (
     SendCancel,
     SendOrder,
 )
-from tests.actors.exchange.stage import EXECUTION_FACTS, SETTINGS, World, connected, started
+from tests.actors.exchange.stage import EXECUTION_FACTS, OFFSET, SETTINGS, World, connected, started
 from tests.factories import CHILD, EXECUTION, D, a_child_closed, a_closed, an_intent
 from tests.order_tools import an_order
 from tests.probe import Probe
@@ -57,6 +66,34 @@ def test_an_unknown_order_of_a_known_execution_becomes_its_child_and_is_not_sent
     world.venue.expect_none(within=0.0)
     world.place(slice=1, quantity=D("0.41"))
     assert world.declined().reason is Decline.OVER_QUANTITY
+
+
+@pytest.mark.parametrize(
+    ("order", "kind", "limit", "price"),
+    [
+        ({}, "LIMIT", D("42085.00"), D("42085.00")),
+        ({"order_type": "LIMIT_MAKER"}, "LIMIT_MAKER", D("42085.00"), D("42085.00")),
+        ({"order_type": "STOP_LOSS_LIMIT"}, "LIMIT", D("42085.00"), D("42085.00")),
+        ({"order_type": "MARKET", "price": D(0)}, "MARKET", None, D(42_001)),
+        ({"order_type": "MARKET", "price": D(0), "executed_quantity": D(0)}, "MARKET", None, D(1)),
+    ],
+)
+def test_the_intent_of_an_adopted_order_says_what_the_order_shows_and_nothing_else(
+    world: World, order: dict[str, Any], kind: OrderType, limit: Decimal | None, price: Decimal
+) -> None:
+    world.tell(AdoptChild(order=replace(an_order("PARTIALLY_FILLED", "0.04", time=123), **order)))
+    assert world.journal.last(ChildIntended) == an_intent(
+        incarnation=0,
+        order_type=kind,
+        time_in_force=None,
+        limit_price=limit,
+        request_timestamp=123,
+        bid=price,
+        ask=price,
+        quote_age_seconds=D(0),
+        spread=D(0),
+        adopted=True,
+    )
 
 
 def test_an_order_that_the_exchange_ends_by_itself_has_the_rules_read_before_the_next_slot(world: World) -> None:
@@ -81,6 +118,40 @@ def test_an_order_that_the_journal_has_told_of_meanwhile_is_left_alone(world: Wo
     world.tell(AdoptChild(order=an_order("NEW")), AdoptChild(order=an_order("NEW", client_order_id="web_1")))
     world.venue.expect_none(within=0.0)
     assert len(world.journal.of(ChildIntended)) == 1
+
+
+def test_of_an_execution_that_is_over_only_a_child_that_never_was_seen_is_adopted(simulation: Simulation) -> None:
+    world = connected(simulation, *EXECUTION_FACTS, an_intent(), a_child_closed(), a_closed())
+    world.tell(AdoptChild(order=an_order("NEW")))
+    assert [fact.client_order_id for fact in world.journal.of(ChildIntended)] == [CHILD]
+    assert world.journal.last(ChildCancelRequested).client_order_id == CHILD
+    lost = child_id("p", EXECUTION, 1, 0)
+    world.tell(AdoptChild(order=an_order("NEW", client_order_id=lost)))
+    assert [fact.client_order_id for fact in world.journal.of(ChildIntended)] == [CHILD, lost]
+    assert len(world.journal.of(ChildCancelRequested)) == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "age", "halted"),
+    [
+        (200.0, 0, True),
+        (200.0, 119_999, True),
+        (200.0, 120_000, False),
+        (200.0, -119_999, True),
+        (200.0, -120_000, False),
+        (60.0, 0, False),
+        (60.001, 0, True),
+    ],
+)
+def test_an_order_like_ours_that_is_made_here_and_now_by_nobody_here_halts_trading(
+    world: World, after: float, age: int, halted: bool
+) -> None:
+    """`after` so many seconds from the start there is an order that is `age` ms old by the venue's clock."""
+    world.simulation.run(after)
+    time = milliseconds(EPOCH) + OFFSET + round(after * 1000) - age
+    world.tell(AdoptChild(order=an_order("NEW", client_order_id=child_id("p", "zzzzzzzzzzzzz", 0, 0), time=time)))
+    assert [halt.reason for halt in world.journal.of(TradingHalted)] == (["SECOND_DAEMON"] if halted else [])
+    assert bool(world.journal.of(ChildCancelRequested)) is not halted
 
 
 def test_a_retry_after_survives_a_restart(simulation: Simulation) -> None:
