@@ -257,7 +257,7 @@ Query = QueryOrder | QueryOpenOrders | QueryAllOrders | QueryTrades | QueryBalan
 class OpenUserStream:
     """Asks the venue to tell `listener` everything that happens to the account from now on.
 
-    The listener is told `StreamOpened` once events flow, and `StreamGap` (then `StreamOpened`
+    The listener is told `StreamOpened` once events flow, and `StreamCut` (then `StreamOpened`
     again) whenever some may have been missed.
     """
 

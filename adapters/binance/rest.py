@@ -47,7 +47,7 @@ def _client_class() -> type[Any]:
             self.API_URL = settings.api_base.replace("{", "{{").replace("}", "}}")
             self.MARGIN_API_URL = settings.sapi_base.replace("{", "{{").replace("}", "}}")
             super().__init__(api_key=settings.api_key, session_params=rest.session_params())
-            self.session._retry_connection = False  # noqa: SLF001 - else cancels are sent twice
+            self.session._retry_connection = False  # noqa: SLF001 - nothing is sent twice
 
         def _get_headers(self) -> dict[str, str]:
             return {"Accept": "application/json", "User-Agent": "tidegate", "X-MBX-APIKEY": self._key}
