@@ -54,6 +54,8 @@ def test_one_that_has_nothing_open_is_closed_with_a_report_and_its_key_is_free_a
     (closed,) = ward.reports()
     assert (closed.reason, closed.children, closed.key) == ("QUARANTINED", 0, an_accepted().key)
     assert closed.report.stop_reason == "QUARANTINED: failed once too often"
+    assert closed.report.stopped_early
+    assert Remains(an_accepted()).report(EPOCH).stop_reason == "QUARANTINED"
     assert closed.report.total_filled == 0
     assert closed.report.average_price is None
     assert closed.report.total_chunks == 0

@@ -44,7 +44,8 @@ def test_headers_that_are_no_figures_of_ours_are_passed_over(simulation: Simulat
     limits = limits_of(simulation, probe)
     limits.learn_limits([RateLimit("ORDERS", "SECOND", 10, 50)])
     odd = {"X-MBX-USED-WEIGHT-1M": "lots", "X-MBX-ORDER-COUNT-10S": "-1", "X-MBX-ORDER-COUNT-": "1"}
-    limits.learn_headers({**odd, "X-MBX-ORDER-COUNT-5X": "1", "X-MBX-ORDER-COUNT-aS": "1", "X-MBX-USED-WEIGHT": "5"})
+    odd |= {"X-MBX-ORDER-COUNT-5X": "1", "X-MBX-ORDER-COUNT-aS": "1", "X-MBX-ORDER-COUNT-1xS": "1"}
+    limits.learn_headers({**odd, "X-MBX-USED-WEIGHT": "5"})
     probe.expect_none()
 
 
@@ -65,6 +66,21 @@ def test_of_the_venues_limits_those_of_weight_by_the_minute_and_of_orders_count_
     probe.expect(LimitsSeen(used_weight=70, weight_limit=6000, order_counts=((10, 4, 50),)))
     limits.learn_headers({"X-MBX-ORDER-COUNT-1D": "9"})
     probe.expect(LimitsSeen(weight_limit=6000, order_counts=((86_400, 9, 1000),)))
+
+
+def test_a_hold_is_told_once_also_where_figures_came_after_it(simulation: Simulation, a_probe: Any) -> None:
+    limits, until = Limits(simulation), simulation.wall_time() + timedelta(seconds=7)
+    limits.learn_answer(Answer(status=429, until=until))
+    limits.learn_headers({"X-MBX-USED-WEIGHT-1M": "12"})
+    first, second = a_probe("first"), a_probe("second")
+    limits.report_to(first.ref)
+    assert first.expect(LimitsSeen).retry_at == until
+    first.expect(LimitsSeen(used_weight=12))
+    limits.learn_answer(Answer(status=429, until=until + timedelta(seconds=7)))
+    assert first.expect(LimitsSeen).retry_at == until + timedelta(seconds=7)
+    limits.report_to(second.ref)
+    second.expect(LimitsSeen(used_weight=12))
+    second.expect_none(within=0.0)
 
 
 def test_a_hold_of_an_earlier_life_goes_on(simulation: Simulation) -> None:
