@@ -374,7 +374,8 @@ def test_a_halt_and_its_end_are_answered_when_a_signal_meets_them(world: World) 
             (world.client.halt, TradingHalted(reason="MANUAL", detail=""), Readiness.HALTED),
             (world.client.unhalt, TradingResumed(detail=""), Readiness.READY),
         ):
-            answer, told = sender.submit(ask), len(world.exchange.told)
+            told = len(world.exchange.told)
+            answer = sender.submit(ask)
             until(lambda told=told: len(world.exchange.told) > told)  # type: ignore[misc]  # a default for a loop
             world.shown(fact)
             assert not answer.done()
