@@ -94,7 +94,7 @@ def test_one_that_comes_round_late_is_left_alone(world: tuple[Pulse, Beats, Loop
 
 def test_a_venue_whose_loop_hangs_says_that_it_is_broken(stub: Stub, pool: Pool) -> None:
     heard, free = list[str](), threading.Event()
-    settings = settings_for(stub, pulse_seconds=0.02, close_seconds=0.1)
+    settings = settings_for(stub, pulse_seconds=0.2, close_seconds=0.1)
     with BinanceVenue(pool, settings, on_broken=heard.append) as venue:
         until(lambda: hasattr(venue, "_ws") and venue._ws.connected)
         assert heard == []
