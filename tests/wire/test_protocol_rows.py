@@ -149,6 +149,7 @@ async def test_row_04_the_timestamp_is_checked_at_three_points_and_a_late_reject
     await world.faults({"kind": "late_request", "point": point, "milliseconds": 600, "on": ["place"], "nth": [1]})
     late = await world.place(recvWindow=300)
     assert late.json["code"] == -1021
+    assert late.headers["X-MBX-USED-WEIGHT-1M"] == "1", "what fails has its weight, wherever it fails"
     counts = await world.signed("GET", "/api/v3/rateLimit/order")
     assert [str(row["count"]) for row in counts.json] == [counted, counted]
     received = (await world.truth())["received"]
