@@ -27,6 +27,7 @@ from actors.exchange.exposure import Exposure, Exposures
 from actors.journal import Journal
 from actors.order_watcher import actor as watcher_module
 from actors.order_watcher.actor import OrderWatcher
+from actors.order_watcher.attempt import Attempt
 from actors.order_watcher.ledger import Ledger, contradiction
 from actors.order_watcher.outcomes import Effect
 from actors.order_watcher.proof import Proof, StreamHealth
@@ -244,6 +245,8 @@ def overlooks_retry_after(patch: pytest.MonkeyPatch) -> None:
         learned(self, replace(seen, retry_at=None))
 
     patch.setattr(ExchangeActor, "_learn_limits", learn)
+    refused = Attempt.refused
+    patch.setattr(Attempt, "refused", lambda self, code, message, _until=None: refused(self, code, message))
 
 
 @mutant("lets orders out in a halt")
