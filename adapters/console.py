@@ -59,7 +59,7 @@ def status(client: Client, *, json: bool) -> int:
         as_json({**told, "status": str(stands.get("readiness")).lower(), "executions": worked_on})
     else:
         show(status_line(stands))
-        show(executions_table(worked_on))
+        show(executions_table(worked_on) if worked_on else "nothing is being worked")
     return exits.OK
 
 

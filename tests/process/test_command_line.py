@@ -165,6 +165,7 @@ def test_what_is_printed_is_what_the_page_says(
         is_a(listed, documented(section("executions")))
         is_a(listed["executions"][0], SUMMARY)
         assert ask("status")["executions"] == [], "what is over is not worked on"
+        assert "nothing is being worked" in command("status").out
         whole = ask("report", sent["execution_id"])
         is_a(whole, EXECUTION)
         is_a(whole["children"][0], CHILD)
