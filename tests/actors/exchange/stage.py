@@ -38,6 +38,7 @@ class World:
     watcher: Probe
     gate: Probe
     twap: Probe
+    troubles: Probe
     exchange: Any
     waits: list[tuple[str | None, str]]
     """What a due child waits for, as whoever shows it was told."""
@@ -71,13 +72,19 @@ class Heard:
 
 def started(simulation: Simulation, *old: Fact, settings: ExchangeSettings = SETTINGS) -> World:
     journal = JournalStub.begun(*old)
-    probes = [Probe(simulation, name) for name in ("parent", "venue", "watcher", "gate", "twap")]
-    parent, venue, watcher, gate, twap = probes
+    probes = [Probe(simulation, name) for name in ("parent", "venue", "watcher", "gate", "twap", "troubles")]
+    parent, venue, watcher, gate, twap, troubles = probes
     heard = Heard()
     exchange = ExchangeActor.start(
-        parent.ref, "exchange", journal=journal.actor_ref, venue=venue.ref, settings=settings, lookout=heard
+        parent.ref,
+        "exchange",
+        journal=journal.actor_ref,
+        venue=venue.ref,
+        settings=settings,
+        lookout=heard,
+        troubles=troubles.ref,
     )
-    return World(simulation, journal, parent, venue, watcher, gate, twap, exchange, heard.said)
+    return World(simulation, journal, parent, venue, watcher, gate, twap, troubles, exchange, heard.said)
 
 
 def connected(simulation: Simulation, *old: Fact, settings: ExchangeSettings = SETTINGS) -> World:

@@ -266,6 +266,18 @@ def test_everything_is_cancelled_at_once_without_the_journal(held: World) -> Non
     assert held.journal.of(ChildCancelRequested) == []
 
 
+def test_nothing_is_journalled_any_more_once_the_journal_is_lost(simulation: Simulation) -> None:
+    posted = an_intent(order_type="LIMIT_MAKER", time_in_force=None)
+    world = connected(simulation, *EXECUTION_FACTS, posted)
+    world.tell(CancelEverything(detail=""))
+    assert [sent.client_order_id for sent in world.sent() if isinstance(sent, SendCancel)] == [CHILD]
+    before = len(world.journal.facts)
+    world.tell(AdoptChild(order=an_order("NEW", client_order_id=child_id("p", EXECUTION, 1, 0))))
+    world.tell(ReadinessChanged(Readiness.FAILED))
+    assert len(world.journal.facts) == before
+    assert world.sent() == []
+
+
 def test_a_child_that_showed_up_again_is_among_what_is_cancelled(simulation: Simulation) -> None:
     refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=-2010, message="no")
     reappeared = AttemptReappeared(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from actors.runtime import EPOCH, Simulation
-from messages.control import HaltTrading, ResumeTrading, WeightUsedUp
+from messages.control import HaltTrading, ResumeTrading, TroubleOver, TroubleSeen, WeightUsedUp
 from messages.facts import ChildRefused, Fact, RateLimited, TradingHalted, TradingResumed
 from messages.ids import milliseconds
 from messages.order import (
@@ -180,19 +180,44 @@ def test_a_ban_that_was_over_before_a_restart_halts_nothing_any_more(simulation:
     assert len(world.journal.of(TradingResumed)) == 1
 
 
+@pytest.mark.parametrize("first", ["refusal", "failed query"])
 @pytest.mark.parametrize(("code", "reason"), [(-2015, "KEY_REVOKED"), (-2014, "KEY_REVOKED"), (-1022, "BAD_SIGNATURE")])
-def test_a_refusal_of_ourselves_halts_trading_once_and_cancels_still_go(world: World, code: int, reason: str) -> None:
+def test_a_refusal_of_ourselves_halts_trading_once_and_cancels_still_go(
+    world: World, code: int, reason: str, first: str
+) -> None:
     world.place()
     refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=code, message="no")
+    failed = QueryFailed(query=QueryTime(reply_to=world.exchange), detail="no", code=code)
+    if first == "failed query":
+        world.tell(failed)
+        assert world.journal.of(TradingHalted) == [TradingHalted(reason=reason, detail=f"{code}: no")]
     world.journal.commit(refused)
     world.simulation.run(0.0)
-    world.tell(QueryFailed(query=QueryTime(reply_to=world.exchange), detail="no", code=code))
     assert world.journal.of(TradingHalted) == [TradingHalted(reason=reason, detail=f"{code}: no")]
+    world.tell(failed)
+    assert len(world.journal.of(TradingHalted)) == 1
     world.place(slice=1)
     assert world.declined().reason is Decline.HALTED
     world.sent()
     world.tell(CancelChild(execution_id="other", client_order_id="c", symbol="BTCUSDT", order_id=1, reason="r"))
     world.venue.expect(SendCancel)
+
+
+def test_an_alarm_that_halts_nothing_is_told_and_over_with_the_next_start(world: World) -> None:
+    said = world.troubles.messages()
+    assert [type(sign) for sign in said if sign.kind == "venue_alarm"] == [TroubleOver]
+    world.tell(VenueAlarm(code=-2015, detail="no"))
+    world.troubles.expect_none(within=0.0)
+    world.tell(VenueAlarm(code=-2039, detail="two orders"))
+    sign = world.troubles.expect(TroubleSeen)
+    assert (sign.kind, sign.subject, sign.level) == ("venue_alarm", "venue", "error")
+    assert "two orders" in sign.text
+
+
+def test_limits_that_are_nearly_used_up_are_told(world: World) -> None:
+    world.troubles.messages()
+    world.tell(LimitsSeen(used_weight=5_990, weight_limit=6_000))
+    assert world.troubles.expect(TroubleSeen).text == "used 5990 of 6000 request weight in a minute"
 
 
 def test_an_execution_that_is_filled_above_what_was_asked_halts_trading(world: World) -> None:
@@ -237,6 +262,14 @@ def test_a_step_of_our_clock_while_the_venues_is_asked_for_spoils_the_answer(sim
 def test_the_streams_probe_goes_to_the_venue_unless_it_wants_silence(world: World) -> None:
     world.tell(ProbeStream(probe=5))
     world.venue.expect(ProbeStream(probe=5))
+    world.simulation.run(1.0)
+    world.tell(LimitsSeen(used_weight=4199, weight_limit=6000), ProbeStream(probe=5))
+    world.place()
+    world.venue.fish_for(lambda message: isinstance(message, SendOrder), within=0.0)
+    world.tell(ProbeStream(probe=5))
+    world.place(slice=1)
+    assert world.declined().reason is Decline.BUDGET, "a probe has its weight"
+    world.sent()
     world.tell(LimitsSeen(retry_at=EPOCH + timedelta(seconds=20), detail="429"), ProbeStream(probe=6))
     world.venue.expect_none(within=19.0)
 

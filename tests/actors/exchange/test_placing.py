@@ -18,6 +18,7 @@ from messages.order import (
     BalancesFound,
     BalancesSeen,
     Decline,
+    KeptBack,
     LimitsSeen,
     QueryBalances,
     QueryRules,
@@ -370,6 +371,7 @@ def not_sent(world: World) -> ChildNotSent:
     assert world.orders() == []
     fact = world.journal.last(ChildNotSent)
     assert (fact.client_order_id, fact.source) == (CHILD, "exchange_actor")
+    assert KeptBack(client_order_id=CHILD) in world.watcher.messages()
     world.twap.expect_none(within=0.0)
     return fact
 
