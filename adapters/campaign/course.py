@@ -212,7 +212,9 @@ class Course:
         self._stop()
         since = microseconds(EPOCH + timedelta(seconds=max(quiet, self._ready_since)))
         until = microseconds(EPOCH + timedelta(seconds=self.sim.now()))
-        self._judge("converged", Limits(**self._tolerances(), quiet_since=since, until=until))
+        answered = microseconds(EPOCH + timedelta(seconds=began)) if self.weather.answers else since
+        limits = Limits(**self._tolerances(), quiet_since=since, until=until, answered_since=answered)
+        self._judge("converged", limits)
         self._rest()
 
     def at(self, moment: float, do: Callable[[], None]) -> Due:

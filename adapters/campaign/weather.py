@@ -91,6 +91,13 @@ class Weather:
         return tuple(dict.fromkeys([*kinds, *(["skew"] if self.skew_seconds else [])]))
 
     @property
+    def answers(self) -> bool:
+        """Whether questions are answered at once and truly, by an exchange and a daemon that are there all the time."""
+        kinds = {fault.kind for fault in self.faults} | {one.trouble for one in self.happenings}
+        forbidden = any(fault.kind is FaultKind.REFUSE and fault.code in _FORBID for fault in self.faults)
+        return not (kinds & _SILENCE or forbidden or self.steady)
+
+    @property
     def longest_effect(self) -> float:
         """How many seconds after the last strike an effect may still show itself."""
         times = [fault.milliseconds / 1000 for fault in self.faults]
@@ -144,6 +151,23 @@ _LATER: tuple[Fault, ...] = (
 
 _LATER_TROUBLES = (Trouble.SLOW_DISK, Trouble.HANDS, Trouble.WISHES)
 """Troubles that joined later, drawn last of all, each behind those of before."""
+
+_SILENCE = {
+    FaultKind.FAILED_QUERY,
+    FaultKind.QUERY_LAG,
+    FaultKind.LIST_LAG,
+    FaultKind.STALE_ANSWER,
+    FaultKind.FAILED_TIME,
+    Trouble.CRASH,
+    Trouble.JOURNAL,
+    Trouble.STALLS,
+    Trouble.SLOW_DISK,
+    Trouble.STOP,
+}
+"""What keeps the daemon from asking, or the exchange from a true answer."""
+
+_FORBID = {-1003, 418}
+"""Refusals with which the exchange forbids to ask anything for a while."""
 
 _SELDOM = {FaultKind.MARKET_CUT: 0.01, FaultKind.STREAM_CUT: 0.4}
 """Kinds that would be all the time if they struck as often as the others; factors."""

@@ -86,7 +86,7 @@ def _stream_unbroken(evidence: Evidence, intent: Line, sent: int) -> bool:
 def trades_known(evidence: Evidence, limits: Limits) -> Found:
     """L3: a trade is booked soon after it was made, or after the gap of the stream that hid it was over.
 
-    Judged once faults have stopped; what is made while nobody runs is booked soon after the next start.
+    Judged while questions are answered well; what is made while nobody runs is booked soon after the next start.
     """
     if limits.quiet_since is None or limits.until is None:
         return
@@ -102,7 +102,7 @@ def trades_known(evidence: Evidence, limits: Limits) -> Found:
         if name is None:
             continue
         made = trade.made_at - us(limits.clock_ahead)
-        begins = max(made, limits.quiet_since)
+        begins = max(made, limits.quiet_since if limits.answered_since is None else limits.answered_since)
         begins = max([begins, *(back for since, back in hidden if since <= made <= back)])
         known = booked.get(trade.key, limits.until)
         begins = max([begins, *(start for start in starts if start < known)])

@@ -34,7 +34,8 @@ class Limits:
     `foreign_orders` says that others trade on the account. `price_tolerance_bps` and
     `cache_ttl_seconds` are those of de-duplication. For the L rows: from `quiet_since` on
     (microseconds since 1970) no fault came any more and `until` is when the run ended; both None
-    when that is not known. An unknown outcome is proven `controlled_within` or `unknown_within` of the
+    when that is not known. From `answered_since` on, if that was sooner, questions were answered well, whatever
+    else went wrong. An unknown outcome is proven `controlled_within` or `unknown_within` of the
     end of the order's window; where it is called unknown only later, `proof_takes` is allowed.
     """
 
@@ -49,6 +50,7 @@ class Limits:
     cache_ttl_seconds: int = 600
     quiet_since: int | None = None
     until: int | None = None
+    answered_since: int | None = None
     unknown_within: timedelta = timedelta(seconds=65)
     controlled_within: timedelta = timedelta(seconds=20)
     proof_takes: timedelta = timedelta(seconds=6)

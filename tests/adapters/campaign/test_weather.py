@@ -9,7 +9,7 @@ import pytest
 
 from adapters.campaign.weather import SHORT_LAG_MS, Happening, Level, Trouble, Weather, burst, draw_weather
 from adapters.intake.signals import decode_signal
-from adapters.paper.faults import FaultKind
+from adapters.paper.faults import Fault, FaultKind
 from adapters.scenarios import Scenario, drawn
 from messages.signal import Verdict
 
@@ -63,7 +63,8 @@ def test_few_scenarios_are_long_and_none_of_the_short_ones_leaves_a_large_order_
         for scenario in scenarios
         if scenario.short
         for signal in scenario.signals
-        if signal.body["symbol"] == "ETHUSDT" and "num_chunks" not in signal.body.get("twap", {})
+        if signal.body["symbol"] == "ETHUSDT" and "quantity" in signal.body
+        if "num_chunks" not in signal.body.get("twap", {})
     ]
     assert len(unplanned) > 50
     assert max(unplanned) <= 0.31  # A conflict's quantity is 0.31, an order's four times 0.05; one ETH is 3000 USDT.
@@ -95,6 +96,18 @@ def test_where_clocks_are_off_no_moment_is_named_and_no_actor_is_stalled() -> No
     assert len(off) > 100
     for weather in off:
         assert all(not fault.milliseconds for fault in weather.faults if fault.kind is FaultKind.REFUSE)
+
+
+def test_in_some_weathers_questions_are_answered_at_once_and_truly_whatever_else_goes_wrong() -> None:
+    assert Weather().answers
+    assert sum(weather.answers for weather in weathers(Level.HEAVY, 2000)) > 20
+    orders = (Fault(kind=FaultKind.LOST_REPLY), Fault(kind=FaultKind.LOST_EVENT), Fault(kind=FaultKind.REFUSE))
+    assert Weather(faults=orders, happenings=(Happening(at=1.0, trouble=Trouble.HALT),)).answers
+    for kind in (*LAGS, FaultKind.FAILED_QUERY):
+        assert not Weather(faults=(Fault(kind=kind),)).answers
+    assert not Weather(faults=(Fault(kind=FaultKind.REFUSE, code=-1003),)).answers
+    assert not Weather(happenings=(Happening(at=1.0, trouble=Trouble.CRASH),)).answers
+    assert not Weather(steady=True).answers
 
 
 def test_the_same_seed_draws_the_same() -> None:

@@ -94,6 +94,14 @@ def test_a_trade_may_be_known_only_when_the_stream_is_back_or_somebody_runs_agai
     assert "L3" in judge(run).broken(), "the stream was there when it was made"
 
 
+def test_where_questions_are_answered_a_trade_is_known_soon_though_other_things_go_wrong() -> None:
+    run = clean_run()
+    run.line("TradeBooked", client_order_id=name_a(2))["at"] = at(77).isoformat()
+    late = replace(LIMITS, quiet_since=microseconds(at(300)))
+    assert "L3" not in judge(run, limits=late).broken()
+    assert "L3" in judge(run, limits=replace(late, answered_since=microseconds(at(0)))).broken()
+
+
 def test_a_retry_after_that_nobody_heard_of_may_be_overstepped() -> None:
     run = clean_run()
     run.request(name_a(1)).update(code=-1003, retryAfter=20_000)
