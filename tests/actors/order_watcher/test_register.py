@@ -70,6 +70,7 @@ def test_an_order_is_open_until_it_ends_and_known_by_its_number_from_its_acknowl
     assert of.of_order("BTCUSDT", 1001) is of.open(CHILD) is of.get(CHILD)
     of.fold(a_trade_booked())
     of.fold(a_child_closed())
+    of.fold(a_trade_booked(trade_id=8))  # It comes to light late, and opens nothing.
     assert (open_ids(of), of.open_count, of.open(CHILD)) == ([SECOND], 1, None)
     assert of.of_order("BTCUSDT", 1001) is of.get(CHILD) is not None
 
@@ -82,6 +83,16 @@ def test_an_order_that_shows_up_again_is_open_again_and_absent_no_more() -> None
     assert (open_ids(of), of.absent(moment)) == ([CHILD], [])
     of.fold(a_child_closed(executed_quantity=D(0)))
     assert (open_ids(of), of.absent(moment)) == ([], [])
+
+
+def test_an_order_that_is_open_again_is_not_forgotten_with_those_that_ended() -> None:
+    of = register(an_intent(), UNKNOWN, ABSENT, REAPPEARED, remembered=1)
+    for number in (1, 2):
+        name = child_id("p", EXECUTION, number, 0)
+        of.fold(an_intent(client_order_id=name, slice=number))
+        of.fold(an_acknowledged(client_order_id=name, order_id=1001 + number))
+        of.fold(a_child_closed(client_order_id=name))
+    assert of.of_order("BTCUSDT", 1001) is of.open(CHILD) is not None
 
 
 def test_what_is_believed_absent_is_looked_out_for_a_day_however_many_end_meanwhile() -> None:
