@@ -63,8 +63,7 @@ def test_few_scenarios_are_long_and_none_of_the_short_ones_leaves_a_large_order_
         for scenario in scenarios
         if scenario.short
         for signal in scenario.signals
-        if signal.body["symbol"] == "ETHUSDT" and "quantity" in signal.body
-        if "num_chunks" not in signal.body.get("twap", {})
+        if signal.body["symbol"] == "ETHUSDT" and "num_chunks" not in signal.body.get("twap", {})
     ]
     assert len(unplanned) > 50
     assert max(unplanned) <= 0.31  # A conflict's quantity is 0.31, an order's four times 0.05; one ETH is 3000 USDT.
