@@ -154,6 +154,22 @@ def test_an_order_like_ours_that_is_made_here_and_now_by_nobody_here_halts_tradi
     assert bool(world.journal.of(ChildCancelRequested)) is not halted
 
 
+def test_an_order_is_adopted_once_also_while_the_journal_is_slow(held: World) -> None:
+    order = an_order("NEW")
+    held.tell(AdoptChild(order=order), AdoptChild(order=order))
+    held.journal.release()
+    held.simulation.run(0.0)
+    assert len(held.journal.of(ChildIntended)) == 1
+
+
+def test_while_a_lost_journal_is_rebuilt_every_order_like_ours_is_adopted(world: World) -> None:
+    world.simulation.run(200.0)
+    name, time = child_id("p", "zzzzzzzzzzzzz", 0, 0), milliseconds(EPOCH) + OFFSET + 200_000
+    world.tell(AdoptChild(order=an_order("NEW", client_order_id=name, time=time), rebuilding=True))
+    assert world.journal.last(ChildIntended).client_order_id == name
+    assert world.journal.of(TradingHalted) == world.journal.of(ChildCancelRequested) == []
+
+
 def test_a_retry_after_survives_a_restart(simulation: Simulation) -> None:
     world = started(simulation, RateLimited(until=EPOCH + timedelta(seconds=20), banned=False, detail=""))
     world.tell(ConnectExchange(watcher=world.watcher.ref, gate=world.gate.ref))

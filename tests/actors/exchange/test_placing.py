@@ -303,8 +303,10 @@ def test_a_symbol_that_does_not_trade_is_declined_and_its_rules_are_asked_for_ag
     world.venue.fish_for(lambda message: isinstance(message, QueryRules), within=16.0)
 
 
-def test_a_symbol_that_is_no_longer_traded_on_spot_is_declined(world: World) -> None:
-    world.tell(RulesFound(rules=(rules(spot=False),)))
+def test_a_symbol_that_is_no_longer_traded_on_spot_is_declined_and_whoever_watches_orders_is_told(world: World) -> None:
+    found = RulesFound(rules=(rules(spot=False),))
+    world.tell(found)
+    assert found in world.watcher.messages()
     world.place()
     assert world.declined().reason is Decline.SYMBOL_STATUS
 
