@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from html import escape
 
 from adapters.svg import STYLE, Panel, Point, drawing, padded
-from adapters.terminal import amounts, bps, figure, figure_to, price, report_rows, signal_of
+from adapters.terminal import amounts, bps, figure, figure_to, price, report_rows, signal_of, slice_of
 
 Json = Mapping[str, object]
 
@@ -111,7 +111,7 @@ def _children(report: Json) -> str:
     for order in _orders(report):
         cells = (
             str(order.get("client_order_id", "")),
-            f"{order.get('slice')}.{order.get('attempt')}",
+            slice_of(order),
             str(order.get("outcome", "")),
             figure_to(order.get("waited_seconds"), 1),
             figure(order.get("quantity")),
@@ -218,7 +218,7 @@ def _fills(report: Json, begin: datetime) -> list[tuple[float, float, float, str
         paid = _number(order.get("average_price"))
         if at is not None and quantity and paid is not None:
             done = f"{figure(order.get('executed_quantity'))} at {price(order.get('average_price'))}"
-            note = f"slice {order.get('slice')}: {done}"
+            note = f"slice {slice_of(order)}: {done}"
             fills.append((max(0.0, at), quantity, paid, note))
     return sorted(fills)
 

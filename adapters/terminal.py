@@ -318,7 +318,7 @@ def _children(report: Json) -> RenderableType:
         if isinstance(order, Mapping):
             drawn.add_row(
                 str(order.get("client_order_id", NOTHING)),
-                f"{order.get('slice')}.{order.get('attempt')}",
+                slice_of(order),
                 word(order.get("outcome")),
                 figure(order.get("quantity")),
                 figure(order.get("executed_quantity")),
@@ -328,6 +328,12 @@ def _children(report: Json) -> RenderableType:
                 str(order.get("failure_reason") or ""),
             )
     return Fitting(drawn, ("polls", "slice", "quantity", "fees", "average"))
+
+
+def slice_of(order: Json) -> str:
+    """Say which slice a child is of, counted from 1 as on the dashboard, and which attempt where it is a later one."""
+    number, attempt = (int(str(order.get(name, 0))) + 1 for name in ("slice", "attempt"))
+    return f"{number}" if attempt == 1 else f"{number}, attempt {attempt}"
 
 
 # The demo -----------------------------------------------------------------------------------------

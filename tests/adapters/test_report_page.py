@@ -79,7 +79,7 @@ def test_the_page_asks_nobody_for_anything() -> None:
 def test_the_chart_has_the_plan_each_fill_and_what_prices_are_measured_against() -> None:
     page = report_page(a_view())
     assert page.count("<circle") == 5
-    assert "slice 3: 0.1 at 42004" in page
+    assert "slice 4: 0.1 at 42004" in page
     for name in ("planned", "executed", "mid", "fills", "arrival", "interval TWAP", "limit"):
         assert f">{name}</text>" in page
 

@@ -19,6 +19,7 @@ from adapters.terminal import (
     seconds,
     signal_of,
     since,
+    slice_of,
     status_line,
     verdict_line,
 )
@@ -106,9 +107,14 @@ def test_a_report_tells_outcome_costs_and_children() -> None:
     assert ["slices", "5 of 5"] in rows
     assert ["took", "120.0 s"] in rows
     child = "tgp-abcdefghij234-0-0"
-    assert [child, "0.0", "FILLED", "0.1", "0.1", "42001", "0.0001 BTC", "0"] in rows
-    assert ["tgp-abcdefghij234-1-0", "1.0", "FAILED", "0.1", "0", "–", "–", "3", "EXPIRED"] in rows
+    assert [child, "1", "FILLED", "0.1", "0.1", "42001", "0.0001 BTC", "0"] in rows
+    assert ["tgp-abcdefghij234-1-0", "2", "FAILED", "0.1", "0", "–", "–", "3", "EXPIRED"] in rows
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_slices_are_counted_from_one_and_a_later_attempt_is_told() -> None:
+    assert slice_of({"slice": 0, "attempt": 0}) == "1"
+    assert slice_of({"slice": 8, "attempt": 1}) == "9, attempt 2"
 
 
 def test_a_report_without_fills_has_dashes_and_no_children() -> None:
