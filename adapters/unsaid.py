@@ -43,7 +43,7 @@ class Unsaid:
             return
         path = self._directory / FILES[ended.exit_code]
         try:
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{' '.join(ended.detail.split())}\n")
         except OSError as error:
             halt = ": halt by hand before anything else" if ended.exit_code == exits.INVARIANT else ""

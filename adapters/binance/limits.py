@@ -74,6 +74,11 @@ class Limits:
         hold = max(self._all, self._orders) if order else self._all
         return hold.until(self._runtime) if hold.end > self._runtime.now() else None
 
+    @property
+    def only_orders(self) -> bool:
+        """Whether new orders have to wait longer than all the rest."""
+        return self._orders.end > self._all.end
+
     def hold_seconds(self) -> float:
         """Return for how long nothing may be sent, 0 if it may."""
         return max(0.0, self._all.end - self._runtime.now())

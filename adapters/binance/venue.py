@@ -34,6 +34,7 @@ from adapters.binance.signing import signer_of
 from adapters.binance.user_stream import UserStream
 from adapters.binance.ws_api import Trace, WsApi
 from adapters.loop_thread import LoopThread
+from messages.facts import TOO_MANY_ORDERS
 from messages.market import WatchMarket
 from messages.order import (
     Acknowledged,
@@ -69,7 +70,7 @@ M = TypeVar("M")
 logger = logging.getLogger("tidegate.binance")
 
 HELD = -1003
-"""The code of a refusal by ourselves, inside a time in which the venue wants to hear nothing."""
+"""The code of a refusal by ourselves, inside a time in which the venue wants to hear nothing at all."""
 
 HELD_WORDS = "held back, a limit was hit"
 
@@ -219,7 +220,8 @@ class BinanceVenue:
     async def _place(self, order: SendOrder, trace: Trace) -> OrderReply:
         name = order.client_order_id
         if (held := self._limits.held_until(order=True)) is not None:
-            return Refused(client_order_id=name, code=HELD, message=HELD_WORDS, until=held)
+            code = TOO_MANY_ORDERS if self._limits.only_orders else HELD
+            return Refused(client_order_id=name, code=code, message=HELD_WORDS, until=held)
         self._open.sent(name, self._runtime.now())
         params = codec.order_params(order)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def test_a_note_of_which_only_the_file_could_be_made_counts_all_the_same(tmp_pat
         (tmp_path / name).touch()
     assert Unsaid(tmp_path).broken
     assert Unsaid(tmp_path).failed
+
+
+def test_a_text_that_is_no_unicode_is_kept_all_the_same(tmp_path: Path) -> None:
+    Unsaid(tmp_path).keep(replace(BROKEN, detail="a file named \udcff"))
+    assert Unsaid(tmp_path).broken == "a file named \\udcff"
 
 
 def test_failures_are_counted_until_one_start_has_given_up(tmp_path: Path) -> None:

@@ -157,6 +157,17 @@ def test_too_many_orders_hold_back_orders_alone_and_whoever_decides_on_them_is_t
     assert limits.held_until(order=True) is None
 
 
+@pytest.mark.parametrize(("all_seconds", "only"), [(None, True), (6, True), (7, False), (8, False)])
+def test_orders_alone_are_held_back_where_all_the_rest_is_held_for_less(
+    simulation: Simulation, all_seconds: int | None, *, only: bool
+) -> None:
+    limits, now = Limits(simulation), simulation.wall_time()
+    limits.learn_answer(Answer(status=429, code=-1015, until=now + timedelta(seconds=7)))
+    if all_seconds is not None:
+        limits.learn_answer(Answer(status=429, code=-1003, until=now + timedelta(seconds=all_seconds)))
+    assert limits.only_orders is only
+
+
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
 def test_a_hold_lasts_as_long_as_was_asked_for_though_our_clock_is_set(
     simulation: Simulation, probe: Probe, monkeypatch: pytest.MonkeyPatch, step: float

@@ -567,9 +567,11 @@ def test_too_many_orders_hold_back_orders_alone(stub: Stub, make_venue: MakeVenu
     venue = make_venue()
     connected(venue)
     venue.tell(an_order(listener.ref))
-    assert listener.expect(Refused).until is not None
+    until = listener.expect(Refused).until
     venue.tell(an_order(listener.ref))
-    assert listener.expect(Refused).code == -1003
+    held = listener.expect(Refused)
+    assert (held.code, held.until) == (-1015, until), "what is held back here is refused for the same reason"
+    assert until is not None
     assert len(stub.asked_for("order.place")) == 1
     venue.tell(a_cancel(listener.ref))
     listener.expect(CancelAcknowledged)
