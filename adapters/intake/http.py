@@ -19,6 +19,7 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from adapters.client import TOKEN_FILE
 from adapters.intake.bridge import run_and_wait
 from adapters.intake.fields import MAX_BODY
 from adapters.intake.floods import FloodFilter
@@ -27,6 +28,7 @@ from adapters.intake.routes import SIGNALS_PATH, Routes, Senders, refusal
 from adapters.intake.signatures import SIGNATURE
 from adapters.intake.template_tables import READY_TABLES, TemplateTable
 from adapters.intake.templates import templates_of
+from adapters.intake.token import keep_token
 from adapters.loop_thread import LoopThread
 from adapters.projection import Projection
 from adapters.servers import stop_server
@@ -124,6 +126,7 @@ class HttpIntake:
         """Listen, and return the port. Raises `PortInUse`."""
         port = run_and_wait(self._loop, self._open())
         if self._settings.address_file is not None:
+            keep_token(self._settings.address_file.with_name(TOKEN_FILE), self._settings.token)
             _write_address(self._settings.address_file, self._settings.host, port)
         return port
 

@@ -27,3 +27,17 @@ def kept_token(path: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
     return token
+
+
+def keep_token(path: Path, token: str) -> None:
+    """See to it that a token stands in its file, also one that was configured: commands on this machine look there."""
+    try:
+        if path.read_text(encoding="utf-8").strip() == token:
+            return
+    except (OSError, ValueError):
+        pass
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{token}\n")
+    draft.replace(path)

@@ -15,7 +15,7 @@ import pykka
 import pytest
 from aiohttp import web
 
-from adapters.client import ADDRESS_FILE, Refused
+from adapters.client import ADDRESS_FILE, TOKEN_FILE, Client, Refused
 from adapters.intake import http, routes
 from adapters.intake.bridge import run_and_wait
 from adapters.intake.fields import MAX_BODY, MAX_TEXT
@@ -589,6 +589,18 @@ def test_a_token_is_drawn_once_and_kept_where_only_its_owner_reads(tmp_path: Pat
     file.write_text("\n")
     with pytest.raises(ValueError, match="empty"):
         kept_token(file)
+
+
+@pytest.mark.parametrize("before", [None, "that of before\n"])
+def test_a_token_that_was_configured_is_where_commands_on_this_machine_look(
+    loop: LoopThread, tmp_path: Path, before: str | None
+) -> None:
+    file = tmp_path / TOKEN_FILE
+    if before is not None:
+        file.write_text(before)
+    with HttpIntake(loop, HttpSettings(token=TOKEN, port=0, address_file=tmp_path / ADDRESS_FILE)):
+        assert Client.of(tmp_path).executions() == []
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_committed_is_folded_once_however_often_the_actors_are_connected(world: World) -> None:
