@@ -151,11 +151,12 @@ class Minutes:
         new = list(takewhile(lambda trade: trade.trade_id > self._last_id, reversed(recent)))
         self._last_id = recent[-1].trade_id
         for minute, trades in groupby(reversed(new), lambda trade: trade.time // _MINUTE * _MINUTE):
-            opened, spans = minute, [span for _, span in map(piece_of, trades)]
-            if self._pieces and self._pieces[-1][0] >= minute:
-                opened, already = self._pieces.pop()
-                spans.insert(0, already)
-            self._pieces.append((opened, joined(spans, ZERO)))
+            spans = [span for _, span in map(piece_of, trades)]
+            if self._pieces and self._pieces[-1][0] > minute:
+                self._hours.clear()
+            while self._pieces and self._pieces[-1][0] >= minute:  # A later one is of a clock that was ahead.
+                spans.insert(0, self._pieces.pop()[1])
+            self._pieces.append((minute, joined(spans, ZERO)))
 
     def pieces(self) -> list[Piece]:
         """List what was traded, a minute a piece."""
@@ -190,8 +191,9 @@ def candles(
     """
     if not pieces:
         return [(opened_at(interval, now, zone), joined((), price))]
-    earliest = opened_at(interval, now - (most - 1) * (INTERVALS[interval] or 28 * _DAY), zone)
-    opened = max(opened_at(interval, pieces[0][0], zone), earliest)
+    present = opened_at(interval, now, zone)
+    earliest = opened_at(interval, present - (most - 1) * (INTERVALS[interval] or 31 * _DAY), zone)
+    opened = min(max(opened_at(interval, pieces[0][0], zone), earliest), present)  # A clock may have gone back.
     at = bisect_left(pieces, opened, key=itemgetter(0))
     before = pieces[at - 1][1].last if at else pieces[0][1].first
     found: list[tuple[int, Span]] = []

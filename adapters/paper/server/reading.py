@@ -101,9 +101,15 @@ def read_ws(text: str | bytes) -> WsRequest:
     if not isinstance(method, str) or not (params is None or isinstance(params, dict)):
         raise BadFrame(number)
     params = params or {}
-    if any(isinstance(value, float) for value in params.values()):
-        params = json.loads(text, parse_float=str)["params"]  # What was signed is the number as it was written.
-    return WsRequest(number, method.removeprefix("v3/"), read_ws_params(params))
+    try:
+        if any(
+            isinstance(value, float) for value in params.values()
+        ):  # What was signed is the number as it was written.
+            params = json.loads(text, parse_float=str, parse_int=str)["params"]
+        received = read_ws_params(params)
+    except (TypeError, RecursionError) as error:  # It is nested too deeply to be written again.
+        raise BadFrame(number) from error
+    return WsRequest(number, method.removeprefix("v3/"), received)
 
 
 def read_ws_params(params: Mapping[str, Any]) -> Received:

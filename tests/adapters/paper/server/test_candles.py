@@ -95,11 +95,28 @@ def test_a_day_is_the_sum_of_its_minutes_whatever_was_asked_for_before() -> None
             assert minutes.since(opened, D(1)) == joined(spans, D(1))
 
 
-def test_a_clock_that_goes_back_adds_to_the_minute_that_there_is() -> None:
+def test_where_the_clock_goes_back_the_minutes_that_are_still_to_come_are_those_of_the_present() -> None:
     minutes = Minutes()
-    minutes.take([*TRADES, a_trade(5, "102", "1", "2026-07-01T12:02:00")])
-    assert [opened for opened, _ in minutes.pieces()] == [at("2026-07-01T12:00:00"), at("2026-07-01T12:03:00")]
-    assert minutes.pieces()[-1][1].last == 102
+    minutes.take([*TRADES, a_trade(5, "102", "1", "2026-07-01T15:00:00")])
+    assert minutes.since(at("2026-07-01T12:00:00"), D(1)).count == 5
+    minutes.take([a_trade(6, "98", "1", "2026-07-01T12:02:00")])
+    assert [opened for opened, _ in minutes.pieces()] == [at("2026-07-01T12:00:00"), at("2026-07-01T12:02:00")]
+    assert (minutes.pieces()[-1][1].count, minutes.pieces()[-1][1].last) == (3, D(98))
+    minutes.take([a_trade(7, "97", "1", "2026-07-01T15:00:00")])
+    since = minutes.since(at("2026-07-01T12:00:00"), D(1))
+    assert (since.count, since.low, since.last) == (7, D(97), D(97))
+
+
+@pytest.mark.parametrize("interval", ["1s", "1m", "1M"])
+def test_where_the_clock_has_gone_back_before_all_that_was_traded_there_is_the_present_candle(interval: str) -> None:
+    now = at("2026-05-01T11:00:00")
+    [(opened, span)] = candles(PIECES, interval, now, D(1))
+    assert opened == (at("2026-05-01") if interval == "1M" else now)
+    assert (span.first, span.last, span.volume) == (D(100), D(100), D(0))
+
+
+def test_as_many_months_are_made_as_are_asked_for() -> None:
+    assert len(candles(PIECES, "1M", at("2028-03-31T12:00:00"), D(1), most=12)) >= 12
 
 
 def test_what_is_summed_up_since_a_moment_is_all_of_its_minute() -> None:

@@ -107,9 +107,17 @@ def test_a_method_may_carry_its_version() -> None:
         ('{"id": 7}', 7),
         ('{"id": 7, "method": 3}', 7),
         ('{"id": "x", "method": "ping", "params": []}', "x"),
+        ('{"id": 7, "method": "ping", "params": {"a": ' + "[" * 300 + "]" * 300 + "}}", 7),
+        ('{"id": 7, "method": "ping", "params": {"b": 1.5, "a": ' + "[" * 1000 + "]" * 1000 + "}}", 7),
     ],
 )
 def test_what_is_no_request_says_whose_it_was_as_far_as_known(frame: str, request_id: object) -> None:
     with pytest.raises(BadFrame) as bad:
         read_ws(frame)
     assert bad.value.request_id == request_id
+
+
+def test_a_whole_number_of_any_length_is_text_like_all_others() -> None:
+    frame = '{"id": 1, "method": "order.place", "params": {"price": 1.50, "quantity": ' + "1" * 21 + "}}"
+    assert read_ws(frame).received.params == {"price": "1.50", "quantity": "1" * 21}
+    assert read_ws(frame.replace("1.50", '"1.50"')).received.payload == f"price=1.50&quantity={'1' * 21}".encode()
