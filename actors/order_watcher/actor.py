@@ -540,8 +540,7 @@ class OrderWatcher(Follower, Child):
             return
         ledger = watch.ledger
         if not ledger.attempt.life.open:
-            if watch.vanished:  # Its trades alone have told of its end, or somebody's word that it was archived.
-                self._is_there(watch)
+            self._is_there(watch)  # Its trades alone may have told of its end, or somebody's word that it was archived.
             self._watches.end(child)
             self._tell_if_settled()
         elif (ledger.final and ledger.missing) or (watch.wants_cancel and not watch.unknown):

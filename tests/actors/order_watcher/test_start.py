@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.order_watcher.actor import OrderWatcher, WatcherSettings
 from actors.runtime import Simulation
-from messages.control import ActorReady, CaughtUp, Ping, Pong, ReportSettled, Settled
+from messages.control import ActorReady, CaughtUp, Ping, Pong, ReportSettled, Settled, TroubleOver
 from messages.execution import ChildOutcome
 from messages.facts import BalancesNoted, ChildAcknowledged, ChildClosed, ChildUnknown, TradeBooked
 from messages.order import BalancesFound, OrderFound, QueryBalances, Relay, RulesFound, StreamOpened
@@ -81,6 +81,24 @@ def test_what_the_stream_tells_during_a_start_is_taken_after_it(simulation: Simu
     watcher.tell(report(an_order("FILLED", "0.1"), a_trade()))
     simulation.run(1.0)
     assert [type(fact) for fact in journal.facts[2:]] == [TradeBooked, ChildClosed]
+
+
+def test_an_order_that_vanished_in_an_earlier_life_is_there_again_when_its_trades_alone_show_its_end(
+    simulation: Simulation,
+) -> None:
+    journal, others, troubles = JournalStub.begun(an_intent(), an_acknowledged()), Probe(simulation), Probe(simulation)
+    watcher = OrderWatcher.start(
+        others.ref,
+        "watcher",
+        journal=journal.actor_ref,
+        exchange=others.ref,
+        settings=WatcherSettings(),
+        troubles=troubles.ref,
+    )
+    watcher.tell(found(a_trade(), order_id=1001))
+    over = troubles.expect(TroubleOver)
+    assert (over.kind, over.subject) == ("order_vanished", CHILD)
+    assert journal.last(ChildClosed).outcome is ChildOutcome.FILLED
 
 
 def test_settled_is_told_when_the_last_order_is_over(sent: World) -> None:
