@@ -172,7 +172,7 @@ def executions_table(executions: Sequence[Json], title: str | None = None) -> Re
             bps(figures.get("arrival_slippage_bps")),
             amounts(figures.get("total_fees")),
         )
-    return Fitting(drawn, ("accepted", "bps", "quantity", "fees", "average", "%"))
+    return Fitting(drawn, ("accepted", "bps", "quantity", "fees", "average", "%", "filled", "state"))
 
 
 def status_line(status: Json) -> Text:
@@ -327,7 +327,7 @@ def _children(report: Json) -> RenderableType:
                 str(order.get("polls", 0)),
                 str(order.get("failure_reason") or ""),
             )
-    return Fitting(drawn, ("polls", "slice", "quantity", "fees", "average"))
+    return Fitting(drawn, ("polls", "slice", "quantity", "fees", "average", "executed"))
 
 
 def slice_of(order: Json) -> str:

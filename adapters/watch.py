@@ -111,7 +111,7 @@ def closed_table(closed: Sequence[Json]) -> RenderableType:
             bps(one["arrival_slippage_bps"]),
             amounts(one["total_fees"]),
         )
-    return Fitting(drawn, ("arrival", "fees", "average", "filled"))
+    return Fitting(drawn, ("arrival", "fees", "average", "filled", "order"))
 
 
 def _bar(state: Json) -> Text:

@@ -210,16 +210,18 @@ RUNNING = {
 }
 
 
-@pytest.mark.parametrize("width", [50, 60, 70, 80, 100])
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80, 100])
 def test_where_there_is_no_room_for_a_table_columns_are_left_out_and_nothing_is_cut_or_folded(width: int) -> None:
     text = rendered(executions_table([RUNNING]), width)
     (row,) = [line for line in text.splitlines() if EXECUTION in line]
-    assert all(one in row for one in (EXECUTION, "BUY BTCUSDT", "running", " 0.2"))
+    assert all(one in row for one in (EXECUTION, "BUY BTCUSDT", "running"))
+    assert (" 0.2" in row) == (width >= 50)
     assert "…" not in text
     assert len(text.splitlines()) == 4
     assert ("0.0002 BTC" in row) == (width >= 80)
     children = rendered(report_view(report_json(orders=(a_child_report(),))), width).splitlines()
-    assert sum(line.startswith(" tgp-") for line in children) == 1
+    (child,) = [line for line in children if line.startswith(" tgp-")]
+    assert "…" not in child
 
 
 @pytest.mark.parametrize(
