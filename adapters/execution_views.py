@@ -116,7 +116,7 @@ class ChildView:
                 self.state, self.failure = "NOT_SENT", f"{fact.reason}: {fact.detail}"
             case ChildRefused():
                 self.state, self.failure = "REFUSED", f"{fact.code}: {fact.message}"
-            case ChildUnknown():
+            case ChildUnknown() if self.state != "NOT_SENT":  # There it came too late: another one knew.
                 self.state, self.failure = "UNKNOWN", fact.detail
             case ChildAbsent():
                 self.state, self.failure = "ABSENT", fact.proof

@@ -11,6 +11,7 @@ from adapters.web.progress import SILENT, progress, scheduled_by
 from messages.execution import Hindrance, WaitsFor
 from messages.facts import (
     ChildAbsent,
+    ChildNotSent,
     ChildUnknown,
     ExecutionCancelRequested,
     ExecutionPaused,
@@ -49,6 +50,13 @@ def seconds(count: float) -> Any:
 
 def waiting(view: ExecutionView, at: float = 1, wait: WaitsFor | None = None, *, halted: bool = False) -> object:
     return progress(view, seconds(at), wait, halted=halted)["waiting"]
+
+
+def test_a_child_that_was_kept_back_is_over_though_a_doubt_comes_behind() -> None:
+    kept_back = ChildNotSent(**OF, client_order_id=CHILD, reason="TOO_LATE", detail="", source="exchange_actor")
+    unknown = ChildUnknown(**OF, client_order_id=CHILD, symbol="BTCUSDT", detail="no word of it")
+    child = a_view(an_intent(), kept_back, unknown).children[CHILD]
+    assert (child.state, child.over) == ("NOT_SENT", True)
 
 
 DONE = (an_intent(), an_acknowledged(), a_trade_booked(quantity=D("0.1")), a_child_closed())
