@@ -96,11 +96,20 @@ def exposed_keys(
         if _others_can_read(secret_file) and _others_can_read(secret_file.parent):
             yield (key,), f"stands in a file that others can read; run: chmod 600 {secret_file}"
     key_file = config.venue.private_key_file
-    if key_file is not None:
+    if key_file is not None and (wrong := _wrong_with(key_file)):
+        yield ("venue.private_key_file",), wrong
+
+
+def _wrong_with(key_file: Path) -> str | None:
+    """Say why a key's file will not do, None if it will."""
+    try:
         if not key_file.is_file():
-            yield ("venue.private_key_file",), f"names a file that is not there: {key_file}"
-        elif _others_can_read(key_file):
-            yield ("venue.private_key_file",), f"names a file that others can read; run: chmod 600 {key_file}"
+            return f"names a file that is not there: {key_file}"
+        if _others_can_read(key_file):
+            return f"names a file that others can read; run: chmod 600 {key_file}"
+    except OSError as error:  # It stands where this user may not look.
+        return f"cannot be read: {(error.strerror or str(error)).lower()}: {key_file}"
+    return None
 
 
 def _better_place(key: str) -> str:

@@ -457,6 +457,16 @@ def test_the_data_directory_is_found_though_the_rest_is_wrong_or_its_keys_are_el
     assert find_data_dir(None, ("mode=live",), {}) == find_data_dir(None, (), {}) == Path("data")
 
 
+def test_a_key_that_this_user_may_not_look_at_hides_no_data_directory(file: File) -> None:
+    key = "x" * 300  # No more to be looked at than one in a directory of somebody else.
+    live = file(f'mode = "live"\ndata_dir = "/var/lib/x"\n[venue]\nprivate_key_file = "{key}"\n')
+    with pytest.raises(ConfigError, match=f"venue.private_key_file.*cannot be read: .*: {key}"):
+        load_config(live, (), {})
+    assert find_data_dir(live, (), {}) == Path("/var/lib/x")
+    with pytest.raises(ConfigError, match=r"--set"):
+        find_data_dir(live, ("data_dri=here",), {})
+
+
 def test_a_data_directory_is_not_guessed(file: File) -> None:
     broken = file('data_dir = "/var/lib/x"\n[twap')
     with pytest.raises(ConfigError, match="is not valid TOML"):
