@@ -257,6 +257,8 @@ def text(amount: Decimal, precision: int = 8) -> str:
     if "E" in plain:
         return format(amount, f".{max(precision, -int(amount.as_tuple().exponent))}f")
     whole, _, decimals = plain.partition(".")
+    if len(decimals) > precision:  # A product has as many zeros as both factors together.
+        decimals = decimals.rstrip("0")
     return f"{whole}.{decimals:0<{precision}}"
 
 

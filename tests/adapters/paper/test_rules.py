@@ -448,6 +448,8 @@ def test_the_projects_own_words_say_the_same() -> None:
 def test_amounts_are_written_with_eight_decimals_or_as_many_as_they_have() -> None:
     assert text(Decimal("1.5")) == "1.50000000"
     assert text(Decimal("1E-9")) == "0.000000001"
+    assert text(Decimal("61837.63000000") * Decimal("0.01000000")) == "618.37630000"
+    assert text(Decimal("0.1000000000")) == "0.10000000"
     assert text(Decimal("0E-7")) == "0.00000000"
     assert exchange_info(built_in()["ETHUSDT"])["baseAsset"] == "ETH"
 
