@@ -202,6 +202,7 @@ class Daemon(Follower, Parent):
         self._quarantined: list[str] = []
         self._not_ready = {JOURNAL, MARKET, EXCHANGE, WATCHER, GATE, NOTIFIER}
         self._heard: dict[str, float] = {}
+        self._owed: dict[str, int] = {}
         self._unheard: dict[str, None] = {}
         self._start_timer: Timer | None = None
         self._start_due = 0.0
@@ -446,19 +447,22 @@ class Daemon(Follower, Parent):
     # Heartbeats -----------------------------------------------------------------------------------
 
     def _ping_everyone(self) -> None:
-        now, silence = self.runtime.now(), self._settings.silence_seconds
+        now, seconds, silence = self.runtime.now(), self._settings.ping_seconds, self._settings.silence_seconds
         self._unheard = {str(name): None for name in self.children}
         ping = Ping(self.actor_ref)
         for name, ref in self.children.items():
-            heard = self._heard.setdefault(str(name), now)
-            if now - heard > silence:
+            heard, owed = self._heard.setdefault(str(name), now), self._owed.get(str(name), 0)
+            # Not by a clock alone: while the whole process is stopped nobody is asked, nor answers.
+            if now - heard > silence and owed * seconds >= silence:
                 self._fail(str(name), EXIT_ERROR, f"{name} has not answered for {now - heard:.0f} s")
                 return
+            self._owed[str(name)] = owed + 1
             self.runtime.send(ref, ping)
-        self.runtime.tell_after(self._settings.ping_seconds, self.actor_ref, _Tick())
+        self.runtime.tell_after(seconds, self.actor_ref, _Tick())
 
     def _on_pong(self, name: str, *, reading: bool) -> None:
         self._heard[name] = self.runtime.now()
+        self._owed[name] = 0
         if reading and self._readiness is Readiness.STARTING and self._start_timer is not None:
             self._allow_start()  # A long journal takes its time: patience begins when it is read.
         if self._unheard.pop(name, self) is None and not self._unheard:

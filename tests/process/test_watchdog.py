@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,19 @@ def test_an_actor_that_hangs_ends_the_process_with_an_error_that_names_it(hangin
     hanging.hang()
     assert hanging.process.wait(PATIENCE) == 1
     assert "has not answered for" in hanging.log.read_text()
+
+
+@pytest.mark.parametrize("hanging", ["Journal"], indirect=True)
+def test_a_process_that_was_stopped_for_a_while_goes_on(hanging: Hanging) -> None:
+    assert hanging.is_fed(PATIENCE)
+    hanging.process.send_signal(signal.SIGSTOP)
+    time.sleep(7.0)  # Longer than an actor may be silent.
+    while hanging.is_fed(0.1):
+        pass  # Of before.
+    hanging.process.send_signal(signal.SIGCONT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        hanging.process.wait(3.0)
+    assert hanging.is_fed(PATIENCE)
 
 
 @pytest.mark.parametrize("hanging", ["Daemon"], indirect=True)
