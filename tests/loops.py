@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -13,8 +13,9 @@ T = TypeVar("T")
 class LoopInThread:
     """Runs coroutines for other threads, and ends with none of its tasks left over.
 
-    aiohttp forgets a handler whose client has gone, and lets it run on. On a loop that is simply stopped it would be
-    found again by the garbage collector, in the middle of some other test: "Task was destroyed but it is pending!"
+    aiohttp forgets a handler whose client has gone, and lets it run on; a connection that it has just accepted it
+    does not know yet. On a loop that is simply stopped they would be found again by the garbage collector, in the
+    middle of some other test: "Task was destroyed but it is pending!", or "unclosed transport".
     """
 
     def __init__(self, make: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
@@ -29,7 +30,7 @@ class LoopInThread:
         try:
             self.do(self._cancel_all())
         finally:
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.loop.call_soon_threadsafe(self._stop)
             self._thread.join(5)
             self.loop.close()
 
@@ -51,3 +52,10 @@ class LoopInThread:
                 task.cancel()
             await asyncio.wait(tasks)
         await self.loop.shutdown_asyncgens()
+
+    def _stop(self) -> None:
+        """Stop once the connections that are left are gone; asyncio's own loops alone tell of them."""
+        left: Mapping[int, asyncio.WriteTransport] = getattr(self.loop, "_transports", {})
+        for transport in tuple(left.values()):
+            transport.abort()
+        self.loop.call_soon(self.loop.stop)
