@@ -12,6 +12,7 @@ from typing import Any
 
 from messages.execution import ChildOutcome, ChildReport, ExecutionReport, Plan
 from messages.facts import (
+    AttemptReappeared,
     ChildAcknowledged,
     ChildClosed,
     ChildIntended,
@@ -158,6 +159,19 @@ def an_acknowledged(**changes: Any) -> ChildAcknowledged:
         source="reply",
     )
     return replace(acknowledged, **changes)
+
+
+def a_reappeared(**changes: Any) -> AttemptReappeared:
+    """`an_intent()`, which was taken for absent, open at the venue as order 1001."""
+    reappeared = AttemptReappeared(
+        execution_id=EXECUTION,
+        client_order_id=CHILD,
+        symbol="BTCUSDT",
+        order_id=1001,
+        status="NEW",
+        executed_quantity=D(0),
+    )
+    return replace(reappeared, **changes)
 
 
 def a_trade_booked(**changes: Any) -> TradeBooked:

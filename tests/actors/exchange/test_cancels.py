@@ -22,7 +22,6 @@ from messages.control import (
     ReadinessChanged,
 )
 from messages.facts import (
-    AttemptReappeared,
     ChildCancelRequested,
     ChildIntended,
     ChildRefused,
@@ -50,7 +49,7 @@ from messages.order import (
     SendOrder,
 )
 from tests.actors.exchange.stage import EXECUTION_FACTS, OFFSET, SETTINGS, World, connected, started
-from tests.factories import CHILD, EXECUTION, D, a_child_closed, a_closed, an_intent
+from tests.factories import CHILD, EXECUTION, D, a_child_closed, a_closed, a_reappeared, an_intent
 from tests.order_tools import an_order
 from tests.probe import Probe
 
@@ -297,14 +296,7 @@ def test_nothing_is_journalled_any_more_once_the_journal_is_lost(simulation: Sim
 
 def test_a_child_that_showed_up_again_is_among_what_is_cancelled(simulation: Simulation) -> None:
     refused = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=-2010, message="no")
-    reappeared = AttemptReappeared(
-        execution_id=EXECUTION,
-        client_order_id=CHILD,
-        symbol="BTCUSDT",
-        order_id=1001,
-        status="NEW",
-        executed_quantity=D(0),
-    )
+    reappeared = a_reappeared()
     world = connected(simulation, *EXECUTION_FACTS, an_intent(), refused, a_closed(), reappeared)
     world.tell(CancelEverything(detail=""))
     assert world.venue.expect(SendCancel).client_order_id == CHILD

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from actors.exchange.exposure import Exposures
 from messages.facts import (
-    AttemptReappeared,
     ChildAbsent,
     ChildIntended,
     ChildNotSent,
@@ -35,6 +34,7 @@ from tests.factories import (
     a_closed,
     a_plan,
     a_planned,
+    a_reappeared,
     a_report,
     a_trade_booked,
     an_accepted,
@@ -60,14 +60,7 @@ NOT_SENT = ChildNotSent(
 )
 REFUSED = ChildRefused(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", code=-2010, message="no")
 ABSENT = ChildAbsent(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", proof="test")
-REAPPEARED = AttemptReappeared(
-    execution_id=EXECUTION,
-    client_order_id=CHILD,
-    symbol="BTCUSDT",
-    order_id=1001,
-    status="NEW",
-    executed_quantity=D(0),
-)
+REAPPEARED = a_reappeared()
 
 
 def test_an_execution_that_was_never_accepted_gets_nothing() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from actors.order_watcher.register import DAY_MS, Register
 from messages.facts import (
-    AttemptReappeared,
     ChildAbsent,
     ChildUnknown,
     ExecutionCorrected,
@@ -25,6 +24,7 @@ from tests.factories import (
     a_child_closed,
     a_child_report,
     a_closed,
+    a_reappeared,
     a_report,
     a_trade_booked,
     an_accepted,
@@ -36,14 +36,7 @@ from tests.order_tools import an_order
 SECOND, OTHER = child_id("p", EXECUTION, 1, 0), "other23456abc"
 UNKNOWN = ChildUnknown(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", detail="timeout")
 ABSENT = ChildAbsent(execution_id=EXECUTION, client_order_id=CHILD, symbol="BTCUSDT", proof="seen nowhere")
-REAPPEARED = AttemptReappeared(
-    execution_id=EXECUTION,
-    client_order_id=CHILD,
-    symbol="BTCUSDT",
-    order_id=1001,
-    status="NEW",
-    executed_quantity=D(0),
-)
+REAPPEARED = a_reappeared()
 
 
 def register(*facts: Fact, remembered: int = 100) -> Register:

@@ -18,7 +18,7 @@ from messages.facts import (
     SlotSkipped,
 )
 from tests.actors.twap.world import PRICE, World, absent, after, quantity, refused, unknown
-from tests.factories import EXECUTION, NOW, D, a_closed, an_accepted, an_acknowledged
+from tests.factories import EXECUTION, NOW, D, a_closed, a_reappeared, an_accepted, an_acknowledged
 
 # The even course ----------------------------------------------------------------------------------
 
@@ -254,14 +254,7 @@ def test_no_second_attempt_when_the_first_shows_up_after_all() -> None:
     name = world.intend(0, "0.1", 0)
     world.add(unknown(name), after(1))
     world.add(absent(name), after(2))
-    seen = AttemptReappeared(
-        execution_id=EXECUTION,
-        client_order_id=name,
-        symbol="BTCUSDT",
-        order_id=1001,
-        status="FILLED",
-        executed_quantity=D("0.1"),
-    )
+    seen = a_reappeared(client_order_id=name, status="FILLED", executed_quantity=D("0.1"))
     world.add(seen, after(3))
     assert world.next(4) == Wait(after(30))
 
@@ -278,14 +271,7 @@ def test_only_a_child_that_never_left_counts_as_not_sent() -> None:
     children = world.execution.children
     assert (children[first].sent, children[second].sent) == (False, True)
     assert children[first].failure_reason == "HALTED: by hand"
-    shown = AttemptReappeared(
-        execution_id=EXECUTION,
-        client_order_id=first,
-        symbol="BTCUSDT",
-        order_id=1001,
-        status="NEW",
-        executed_quantity=D(0),
-    )
+    shown = a_reappeared(client_order_id=first)
     world.add(shown, after(31))
     assert children[first].sent
     assert children[second].failure_reason == "-1021: Timestamp outside of recvWindow"
